@@ -1,0 +1,227 @@
+"""Reading a CSV file (RFC 4180) row by row: header, encoding, delimiter, and which physical line is wrong.
+
+Knows nothing of subscribers. The file streams through: never more than one batch of rows is in memory.
+Columns that look like passwords are dropped here, before anything can store or log them.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from io import TextIOWrapper
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+DELIMITERS: Final = ",;\t"
+MAX_LINE: Final = 1_000_000
+MAX_LINES_PER_ROW: Final = 100
+"""A row that goes on for longer has lost a closing quote."""
+
+
+class ImportProblem(Exception):
+    """The file as a whole cannot be used; the message is a sentence for the person who gave it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowError:
+    """What is wrong with one row. The reason holds no personal data but an account number."""
+
+    line: int
+    """Physical line of the file on which the row begins, from 1."""
+    column: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    line: int
+    cells: Mapping[str, str]
+
+
+# Some old exports hold plaintext passwords.
+_PASSWORD: Final = re.compile(
+    r"pass(?:w|phrase|code|$|[^a-z])|pwd|secret|contrase|(?:^|[^a-z])(?:pin|pw|clave|psk)(?:$|[^a-z])"
+)
+_NAMEABLE: Final = re.compile(r"[A-Za-z][A-Za-z0-9 _-]{0,39}")
+_UNDECODED: Final = re.compile("[\udc80-\udcff]")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_NOT_UTF8: Final = "This is not UTF-8 text. Save the file as CSV UTF-8 and import it again."
+_BAD_QUOTES: Final = "The quotes in this row do not pair up, so that its columns cannot be told apart."
+
+
+class _Lines:
+    """Physical lines for csv.reader, which can be taken back: a lost quote costs one row, not the rest."""
+
+    def __init__(self, path: Path) -> None:
+        # surrogateescape: an undecodable byte is found in its cell and becomes an error of its row
+        self._bytes = path.open("rb")
+        self._file = TextIOWrapper(self._bytes, encoding="utf-8-sig", errors="surrogateescape", newline="")
+        self._again: deque[str] = deque()
+        self._row: list[str] = []
+        self.number = 0
+        """Lines handed out and not taken back."""
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        if len(self._row) >= MAX_LINES_PER_ROW:
+            raise csv.Error("a row without an end")
+        line = self._again.popleft() if self._again else self._file.readline(MAX_LINE)
+        if not line:
+            raise StopIteration
+        self.number += 1
+        if len(line) == MAX_LINE:
+            raise ImportProblem(f"Line {self.number} has over {MAX_LINE:,} characters: is this a CSV file?")
+        self._row.append(line)
+        return line
+
+    def begin_row(self) -> int:
+        """The number of the line on which the next row begins."""
+        self._row.clear()
+        return self.number + 1
+
+    def keep_first_only(self) -> None:
+        """Takes back all lines of the current row but its first."""
+        self._again.extendleft(reversed(self._row[1:]))
+        self.number -= len(self._row) - 1
+
+    def position(self) -> int:
+        """Bytes taken from the file, read-ahead included."""
+        return self._bytes.tell()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class CsvFile:
+    """An open CSV file whose header was found good; ImportProblem where it is not."""
+
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        """`columns` are exactly those the header must name, in any order."""
+        self._columns = columns
+        try:
+            self.size = path.stat().st_size
+            _refuse_utf16(path)
+            self._lines = _Lines(path)
+        except OSError as error:
+            raise ImportProblem(f"{path.name} cannot be read: {error.strerror or error}.") from None
+        try:
+            self._places, self.dropped = self._read_header(path.name)
+        except BaseException:
+            self._lines.close()
+            raise
+        self._rows = self._read_rows()
+
+    def __enter__(self) -> CsvFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lines.close()
+
+    @property
+    def position(self) -> int:
+        return min(self._lines.position(), self.size)
+
+    def batch(self, size: int) -> list[Row | RowError]:
+        """The next rows, and errors in the place of rows that cannot be told apart; empty at the end."""
+        return list(islice(self._rows, size))
+
+    def _read_header(self, name: str) -> tuple[dict[int, str], tuple[str, ...]]:
+        first = next(self._lines, "")
+        while first and not first.strip():
+            first = next(self._lines, "")
+        if not first:
+            raise ImportProblem(f"{name} is empty. Its first line must name the columns.")
+        if _UNDECODED.search(first):
+            raise ImportProblem(f"Line {self._lines.number} of {name}: {_NOT_UTF8}")
+        self._delimiter = max(DELIMITERS, key=first.count)
+        try:
+            names = next(csv.reader([first], delimiter=self._delimiter, strict=True))
+        except csv.Error:
+            raise ImportProblem(f"The header of {name} cannot be read: its quotes do not pair up.") from None
+        return judge_header([" ".join(cell.split()).lower() for cell in names], self._columns)
+
+    def _read_rows(self) -> Iterator[Row | RowError]:
+        reader = csv.reader(self._lines, delimiter=self._delimiter, strict=True)
+        while True:
+            line = self._lines.begin_row()
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error:
+                self._lines.keep_first_only()
+                yield RowError(line, None, _BAD_QUOTES)
+                continue
+            if any(cell.strip() for cell in cells):  # spreadsheets leave rows of mere commas at the end
+                yield self._row(line, cells)
+
+    def _row(self, line: int, cells: list[str]) -> Row | RowError:
+        expected = len(self._places) + len(self.dropped)
+        if len(cells) != expected:
+            return RowError(
+                line,
+                None,
+                f"This row has {len(cells)} values where the header has {expected} columns. "
+                "A value with the separator or a line break in it needs quotes around it.",
+            )
+        kept = {name: cells[place] for place, name in self._places.items()}
+        for name, cell in kept.items():
+            if _UNDECODED.search(cell):
+                return RowError(line, name, _NOT_UTF8)
+            if _CONTROL.search(cell):
+                return RowError(line, name, "There is a control character in this value.")
+        return Row(line, kept)
+
+
+def _refuse_utf16(path: Path) -> None:
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ImportProblem(f"{path.name} is UTF-16 text. Save it as CSV UTF-8 and import it again.")
+
+
+def judge_header(names: Sequence[str], columns: Sequence[str]) -> tuple[dict[int, str], tuple[str, ...]]:
+    """Where each of `columns` is, and what was dropped; ImportProblem with what is missing or unknown."""
+    places = {place: name for place, name in enumerate(names) if name in columns}
+    if not places:
+        # Perhaps the first line is a subscriber already: nothing of it is repeated.
+        raise ImportProblem(f"The first line must name the columns: {', '.join(columns)}.")
+    secret = {place for place, name in enumerate(names) if name not in columns and _PASSWORD.search(name)}
+    unknown = [
+        name if _NAMEABLE.fullmatch(name) else f"number {place + 1}"
+        for place, name in enumerate(names)
+        if place not in places and place not in secret
+    ]
+    missing = [name for name in columns if name not in places.values()]
+    twice = sorted({name for name in places.values() if names.count(name) > 1})
+    faults = [
+        f"{what}: {', '.join(which)}."
+        for what, which in (
+            ("Missing columns", missing),
+            ("Unknown columns", unknown),
+            ("Named twice", twice),
+        )
+        if which
+    ]
+    dropped = tuple(
+        names[place] if _NAMEABLE.fullmatch(names[place]) else f"number {place + 1}"
+        for place in sorted(secret)
+    )
+    if not faults:
+        return places, dropped
+    if dropped:
+        faults.append(
+            f"By the way, {', '.join(dropped)} looks like a password: such a column is never stored, "
+            "but do not export it."
+        )
+    raise ImportProblem(" ".join(faults))
+
+
+__all__ = ["CsvFile", "ImportProblem", "Row", "RowError", "judge_header"]

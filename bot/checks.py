@@ -1,0 +1,116 @@
+"""`ispbot check`: what this deployment depends on, tried one by one, with a remedy for what fails."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+import aiohttp
+import aiosmtplib
+from slack_sdk.errors import SlackApiError
+
+from bot.config import Config
+from bot.wiring import routes_of, slack_clients
+from notifier.channels import Route
+from store import migrate
+from store.engine import Engine, is_sqlite
+
+# Corruption at a WAL reset between connections: fixed in 3.51.3, back-ported to 3.50.7 and 3.44.6.
+_WAL_FIXED = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    what: str
+    ok: bool
+    found: str
+    remedy: str = ""
+
+
+async def run_checks(config: Config) -> list[Finding]:
+    findings = [Finding("configuration", True, f"{config.path}: {len(config.app.tenants)} provider(s)")]
+    findings += await _database(config)
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
+        findings += await _slack(config, session)
+    for key, tenant in config.app.tenants.items():
+        for route in routes_of(config, key, tenant):
+            findings.append(await _route(key, route))
+    return findings
+
+
+async def _database(config: Config) -> list[Finding]:
+    try:
+        engine = Engine(config.database_url)
+        try:
+            async with engine.write():
+                pass
+            revision = await migrate.current(config.database_url)
+        finally:
+            await engine.close()
+    except Exception as error:  # noqa: BLE001  # whatever the driver says, it is a finding
+        found = f"no answer ({type(error).__name__})"
+        return [Finding("database", False, found, "Check the URL, and that the server runs.")]
+    findings = [Finding("database", True, "answers")]
+    up_to_date = revision == migrate.head()
+    findings.append(
+        Finding(
+            "schema", up_to_date, f"at {revision or 'nothing'}", "" if up_to_date else "Run: ispbot migrate"
+        )
+    )
+    if is_sqlite(config.database_url):
+        findings.append(_sqlite_version())
+    return findings
+
+
+def _sqlite_version() -> Finding:
+    version = sqlite3.sqlite_version_info
+    fixed = any(version[:2] == f[:2] and version >= f for f in _WAL_FIXED) or version >= _WAL_FIXED[0]
+    note = "" if fixed else " (has the WAL reset race; we checkpoint from one connection, which avoids it)"
+    return Finding("SQLite", True, sqlite3.sqlite_version + note)
+
+
+async def _slack(config: Config, session: aiohttp.ClientSession) -> list[Finding]:
+    findings = []
+    clients = slack_clients(config, session)
+    for key, tenant in config.app.tenants.items():
+        what = f"Slack of {key}"
+        try:
+            answer = await clients[tenant.id].auth_test()
+        except SlackApiError as error:
+            code = str(error.response.get("error"))
+            remedy = f"Put the bot token into {tenant.slack.bot_token_env}."
+            findings.append(Finding(what, False, f"refused the token ({code})", remedy))
+            continue
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            remedy = "Check slack.api_url and the way out to it."
+            findings.append(Finding(what, False, f"no answer ({type(error).__name__})", remedy))
+            continue
+        team = str(answer.get("team_id"))
+        right = team == tenant.slack.team_id
+        remedy = "" if right else f"Set tenants.{key}.slack.team_id to {team}, or use that team's token."
+        findings.append(Finding(what, right, f"team {team}", remedy))
+    return findings
+
+
+async def _route(key: str, route: Route) -> Finding:
+    """Connects, greets, secures and logs in; sends nothing."""
+    what = f"mail route {key}/{route.name}"
+    client = aiosmtplib.SMTP(
+        hostname=route.host,
+        port=route.port,
+        timeout=10,
+        use_tls=route.tls == "implicit",
+        start_tls=route.tls == "starttls",
+        username=route.username,
+        password=route.password,
+        local_hostname=route.envelope_domain,
+    )
+    try:
+        await client.connect()
+        await client.quit()
+    except aiosmtplib.SMTPAuthenticationError:
+        return Finding(what, False, "refused our login", f"Check username and password of {route.name}.")
+    except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
+        remedy = f"Check host, port and tls of {route.name}."
+        return Finding(what, False, f"{route.host}:{route.port}: {type(error).__name__}", remedy)
+    return Finding(what, True, f"{route.host}:{route.port} answers")

@@ -1,0 +1,252 @@
+"""`ispbot`: demo, run, bot, worker, migrate, import, check."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import structlog
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from billing.local import ImportKind, ImportProblem, ImportResult, import_csv
+from bot import logs
+from bot.checks import Finding, run_checks
+from bot.config import Config, ConfigProblems, load_config
+from bot.demo import DemoFailed, DemoOptions, run_demo
+from bot.wiring import Runtime, ensure_tenants, open_store
+from store import migrate as migrations
+from store.engine import DatabaseError, is_sqlite
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="The support desk of an internet provider."
+)
+out = Console()
+err = Console(stderr=True)
+
+ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="app.yaml of this deployment")]
+EnvironmentOption = Annotated[
+    Path | None, typer.Option("--environment", help="file with `export NAME='value'` lines to read first")
+]
+DEFAULT_CONFIG = Path("app.yaml")
+
+
+def _fail(message: str, code: int = 1) -> typer.Exit:
+    err.print(escape(message), style="red", highlight=False)
+    return typer.Exit(code)
+
+
+def _environment(file: Path | None) -> dict[str, str]:
+    environ = dict(os.environ)
+    if file is None:
+        return environ
+    try:
+        text = file.read_text("utf-8")
+    except OSError as error:
+        raise _fail(f"{file} cannot be read: {error.strerror}", 2) from None
+    for word in shlex.split(text, comments=True):
+        name, separator, value = word.partition("=")
+        if separator:
+            environ[name] = value
+    return environ
+
+
+def _config(path: Path, environment: Path | None = None) -> Config:
+    try:
+        return load_config(path, _environment(environment))
+    except ConfigProblems as problems:
+        err.print(f"{escape(str(path))} cannot be used:", style="red")
+        for where, sentence in problems.problems:
+            err.print(f"  [bold]{escape(where)}[/bold]: {escape(sentence)}", highlight=False)
+        raise typer.Exit(2) from None
+
+
+def _serve(config: Config, *, bot: bool, worker: bool) -> None:
+    logs.configure()
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(name, stop.set)
+        log = structlog.get_logger()
+        await Runtime(config, bot=bot, worker=worker).run(lambda: log.info("started"), stop)
+
+    try:
+        asyncio.run(main())
+    except DatabaseError as error:
+        raise _fail(str(error)) from None
+    except OSError as error:
+        raise _fail(f"Could not start: {error.strerror or error}. Is another one running?") from None
+
+
+def _halves_need_postgresql(config: Config, half: str) -> None:
+    if is_sqlite(config.database_url):
+        raise _fail(
+            f"`ispbot {half}` runs one half beside others, and SQLite serves one process only.\n"
+            "Use `ispbot run`, or set database to a postgresql:// URL.",
+            2,
+        )
+
+
+@app.command()
+def demo(
+    port: Annotated[int, typer.Option(help="of the page")] = 8080,
+    state: Annotated[Path, typer.Option(help="where it keeps everything")] = Path(".demo"),
+    fresh: Annotated[bool, typer.Option("--fresh", help="forget the last demo")] = False,
+    database: Annotated[str | None, typer.Option(help="postgresql://... instead of SQLite")] = None,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="open the page")] = True,
+    halves: Annotated[bool, typer.Option("--halves", help="bot and worker as two processes")] = False,
+) -> None:
+    """Try everything on this machine: the product beside an emulated Slack, mail and DNS."""
+    if halves and (database is None or is_sqlite(database)):
+        raise _fail("--halves needs --database postgresql://...", 2)
+
+    def say(line: str) -> None:
+        print(line, flush=True)
+        if browser and sys.stdout.isatty():
+            typer.launch(line.removeprefix("ready "))
+
+    try:
+        asyncio.run(run_demo(DemoOptions(port, state, fresh, database, halves), say))
+    except (DemoFailed, ConfigProblems, DatabaseError) as error:
+        raise _fail(str(error)) from None
+
+
+@app.command()
+def run(config: ConfigOption = DEFAULT_CONFIG, environment: EnvironmentOption = None) -> None:
+    """Bot and worker in one process (the SQLite way)."""
+    _serve(_config(config, environment), bot=True, worker=True)
+
+
+@app.command()
+def bot(config: ConfigOption = DEFAULT_CONFIG, environment: EnvironmentOption = None) -> None:
+    """The half that talks to people: Slack, bounces in. Any number, on PostgreSQL."""
+    loaded = _config(config, environment)
+    _halves_need_postgresql(loaded, "bot")
+    _serve(loaded, bot=True, worker=False)
+
+
+@app.command()
+def worker(config: ConfigOption = DEFAULT_CONFIG, environment: EnvironmentOption = None) -> None:
+    """The half that sends. Any number, on PostgreSQL."""
+    loaded = _config(config, environment)
+    _halves_need_postgresql(loaded, "worker")
+    _serve(loaded, bot=False, worker=True)
+
+
+@app.command()
+def migrate(
+    config: ConfigOption = DEFAULT_CONFIG,
+    environment: EnvironmentOption = None,
+    to: Annotated[str, typer.Option(help="revision, or `base` for none")] = "head",
+) -> None:
+    """Bring the database's schema up to date (or down, with --to)."""
+    loaded = _config(config, environment)
+    before = asyncio.run(migrations.current(loaded.database_url))
+    target = migrations.head() if to == "head" else to
+    step = migrations.upgrade if to == "head" else _step_to(before, to)
+    asyncio.run(step(loaded.database_url, to))
+    out.print(f"{before or 'nothing'} -> {target}")
+
+
+def _step_to(before: str | None, to: str) -> Callable[[str, str], Coroutine[Any, Any, None]]:
+    return migrations.downgrade if to == "base" or (before or "") > to else migrations.upgrade
+
+
+@app.command("import")
+def import_(
+    kind: Annotated[ImportKind, typer.Argument(help="what the file holds")],
+    file: Annotated[Path, typer.Argument(help="a CSV file with our header")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    environment: EnvironmentOption = None,
+    tenant: Annotated[str | None, typer.Option(help="which provider, where there are several")] = None,
+    source: Annotated[str, typer.Option(help="what cards name as the source of these facts")] = "csv",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="check the file, change nothing")] = False,
+) -> None:
+    """Take subscribers, packages or invoices in from a CSV file; twice changes nothing twice."""
+    loaded = _config(config, environment)
+    tenants = loaded.app.tenants
+    if tenant is None and len(tenants) > 1:
+        raise _fail(f"Say which provider: --tenant {' or '.join(tenants)}", 2)
+    key = tenant or next(iter(tenants))
+    if key not in tenants:
+        raise _fail(f"There is no provider {key}. There is: {', '.join(tenants)}", 2)
+
+    async def main() -> ImportResult:
+        store = open_store(loaded)
+        try:
+            store.engine.lock_process()
+            await ensure_tenants(store, loaded)
+            with _progress() as progress:
+                task = progress.add_task(kind.value, total=None)
+
+                def step(done: int, total: int) -> None:
+                    progress.update(task, completed=done, total=total)
+
+                return await import_csv(
+                    store, tenants[key].id, kind, file, source=source, dry_run=dry_run, progress=step
+                )
+        finally:
+            await store.close()
+
+    try:
+        result = asyncio.run(main())
+    except (ImportProblem, DatabaseError, OSError) as error:
+        raise _fail(str(error)) from None
+    _tell_import(result, kind, dry_run)
+    if result.errors:
+        raise typer.Exit(1)
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+        console=err,
+    )
+
+
+def _tell_import(result: ImportResult, kind: ImportKind, dry_run: bool) -> None:
+    verb = "would be taken in" if dry_run else "taken in"
+    out.print(f"{result.rows} rows read, {result.written} {kind} {verb}, {len(result.errors)} with errors")
+    if result.errors:
+        table = Table("line", "column", "what is wrong")
+        for row in result.errors[:50]:
+            table.add_row(str(row.line), escape(row.column or ""), escape(row.reason))
+        out.print(table)
+        if len(result.errors) > 50:
+            out.print(f"... and {len(result.errors) - 50} more")
+
+
+@app.command()
+def check(config: ConfigOption = DEFAULT_CONFIG, environment: EnvironmentOption = None) -> None:
+    """Try everything that this deployment depends on; say what to do about what fails."""
+    loaded = _config(config, environment)
+    findings: list[Finding] = asyncio.run(run_checks(loaded))
+    table = Table("", "what", "found", "what to do")
+    for finding in findings:
+        mark = "[green]ok[/green]" if finding.ok else "[red]fails[/red]"
+        table.add_row(mark, escape(finding.what), escape(finding.found), escape(finding.remedy))
+    out.print(table)
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,409 @@
+"""app.yaml and the environment -> one frozen Config, or every error at once, each with its path.
+
+Secrets are never in app.yaml: it names environment variables. Unknown keys are errors.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from babel import Locale, UnknownLocaleError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from notifier.keys import Keyring, KeyringError
+from notifier.mime import is_addr_spec
+from store.engine import DatabaseError, normalise_url
+
+_ENV = re.compile(r"[A-Z][A-Z0-9_]{2,79}")
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+
+
+class ConfigProblems(Exception):
+    """Everything that is wrong with the configuration: (path, sentence)."""
+
+    def __init__(self, problems: list[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{path}: {sentence}" for path, sentence in problems))
+        self.problems = problems
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+def _env_name(value: str) -> str:
+    if not _ENV.fullmatch(value):
+        raise ValueError("name an environment variable, such as ISPBOT_KEYS; never the secret itself")
+    return value
+
+
+class BrandConfig(Section):
+    name: str = Field(min_length=1, max_length=80)
+    support_email: str
+    support_phone: str = ""
+
+    @field_validator("support_email")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        return _addr(value)
+
+
+def _addr(value: str) -> str:
+    if not is_addr_spec(value):
+        raise ValueError("write one plain e-mail address, such as billing@example.net")
+    return value
+
+
+class TenantSlack(Section):
+    team_id: str = Field(min_length=2)
+    bot_token_env: str
+
+    _env = field_validator("bot_token_env")(_env_name)
+
+
+class Channels(Section):
+    support: str
+    oncall: str
+
+
+class RoleMembers(Section):
+    users: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    """Slack user groups; they need a paid plan, users do not."""
+
+
+class Roles(Section):
+    viewer: RoleMembers = RoleMembers()
+    agent: RoleMembers = RoleMembers()
+    lead: RoleMembers = RoleMembers()
+    admin: RoleMembers = RoleMembers()
+
+
+class FromConfig(Section):
+    address: str
+    name: str = Field(min_length=1, max_length=120)
+
+    @field_validator("address")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        return _addr(value)
+
+
+class RouteConfig(Section):
+    kind: Literal["direct", "relay"]
+    host: str = Field(min_length=1)
+    port: int = Field(ge=1, le=65535, default=25)
+    envelope: Literal["verp", "fixed"] = "verp"
+    tls: Literal["off", "starttls", "implicit"] = "off"
+    username: str | None = None
+    password_env: str | None = None
+    egress_ips: tuple[str, ...] = ()
+    connections: int = Field(ge=1, le=100, default=4)
+    timeout_s: float = Field(gt=0, le=300, default=30)
+
+    @field_validator("password_env")
+    @classmethod
+    def _password(cls, value: str | None) -> str | None:
+        return None if value is None else _env_name(value)
+
+    @field_validator("egress_ips")
+    @classmethod
+    def _ips(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for item in value:
+            try:
+                ipaddress.ip_address(item)
+            except ValueError:
+                raise ValueError(f"{item!r} is no IP address") from None
+        return value
+
+    @model_validator(mode="after")
+    def _login(self) -> Self:
+        if (self.username is None) != (self.password_env is None):
+            raise ValueError("username and password_env go together")
+        if (
+            self.username is not None
+            and self.tls == "off"
+            and self.host not in ("127.0.0.1", "::1", "localhost")
+        ):
+            raise ValueError("a password needs tls: starttls or implicit")
+        return self
+
+
+class MailConfig(Section):
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, populate_by_name=True)
+
+    envelope_domain: str = Field(min_length=3)
+    sender: FromConfig = Field(alias="from")
+    required_include: str = "spf.visp.net"
+    routes: dict[str, RouteConfig] = Field(min_length=1)
+    default_route: str
+    remote_route: str | None = None
+    use_remote_mail_server: bool = False
+    send_mode: Literal["off", "only_to", "live"] = "only_to"
+    only_to: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _names(self) -> Self:
+        for name in self.routes:
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"route name {name!r}: small letters, digits, - and _ only")
+        chosen = {
+            "default_route": self.default_route,
+            "remote_route": self.remote_route or self.default_route,
+        }
+        for key, route in chosen.items():
+            if route not in self.routes:
+                raise ValueError(f"{key} names {route!r}, which is not among the routes")
+        if self.use_remote_mail_server and self.remote_route is None:
+            raise ValueError("use_remote_mail_server needs remote_route")
+        if self.send_mode == "only_to" and not self.only_to:
+            raise ValueError("send_mode only_to needs at least one address under only_to")
+        return self
+
+    @property
+    def route_in_use(self) -> str:
+        """The "use remote mail server" switch decides."""
+        return self.remote_route if self.use_remote_mail_server and self.remote_route else self.default_route
+
+
+class TenantConfig(Section):
+    id: int = Field(ge=1, lt=1 << 24)
+    brand: BrandConfig
+    time_zone: str
+    locale: str = "en_US"
+    region: str = Field(default="US", pattern="^[A-Z]{2}$")
+    slack: TenantSlack
+    channels: Channels
+    roles: Roles
+    mail: MailConfig
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"{value!r} is no IANA time zone, such as America/Denver") from None
+        return value
+
+    @field_validator("locale")
+    @classmethod
+    def _locale(cls, value: str) -> str:
+        try:
+            Locale.parse(value)
+        except (UnknownLocaleError, ValueError):
+            raise ValueError(f"{value!r} is no locale, such as en_US") from None
+        return value
+
+
+class HttpConfig(Section):
+    host: str = "127.0.0.1"
+    port: int = Field(ge=1, le=65535, default=8081)
+
+
+class BounceConfig(Section):
+    host: str = "127.0.0.1"
+    port: int = Field(ge=1, le=65535, default=8025)
+
+
+class SlackConfig(Section):
+    command: str = Field(default="/isp", pattern=r"^/[a-z0-9_-]{1,31}$")
+    signing_secret_env: str = "ISPBOT_SLACK_SIGNING_SECRET"  # noqa: S105  # the name of a variable
+    api_url: str = "https://slack.com/api/"
+
+    _env = field_validator("signing_secret_env")(_env_name)
+
+
+class DnsConfig(Section):
+    servers: tuple[str, ...] = ()
+    port: int = Field(ge=1, le=65535, default=53)
+
+
+class WorkerConfig(Section):
+    lease_s: float = Field(ge=1, le=600, default=30)
+    poll_s: float = Field(gt=0, le=60, default=1)
+
+
+class AppConfig(Section):
+    """app.yaml as it is written."""
+
+    database: str | None = Field(default=None, repr=False)
+    database_env: str = "ISPBOT_DATABASE_URL"
+    keys_env: str = "ISPBOT_KEYS"
+    public_url: str = Field(pattern=r"^https?://[^\s/]+(/.*)?$")
+    http: HttpConfig = HttpConfig()
+    bounces: BounceConfig = BounceConfig()
+    slack: SlackConfig = SlackConfig()
+    dns: DnsConfig = DnsConfig()
+    worker: WorkerConfig = WorkerConfig()
+    clock_file: str | None = None
+    """Moves business time; for the sandbox only."""
+    tenants: dict[str, TenantConfig] = Field(min_length=1)
+
+    _env = field_validator("database_env", "keys_env")(_env_name)
+
+    @model_validator(mode="after")
+    def _tenants(self) -> Self:
+        for what, values in (
+            ("id", [t.id for t in self.tenants.values()]),
+            ("slack.team_id", [t.slack.team_id for t in self.tenants.values()]),
+            ("mail.envelope_domain", [t.mail.envelope_domain.casefold() for t in self.tenants.values()]),
+        ):
+            if len(set(values)) != len(values):
+                raise ValueError(f"two tenants have the same {what}")
+        for key in self.tenants:
+            if not _NAME.fullmatch(key):
+                raise ValueError(f"tenant name {key!r}: small letters, digits, - and _ only")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What the environment holds; never printed."""
+
+    keyring: Keyring
+    signing_secret: str
+    bot_tokens: Mapping[str, str]
+    passwords: Mapping[tuple[str, str], str]
+
+    def __repr__(self) -> str:
+        return "Secrets(...)"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole configuration, checked."""
+
+    app: AppConfig
+    database_url: str = field(repr=False)
+    secrets: Secrets
+    path: Path
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML lets a later key win over an earlier one in silence; here that is an error.
+
+    `off` is a word, as in YAML 1.2, and not false: `send_mode: off` and `tls: off` mean what they say.
+    """
+
+
+_BOOL = "tag:yaml.org,2002:bool"
+_UniqueKeys.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in rules if tag != _BOOL]
+    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_UniqueKeys.add_implicit_resolver(_BOOL, re.compile("true|True|TRUE|false|False|FALSE"), list("tTfF"))
+
+
+def _mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: set[Any] = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node)
+        if not isinstance(key, Hashable):
+            raise yaml.constructor.ConstructorError(None, None, "a key is one word", key_node.start_mark)
+        if key in seen:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{key!r} stands there twice", key_node.start_mark
+            )
+        seen.add(key)
+    return loader.construct_mapping(node, deep=True)
+
+
+_UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def load_config(path: Path, environ: Mapping[str, str]) -> Config:
+    """ConfigProblems lists everything that is wrong, in the file and in the environment."""
+    app = _parse(path)
+    problems: list[tuple[str, str]] = []
+    url = _database(app, environ, problems)
+    keyring = _keyring(app, environ, problems)
+
+    def secret(name: str, where: str) -> str:
+        value = environ.get(name, "")
+        if not value:
+            problems.append((where, f"the environment variable {name} is not set"))
+        return value
+
+    signing = secret(app.slack.signing_secret_env, "slack.signing_secret_env")
+    tokens = {
+        key: secret(t.slack.bot_token_env, f"tenants.{key}.slack.bot_token_env")
+        for key, t in app.tenants.items()
+    }
+    passwords = {
+        (key, name): secret(route.password_env, f"tenants.{key}.mail.routes.{name}.password_env")
+        for key, t in app.tenants.items()
+        for name, route in t.mail.routes.items()
+        if route.password_env
+    }
+    if problems or keyring is None:
+        raise ConfigProblems(problems)
+    return Config(app, url, Secrets(keyring, signing, tokens, passwords), path)
+
+
+def _parse(path: Path) -> AppConfig:
+    try:
+        text = path.read_text("utf-8")
+    except OSError as error:
+        raise ConfigProblems([(str(path), f"cannot be read: {error.strerror}")]) from None
+    except UnicodeDecodeError:
+        raise ConfigProblems([(str(path), "is not UTF-8 text")]) from None
+    try:
+        data = yaml.load(text, Loader=_UniqueKeys)  # noqa: S506  # a SafeLoader
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}" if mark else "somewhere"
+        raise ConfigProblems([(where, f"is not YAML: {getattr(error, 'problem', error)}")]) from None
+    if not isinstance(data, dict):
+        raise ConfigProblems([(str(path), "is empty: start from the app.yaml of the project")])
+    try:
+        return AppConfig.model_validate(data)
+    except ValidationError as error:
+        raise ConfigProblems([(_path(e["loc"]), _sentence(e)) for e in error.errors()]) from None
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location) or "app.yaml"
+
+
+def _sentence(error: Mapping[str, Any]) -> str:
+    """Pydantic's own words, but for the ones that people meet most."""
+    match error["type"]:
+        case "extra_forbidden":
+            return "is not a setting that exists"
+        case "missing":
+            return "is missing"
+        case "value_error":
+            return str(error["ctx"]["error"])
+        case _:
+            return str(error["msg"])
+
+
+def _database(app: AppConfig, environ: Mapping[str, str], problems: list[tuple[str, str]]) -> str:
+    url = environ.get(app.database_env) or app.database or ""
+    if not url:
+        problems.append(("database", f"set it here, or {app.database_env} in the environment"))
+        return ""
+    try:
+        return normalise_url(url)
+    except DatabaseError as error:
+        problems.append(("database", str(error)))
+        return ""
+
+
+def _keyring(app: AppConfig, environ: Mapping[str, str], problems: list[tuple[str, str]]) -> Keyring | None:
+    text = environ.get(app.keys_env, "")
+    if not text:
+        problems.append(("keys_env", f"the environment variable {app.keys_env} is not set"))
+        return None
+    try:
+        return Keyring.parse(text)
+    except KeyringError as error:
+        problems.append((f"environment variable {app.keys_env}", str(error)))
+        return None

@@ -1,0 +1,50 @@
+"""The demo's past: invoice notices of the last two months for the cast, sent by the product itself.
+
+The worker sends them on its first start, so every bounce in the log is a real one.
+"""
+
+from __future__ import annotations
+
+from handlers.contract import Services
+from handlers.workflows.lookup import payer_of
+from handlers.workflows.resend import billing_addresses, invoice_context
+from notifier.outbox import Draft
+from notifier.outbox import email as to_email
+from store.models import InvoiceStatus, NotificationKind, Priority
+
+CAST = (
+    *("1001", "1042", "1077", "1100", "1103", "1150", "1188", "1204", "1205"),
+    *("1260", "1277", "1290", "1301", "1311", "1312", "1313", "1314"),
+)
+INVOICES_EACH = 2
+_DUE = (InvoiceStatus.OPEN, InvoiceStatus.PARTIALLY_PAID)
+"""A notice of a paid invoice would be cancelled, as it should be."""
+
+
+async def enqueue_history(services: Services, tenant: int) -> int:
+    """Idempotent by invoice; gives how many notices were queued."""
+    profile = services.profile(tenant)
+    async with services.store.begin(tenant) as tx:
+        drafts: list[Draft] = []
+        for subscriber in (await tx.subscribers.by_accounts(CAST)).values():
+            payer = await payer_of(tx, subscriber)
+            points = await tx.subscribers.points([payer.id])
+            usable = [address for address, problem in billing_addresses(points[payer.id]) if problem is None]
+            for invoice in reversed(await tx.invoices.latest(subscriber.id, INVOICES_EACH)):
+                if usable and invoice.status in _DUE:
+                    drafts.append(
+                        Draft(
+                            key=f"invoice:{invoice.number}:{invoice.revision}",
+                            kind=NotificationKind.INVOICE_ISSUED,
+                            language=payer.language,
+                            context=invoice_context(profile, invoice, payer),
+                            recipients=[to_email(address, payer.id) for address in usable],
+                            route=profile.default_route,
+                            requested_by="invoice run",
+                            subscriber_id=subscriber.id,
+                            invoice_id=invoice.id,
+                            priority=Priority.BULK,
+                        )
+                    )
+        await services.outbox.enqueue_many(tx, drafts)
+    return len(drafts)

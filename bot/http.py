@@ -1,0 +1,40 @@
+"""The HTTP side: Slack's requests and health. Webhooks never go through Bolt; Slack's do, once verified."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+from aiohttp import web
+
+from bot.slack import SlackRim
+from store.unit import Store
+
+log = structlog.get_logger()
+BODY_LIMIT = 1024 * 1024
+
+
+def application(store: Store, slack: SlackRim) -> web.Application:
+    async def health(_: web.Request) -> web.Response:
+        """The process answers."""
+        return web.json_response({"ok": True})
+
+    async def ready(_: web.Request) -> web.Response:
+        """The database answers too."""
+        try:
+            async with asyncio.timeout(2), store.system() as tx:
+                await tx.tenants.all()
+        except Exception as error:  # noqa: BLE001  # whatever it is, the answer is "not ready"
+            log.warning("not_ready", error=type(error).__name__)
+            return web.json_response({"ready": False, "why": "the database does not answer"}, status=503)
+        return web.json_response({"ready": True})
+
+    app = web.Application(client_max_size=BODY_LIMIT)
+    app.add_routes(
+        [
+            web.post("/slack/events", slack.handle),
+            web.get("/health", health),
+            web.get("/ready", ready),
+        ]
+    )
+    return app

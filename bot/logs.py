@@ -1,0 +1,77 @@
+"""Logs: one JSON object a line on standard error, with personal data and secrets masked on the way out."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any, TextIO
+
+import structlog
+
+_RULES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"xox[a-z]-[A-Za-z0-9-]+|xapp-[A-Za-z0-9-]+"), "[token]"),
+    # Up to the last @ before the path: people forget to quote one in a password.
+    (re.compile(r"\b([a-z][a-z0-9+.-]*://)[^\s/\"']*@"), r"\1[login]@"),
+    (re.compile(r"https?://[^\s\"']*/(?:response|commands|actions)/[^\s\"']+"), "[response url]"),
+    # An address keeps its domain: that is what operators look for.
+    (re.compile(r"(?<!\[login\])[^\s@<>()\[\]\"',;:\\]+@(?=[\w-]+\.)"), "[mail]@"),
+    (re.compile(r"(?<![\w.-])\+?\d[\d ().-]{8,17}\d(?![\w:-])"), "[number]"),
+)
+_KEEP = frozenset({"timestamp", "level", "reference"})
+
+
+def redact(text: str) -> str:
+    for pattern, replacement in _RULES:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return {_value(key): _value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_value(item) for item in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return redact(repr(value))  # an exception, bytes: the renderer would write them as they are
+
+
+def redactor(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A structlog processor: every value but the few that we make ourselves."""
+    return {key: value if key in _KEEP else _value(value) for key, value in event.items()}
+
+
+def configure(stream: TextIO | None = None) -> None:
+    """structlog and the standard library's loggers in one format; libraries speak from WARNING up."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    render: list[Any] = [
+        structlog.processors.format_exc_info,
+        redactor,
+        structlog.processors.JSONRenderer(),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.INFO)
+    for name in ("slack_bolt", "slack_sdk", "aiohttp", "aiosqlite", "mail.log", "alembic", "asyncio"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,159 @@
+"""The one gate out to Slack for messages that change by themselves.
+
+Takes `posts` rows whose shown revision is behind the wanted one, draws current state through
+handlers.surfaces, posts or edits under the row's lease. Changes that come close together become one edit;
+rate limits are waited out. A post whose ts was never recorded is looked for by its metadata first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import aiohttp
+import structlog
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.signing import ValueSigner
+from handlers.blocks import spoken
+from handlers.contract import Services, Surface
+from store.models import Post
+from store.unit import Store
+
+log = structlog.get_logger()
+EVENT_TYPE = "ispbot_post"
+COALESCE = timedelta(seconds=1)
+_RETRY = timedelta(seconds=5)
+_GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
+_NO_CHANNEL = frozenset({"channel_not_found", "not_in_channel", "is_archived"})
+
+
+class Poster:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        services: Services,
+        surfaces: Mapping[str, Surface],
+        clients: Mapping[int, AsyncWebClient],
+        signer: ValueSigner,
+        worker: str,
+        lease_s: float,
+        poll_s: float = 0.5,
+    ) -> None:
+        self._store, self._services, self._surfaces = store, services, surfaces
+        self._clients, self._signer = clients, signer
+        self._worker, self._lease_s, self._poll_s = worker, lease_s, poll_s
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        wanted = self._store.signals.subscribe("posts")
+        dead: str | None = self._worker
+        while True:
+            if not await self.show_behind(dead):
+                await wanted.wait(self._poll_s)
+            dead = None
+
+    async def show_behind(self, dead_worker: str | None = None) -> int:
+        """One round: shows what is behind and due; gives how many posts were taken."""
+        async with self._store.system() as tx:
+            behind = await tx.posts.claim_behind(
+                worker=self._worker, lease_s=self._lease_s, dead_worker=dead_worker
+            )
+        by_channel: dict[tuple[int, str], list[Post]] = {}
+        for post in behind:
+            by_channel.setdefault((post.tenant, post.channel), []).append(post)
+        await asyncio.gather(*(self._channel(posts) for posts in by_channel.values()))
+        return len(behind)
+
+    async def _channel(self, posts: Sequence[Post]) -> None:
+        for post in posts:
+            try:
+                await self._show(post)
+            except SlackApiError as error:
+                await self._refused(post, error)
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                await self._later(post, _RETRY, type(error).__name__)
+            except Exception as error:
+                log.exception("post_failed", surface=post.surface, post=str(post.id))
+                await self._later(post, timedelta(minutes=1), type(error).__name__)
+
+    async def _show(self, post: Post) -> None:
+        surface = self._surfaces.get(post.surface)
+        reply = await surface.draw(self._services, post.tenant, post.key) if surface else None
+        if reply is None:
+            async with self._store.begin(post.tenant) as tx:
+                await tx.posts.give_up(post, error="nothing to show")
+            return
+        client = self._clients[post.tenant]
+        blocks = self._signer.blocks(post.tenant, reply.blocks)
+        ts = post.ts
+        if ts is None and post.posting:
+            ts = await self._find(client, post)
+        if ts is not None:
+            await client.chat_update(channel=post.channel, ts=ts, text=spoken(reply.text), blocks=blocks)
+            channel = post.channel
+        else:
+            async with self._store.begin(post.tenant) as tx:
+                if not await tx.posts.about_to_post(post):
+                    return
+            answer = await client.chat_postMessage(
+                channel=post.channel,
+                thread_ts=post.thread_ts,
+                metadata={"event_type": EVENT_TYPE, "event_payload": {"id": str(post.id)}},
+                text=spoken(reply.text),
+                blocks=blocks,
+            )
+            ts, channel = answer["ts"], answer["channel"]
+        async with self._store.begin(post.tenant) as tx:
+            await tx.posts.shown(
+                post, ts=str(ts), revision=post.wanted, channel=str(channel), next_edit=tx.now + COALESCE
+            )
+
+    async def _find(self, client: AsyncWebClient, post: Post) -> str | None:
+        """The ts of a message that was posted but whose answer was never recorded."""
+        cursor: str | None = None
+        oldest = str((post.created_at - timedelta(minutes=5)).timestamp())
+        while True:
+            page: Any = await client.conversations_history(
+                channel=post.channel, oldest=oldest, limit=200, include_all_metadata=True, cursor=cursor
+            )
+            for message in page["messages"]:
+                payload = message.get("metadata", {}).get("event_payload", {})
+                if payload.get("id") == str(post.id):
+                    return str(message["ts"])
+            cursor = (page.get("response_metadata") or {}).get("next_cursor")
+            if not cursor:
+                return None
+
+    async def _refused(self, post: Post, error: SlackApiError) -> None:
+        code = str(error.response.get("error"))
+        if error.response.status_code == 429 or code == "ratelimited":
+            wait = float(error.response.headers.get("Retry-After", "1"))
+            await self._later(post, timedelta(seconds=wait), "ratelimited")
+        elif code in _NO_CHANNEL:
+            log.warning("post_channel_closed", channel=post.channel, error=code, surface=post.surface)
+            await self._elsewhere(post, code)
+        elif code in _GONE:
+            async with self._store.begin(post.tenant) as tx:
+                await tx.posts.give_up(post, error=code)
+        else:
+            log.error("post_refused", error=code, surface=post.surface, post=str(post.id))
+            await self._later(post, timedelta(minutes=1), code)
+
+    async def _elsewhere(self, post: Post, code: str) -> None:
+        """Into the support channel when the bot is not in the one where it was asked."""
+        support = self._services.profile(post.tenant).support_channel
+        async with self._store.begin(post.tenant) as tx:
+            if post.channel == support or post.ts is not None:
+                await tx.posts.give_up(post, error=code)
+            else:
+                await tx.posts.redirect(post, support)
+                tx.signal("posts")
+
+    async def _later(self, post: Post, wait: timedelta, error: str) -> None:
+        async with self._store.begin(post.tenant) as tx:
+            await tx.posts.put_off(post, until=tx.now + wait, error=error)

@@ -1,0 +1,94 @@
+"""A Reply to the asker: by response_url while it is young and uses are left, else ephemeral, else direct.
+
+Slack: 30 minutes and 5 uses for a response_url; ephemeral messages cannot be edited later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import aiohttp
+import structlog
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.signing import ValueSigner
+from handlers.blocks import spoken
+from handlers.reply import Reply, To
+from notifier.keys import Keyring
+from store.models import Interaction
+from store.unit import Store
+
+log = structlog.get_logger()
+URL_LIFE = timedelta(minutes=29)
+URL_USES = 5
+URL_PURPOSE = "response_url"
+_NOT_THERE = frozenset({"channel_not_found", "not_in_channel", "user_not_in_channel", "is_archived"})
+
+
+class Responder:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        session: aiohttp.ClientSession,
+        clients: Mapping[int, AsyncWebClient],
+        keyring: Keyring,
+        signer: ValueSigner,
+    ) -> None:
+        self._store, self._session, self._clients = store, session, clients
+        self._keyring, self._signer = keyring, signer
+
+    async def deliver(self, item: Interaction, reply: Reply) -> None:
+        """Tells the asker, whatever way is left; raises when none is."""
+        blocks = self._signer.blocks(item.tenant, reply.blocks)
+        if await self._by_url(item, reply, blocks):
+            return
+        client = self._clients[item.tenant]
+        user, channel = item.payload["user"], item.payload["channel"]
+        if channel:
+            try:
+                await client.chat_postEphemeral(
+                    channel=channel, user=user, text=spoken(reply.text), blocks=blocks
+                )
+            except SlackApiError as error:
+                if error.response.get("error") not in _NOT_THERE:
+                    raise
+            else:
+                return
+        opened = await client.conversations_open(users=[user])
+        await client.chat_postMessage(channel=opened["channel"]["id"], text=spoken(reply.text), blocks=blocks)
+
+    async def tell(self, url: str, reply: Reply) -> None:
+        """At once, by a fresh response_url; blocks are signed already. A failure is logged only."""
+        if url:
+            await self._post(url, reply, list(reply.blocks))
+
+    async def _by_url(self, item: Interaction, reply: Reply, blocks: list[dict[str, Any]]) -> bool:
+        if not item.response_url or self._store.clock() - item.received_at > URL_LIFE:
+            return False
+        url = self._keyring.decrypt(URL_PURPOSE, item.response_url)
+        if url is None:
+            return False
+        async with self._store.begin(item.tenant) as tx:
+            if await tx.interactions.use_response(item) > URL_USES:
+                return False
+        return await self._post(url.decode(), reply, blocks)
+
+    async def _post(self, url: str, reply: Reply, blocks: list[dict[str, Any]]) -> bool:
+        body = {
+            "text": spoken(reply.text),
+            "blocks": blocks,
+            "response_type": "ephemeral",
+            "replace_original": reply.to is To.REPLACE,
+        }
+        try:
+            async with self._session.post(url, json=body) as answer:
+                if answer.status == 200:
+                    return True
+                log.warning("response_url_refused", status=answer.status)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            log.warning("response_url_failed", error=type(error).__name__)
+        return False

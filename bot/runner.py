@@ -1,0 +1,199 @@
+"""Carries interactions out from their rows: runs the handler, tells the asker, marks the row done.
+
+What was left by a dead process is taken up again; every write of a handler is keyed by interaction and
+step, so that a second run changes nothing twice. Permission is checked here, when the thing happens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+import structlog
+
+from bot.respond import Responder
+from bot.roles import RoleBook
+from handlers.blocks import context, md, section
+from handlers.contract import Actor, Command, CommandRequest, Services
+from handlers.profile import Role
+from handlers.reply import Reply, UserError
+from notifier import dsn
+from notifier.keys import Keyring
+from store.models import Interaction, InteractionKind
+from store.unit import Store
+
+log = structlog.get_logger()
+MAX_ATTEMPTS = 5
+EVERYTHING = 100_000
+
+
+def reference() -> str:
+    """What an agent quotes and the log has; without letters that are mistaken for each other."""
+    return "".join(secrets.choice("23456789ABCDEFGHJKMNPQRSTVWXYZ") for _ in range(8))
+
+
+def error_reply(error: UserError) -> Reply:
+    blocks = [section(md(":warning: {}", error.sentence))]
+    if error.next_step:
+        blocks.append(context(md("{}", error.next_step)))
+    return Reply(error.sentence, blocks)
+
+
+def failure_reply(ref: str) -> Reply:
+    text = f"Something went wrong on our side, and nothing more was done. Reference {ref}."
+    return Reply(
+        text,
+        [
+            section(md(":x: Something went wrong on our side, and nothing more was done.")),
+            context(
+                md("Try again in a minute. If it stays, give whoever runs this bot the reference *{}*.", ref)
+            ),
+        ],
+    )
+
+
+def not_allowed(needed: Role, actual: Role) -> UserError:
+    if actual is Role.NONE:
+        return UserError(
+            "You are not on this desk's list, so I cannot show you customers.",
+            "Ask an admin of the desk to add you.",
+        )
+    return UserError(
+        f"That needs the role {needed.name.lower()}; you have {actual.name.lower()}.",
+        f"Ask somebody with the role {needed.name.lower()}.",
+    )
+
+
+class Runner:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        services: Services,
+        commands: Mapping[str, Command],
+        roles: RoleBook,
+        responder: Responder,
+        keyring: Keyring,
+        worker: str,
+        lease_s: float,
+        at_once: int = 50,
+    ) -> None:
+        self._store, self._services, self._commands, self._roles = store, services, commands, roles
+        self._responder, self._keyring = responder, keyring
+        self._worker, self._lease_s = worker, lease_s
+        self._slots = asyncio.Semaphore(at_once)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._resumed = False
+
+    def start(self, item: Interaction) -> None:
+        """Runs it in the background; the row remembers it should this process die."""
+        task = asyncio.get_running_loop().create_task(self._carry_out(item))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def resume(self) -> None:
+        """Takes up everything that our dead namesake left; once, and before anything new is taken in.
+
+        All at once: what is claimed here bears our own name, so that a second look would find it again.
+        """
+        self._resumed = True
+        async with self._store.system() as tx:
+            left = await tx.interactions.claim_left(
+                worker=self._worker, lease_s=self._lease_s, limit=EVERYTHING, dead_worker=self._worker
+            )
+        self._take_up(left)
+
+    async def run(self) -> None:
+        """Takes up what was left, renews what is running, purges what is old; until cancelled."""
+        if not self._resumed:
+            await self.resume()
+        last_purge = self._store.clock() - timedelta(hours=1)
+        while True:
+            async with self._store.system() as tx:
+                if self._tasks:
+                    await tx.interactions.renew(self._worker, self._lease_s)
+                left = await tx.interactions.claim_left(worker=self._worker, lease_s=self._lease_s)
+                if tx.now - last_purge >= timedelta(hours=1):
+                    last_purge = tx.now
+                    await tx.interactions.purge(
+                        urls_before=tx.now - timedelta(days=1), rows_before=tx.now - timedelta(days=30)
+                    )
+            self._take_up(left)
+            if not left:
+                await asyncio.sleep(min(self._lease_s / 3, 2.0))
+
+    def _take_up(self, left: Sequence[Interaction]) -> None:
+        for item in left:
+            log.info("interaction_resumed", interaction=item.id[:12], kind=item.kind, attempt=item.attempt)
+            self.start(item)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Waits for what runs; what does not end in time is taken up after the restart."""
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=timeout_s)
+        for task in list(self._tasks):
+            task.cancel()
+
+    async def _carry_out(self, item: Interaction) -> None:
+        async with self._slots:
+            ref = reference()
+            try:
+                with structlog.contextvars.bound_contextvars(interaction=item.id[:12]):
+                    await self._dispatch(item, ref)
+            except Exception as error:
+                # The row keeps its lease; it is taken up again when that ends.
+                log.exception("interaction_failed", reference=ref, error=type(error).__name__)
+                if item.attempt >= MAX_ATTEMPTS:
+                    await self._finish(item, f"{ref} {type(error).__name__}")
+
+    async def _dispatch(self, item: Interaction, ref: str) -> None:
+        if item.kind is InteractionKind.DSN:
+            received = await dsn.receive(
+                self._store,
+                self._keyring,
+                raw=item.body,
+                envelope_to=item.payload["envelope_to"],
+                tenant=item.tenant,
+            )
+            log.info("bounce_message", result=received)
+            await self._finish(item, None)
+            return
+        error: str | None = None
+        try:
+            replies: Sequence[Reply] = await self._handle(item)
+        except UserError as problem:
+            replies = [error_reply(problem)]
+        except Exception as failure:
+            log.exception("command_failed", reference=ref, error=type(failure).__name__)
+            replies, error = [failure_reply(ref)], f"{ref} {type(failure).__name__}"
+        for reply in replies:
+            await self._responder.deliver(item, reply)
+        await self._finish(item, error)
+
+    async def _handle(self, item: Interaction) -> Sequence[Reply]:
+        payload = item.payload
+        command = self._commands.get(payload["command"])
+        if command is None:
+            raise UserError("This button is from an older version.", "Ask for it again.")
+        role = await self._roles.role_of(item.tenant, payload["user"])
+        needed = command.spec.needs(payload["action"])
+        if role < needed:
+            raise not_allowed(needed, role)
+        request = CommandRequest(
+            tenant=item.tenant,
+            id=item.id,
+            actor=Actor(payload["user"], role),
+            channel=payload["channel"],
+            command=payload["command"],
+            action=payload["action"],
+            text=payload["text"],
+            value=payload["value"],
+            inputs=payload["inputs"],
+        )
+        return await command.run(request, self._services)
+
+    async def _finish(self, item: Interaction, error: str | None) -> None:
+        async with self._store.begin(item.tenant) as tx:
+            await tx.interactions.finish(item, error=error)

@@ -1,0 +1,70 @@
+"""Button values and dialog memory: signed on the way out, checked and aged on the way in.
+
+A value is bound to its tenant and its action, so that it cannot be moved to another button.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from itsdangerous import BadData, SignatureExpired, URLSafeTimedSerializer
+
+from handlers.reply import Block
+from notifier.keys import Keyring
+
+MAX_AGE = timedelta(days=30)
+
+
+class StaleValue(Exception):
+    """The button is older than it may be."""
+
+
+class ForgedValue(Exception):
+    """Nobody of ours signed this for this button."""
+
+
+class ValueSigner:
+    def __init__(self, keyring: Keyring) -> None:
+        self._serializer = URLSafeTimedSerializer(keyring.subkeys("button"), salt="ispbot.button")
+
+    def sign(self, tenant: int, action: str, value: Mapping[str, Any]) -> str:
+        """At most 2,000 characters (Slack's limit of a button value)."""
+        text = str(self._serializer.dumps([tenant, action, dict(value)]))
+        if len(text) > 2000:
+            raise ValueError(f"the value of {action} is too long for a button")
+        return text
+
+    def read(self, tenant: int, action: str, text: str, max_age: timedelta = MAX_AGE) -> dict[str, Any]:
+        try:
+            content = self._serializer.loads(text, max_age=int(max_age.total_seconds()))
+        except SignatureExpired:
+            raise StaleValue from None
+        except (BadData, UnicodeError):
+            raise ForgedValue from None
+        signed_tenant, signed_action, value = content
+        if signed_tenant != tenant or signed_action != action:
+            raise ForgedValue
+        return dict(value)
+
+    def blocks(self, tenant: int, blocks: Sequence[Block]) -> list[Block]:
+        """The same blocks with every button's mapping signed."""
+        return [self._walk(tenant, block) for block in blocks]
+
+    def _walk(self, tenant: int, node: Any) -> Any:
+        if isinstance(node, list):
+            return [self._walk(tenant, item) for item in node]
+        if not isinstance(node, Mapping):
+            return node
+        copy = {key: self._walk(tenant, item) for key, item in node.items() if key != "value"}
+        if "value" in node:
+            value = node["value"]
+            action = base_action(str(node.get("action_id", "")))
+            copy["value"] = self.sign(tenant, action, value) if isinstance(value, Mapping) else value
+        return copy
+
+
+def base_action(action_id: str) -> str:
+    """`find.open:3` is the action `find.open`."""
+    return action_id.partition(":")[0]

@@ -1,0 +1,362 @@
+"""Slack's side of the bot: verify the raw bytes, understand the payload, answer within 3 s, persist, ack.
+
+Bolt routes and acknowledges; nothing runs after its ack but what stands in the inbox. Verified before Bolt
+sees it, since Bolt answers 500 to several forgeries (facts: Slack, request verification).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from aiohttp import web
+from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
+from slack_bolt.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.inbox import Inbox, InboxFull
+from bot.respond import URL_PURPOSE, Responder
+from bot.roles import RoleBook
+from bot.runner import Runner, error_reply, not_allowed, reference
+from bot.signing import ForgedValue, StaleValue, ValueSigner, base_action
+from handlers.blocks import plain, spoken
+from handlers.contract import Actor, Command, CommandRequest, Services
+from handlers.reply import Modal, UserError
+from handlers.typed import plain_text
+from notifier.keys import Keyring
+from store.models import Interaction, InteractionKind
+from store.unit import Store
+
+log = structlog.get_logger()
+WINDOW_S = 300
+ANY = re.compile(".*")
+Ack = Callable[..., Awaitable[Any]]
+
+
+def verified(secret: str, headers: Mapping[str, str], body: bytes, now_s: float) -> bool:
+    """Slack's v0 signature over the raw body, at most 300 s old, compared in constant time."""
+    stamp, signature = headers.get("X-Slack-Request-Timestamp", ""), headers.get("X-Slack-Signature", "")
+    if not re.fullmatch(r"[0-9]{1,12}", stamp) or not signature.isascii():
+        return False
+    if abs(now_s - int(stamp)) > WINDOW_S:
+        return False
+    mac = hmac.new(secret.encode(), b"v0:" + stamp.encode() + b":" + body, hashlib.sha256).hexdigest()
+    return hmac.compare_digest(f"v0={mac}", signature)
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A Slack payload, understood."""
+
+    kind: InteractionKind
+    dedupe: str
+    team: str
+    user: str
+    channel: str
+    command: str
+    action: str = ""
+    text: str = ""
+    value: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    response_url: str = ""
+    trigger_id: str = ""
+
+
+class SlackRim:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        services: Services,
+        commands: Mapping[str, Command],
+        aliases: Mapping[str, str],
+        teams: Mapping[str, int],
+        clients: Mapping[int, AsyncWebClient],
+        bot_tokens: Mapping[int, str],
+        signing_secret: str,
+        signer: ValueSigner,
+        roles: RoleBook,
+        inbox: Inbox,
+        runner: Runner,
+        responder: Responder,
+        keyring: Keyring,
+    ) -> None:
+        self._store, self._services, self._commands, self._aliases = store, services, commands, aliases
+        self._teams, self._clients, self._secret, self._signer = teams, clients, signing_secret, signer
+        self._roles, self._inbox, self._runner, self._keyring = roles, inbox, runner, keyring
+        self._responder = responder
+        # Either of these silently switches Bolt to OAuth and drops the token (measured).
+        for name in ("SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET"):
+            os.environ.pop(name, None)
+
+        async def authorize(team_id: str | None, **_: Any) -> AuthorizeResult:
+            tenant = teams.get(team_id or "", next(iter(teams.values())))
+            return AuthorizeResult(
+                enterprise_id=None, team_id=team_id, bot_token=bot_tokens[tenant], bot_user_id="", bot_id=""
+            )
+
+        self._app = AsyncApp(authorize=authorize, request_verification_enabled=False, ssl_check_enabled=False)
+        self._register()
+
+    def _register(self) -> None:
+        app = self._app
+
+        @app.command(ANY)
+        async def on_command(ack: Ack, body: dict[str, Any]) -> None:
+            await self._guarded(ack, body, self._command)
+
+        @app.action(ANY)
+        async def on_action(ack: Ack, body: dict[str, Any]) -> None:
+            await self._guarded(ack, body, self._action)
+
+        @app.view(ANY)
+        async def on_view(ack: Ack, body: dict[str, Any]) -> None:
+            await self._guarded(ack, body, self._submission)
+
+        @app.view_closed(ANY)
+        async def on_closed(ack: Ack) -> None:
+            await ack()
+
+        @app.options(ANY)
+        async def on_options(ack: Ack) -> None:
+            await ack(options=[])
+
+        @app.event(ANY)
+        async def on_event(ack: Ack, event: dict[str, Any]) -> None:
+            if str(event.get("type", "")).startswith("subteam_"):
+                self._roles.forget_groups()
+            await ack()
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """POST /slack/events: commands, interactions and events."""
+        body = await request.read()
+        if not verified(self._secret, request.headers, body, time.time()):
+            log.warning("slack_signature_refused", size=len(body))
+            return web.Response(status=401, text="The signature is not valid.")
+        try:
+            body.decode("utf-8")
+        except UnicodeDecodeError:
+            return web.Response(status=400, text="The body is not UTF-8.")
+        if self._inbox.full:
+            return web.Response(status=503, text="Too much at once. Try again.", headers={"Retry-After": "1"})
+        response = await self._app.async_dispatch(await to_bolt_request(request))
+        return await to_aiohttp_response(response)
+
+    async def _guarded(
+        self, ack: Ack, body: Mapping[str, Any], understand: Callable[[Mapping[str, Any]], Incoming]
+    ) -> None:
+        """Nothing may escape: an exception soon after ack() would erase it (measured)."""
+        ref = reference()
+        problem: UserError | None = None
+        try:
+            await self._take(ack, understand(body))
+        except UserError as error:
+            problem = error
+        except StaleValue:
+            problem = UserError("This button is too old to be used.", "Ask for it again.")
+        except ForgedValue:
+            log.warning("forged_value")
+            problem = UserError("This button is not one of mine.", "Ask for it again.")
+        except InboxFull:
+            problem = UserError("There is too much going on this second.", "Try again in a moment.")
+        except Exception as error:
+            log.exception("slack_request_failed", reference=ref, error=type(error).__name__)
+            problem = UserError(
+                f"Something went wrong on our side. Reference {ref}.", "Try again in a minute."
+            )
+        if problem is not None:
+            await self._say(ack, body, problem)
+
+    async def _say(self, ack: Ack, body: Mapping[str, Any], error: UserError) -> None:
+        """A sentence where the person looks: a command's answer, the dialog, or below the button."""
+        reply = error_reply(error)
+        if "view" in body and body.get("type") == "view_submission":
+            view = {
+                "type": "modal",
+                "title": plain("That did not work", 24),
+                "close": plain("Close", 24),
+                "blocks": list(reply.blocks),
+            }
+            await ack(response_action="update", view=view)
+        elif body.get("type") == "block_actions":
+            await self._responder.tell(str(body.get("response_url", "")), reply)
+            await ack()
+        else:
+            await ack(text=spoken(reply.text), blocks=list(reply.blocks), response_type="ephemeral")
+
+    async def _take(self, ack: Ack, incoming: Incoming) -> None:
+        tenant = self._teams.get(incoming.team)
+        if tenant is None:
+            raise UserError(
+                "This support desk belongs to another organisation.", "Ask your own desk, or its admin."
+            )
+        command = self._commands.get(incoming.command)
+        if command is None:
+            raise UserError("This button is from an older version.", "Ask for it again.")
+        role = await self._roles.role_of(tenant, incoming.user)
+        needed = command.spec.needs(incoming.action)
+        if role < needed:
+            raise not_allowed(needed, role)
+        request = CommandRequest(
+            tenant=tenant,
+            id=_hashed(incoming.dedupe),
+            actor=Actor(incoming.user, role),
+            channel=incoming.channel,
+            command=incoming.command,
+            action=incoming.action,
+            text=incoming.text,
+            value=incoming.value,
+            inputs=incoming.inputs,
+        )
+        answer = await command.answer(request, self._services)
+        if answer.errors is not None:
+            await ack(response_action="errors", errors=dict(answer.errors.errors))
+            return
+        if answer.modal is not None:
+            await self._open(answer.modal, incoming, tenant)
+        if not answer.done:
+            item = self._interaction(incoming, tenant)
+            if await self._inbox.put(item):
+                self._runner.start(item)
+        await ack()
+
+    async def _open(self, modal: Modal, incoming: Incoming, tenant: int) -> None:
+        carry = {"v": dict(modal.carry or {}), "c": incoming.channel}
+        view = {
+            "type": "modal",
+            "callback_id": modal.callback,
+            "title": plain(modal.title, 24),
+            "close": plain("Cancel", 24),
+            "blocks": self._signer.blocks(tenant, modal.blocks),
+            "private_metadata": self._signer.sign(tenant, modal.callback, carry),
+        }
+        if modal.submit:
+            view["submit"] = plain(modal.submit, 24)
+        try:
+            await self._clients[tenant].views_open(trigger_id=incoming.trigger_id, view=view)
+        except SlackApiError as error:
+            if error.response.get("error") not in ("expired_trigger_id", "exchanged_trigger_id"):
+                raise
+            raise UserError(
+                "The dialog could not be opened in time.", "Press the button once more."
+            ) from None
+
+    def _interaction(self, incoming: Incoming, tenant: int) -> Interaction:
+        url = incoming.response_url.encode()
+        return Interaction(
+            tenant=tenant,
+            id=_hashed(incoming.dedupe),
+            kind=incoming.kind,
+            payload={
+                "user": incoming.user,
+                "channel": incoming.channel,
+                "command": incoming.command,
+                "action": incoming.action,
+                "text": incoming.text,
+                "value": dict(incoming.value),
+                "inputs": dict(incoming.inputs),
+            },
+            received_at=self._store.clock(),
+            response_url=self._keyring.encrypt(URL_PURPOSE, url) if url else b"",
+            attempt=1,
+        )
+
+    def _command(self, body: Mapping[str, Any]) -> Incoming:
+        """Typed text: the first word is a command or an alias, else all of it is looked up."""
+        text = plain_text(str(body.get("text", "")))
+        word, _, rest = text.partition(" ")
+        name = self._aliases.get(word.casefold())
+        command, action, remaining = (
+            ("help", "menu", "") if not text else (name, "", rest.strip()) if name else ("find", "", text)
+        )
+        return Incoming(
+            kind=InteractionKind.COMMAND,
+            dedupe=_identity(body),
+            team=str(body.get("team_id", "")),
+            user=str(body.get("user_id", "")),
+            channel=str(body.get("channel_id", "")),
+            command=command,
+            action=action,
+            text=remaining,
+            response_url=str(body.get("response_url", "")),
+            trigger_id=str(body.get("trigger_id", "")),
+        )
+
+    def _action(self, body: Mapping[str, Any]) -> Incoming:
+        pressed = body["actions"][0]
+        action_id = base_action(pressed["action_id"])
+        command, _, action = action_id.partition(".")
+        team = body["user"].get("team_id") or body["team"]["id"]
+        tenant = self._teams.get(team)
+        value: Mapping[str, Any] = {}
+        if tenant is not None and "value" in pressed:
+            value = self._signer.read(tenant, action_id, pressed["value"], self._max_age(command, action))
+        return Incoming(
+            kind=InteractionKind.ACTION,
+            dedupe=_identity(body),
+            team=team,
+            user=body["user"]["id"],
+            channel=(body.get("channel") or {}).get("id", ""),
+            command=command,
+            action=action,
+            value=value,
+            response_url=str(body.get("response_url", "")),
+            trigger_id=str(body.get("trigger_id", "")),
+        )
+
+    def _max_age(self, command: str, action: str) -> timedelta:
+        known = self._commands.get(command)
+        default = timedelta(days=30)
+        return known.spec.action_max_age.get(action, default) if known else default
+
+    def _submission(self, body: Mapping[str, Any]) -> Incoming:
+        view = body["view"]
+        command, _, action = str(view["callback_id"]).partition(".")
+        team = body["user"].get("team_id") or body["team"]["id"]
+        tenant = self._teams.get(team)
+        carried: Mapping[str, Any] = {}
+        if tenant is not None:
+            carried = self._signer.read(tenant, view["callback_id"], view["private_metadata"])
+        content = json.dumps([view["id"], view.get("hash"), view["state"]["values"]], sort_keys=True)
+        return Incoming(
+            kind=InteractionKind.SUBMIT,
+            dedupe=str(body.get("trigger_id") or content),
+            team=team,
+            user=body["user"]["id"],
+            channel=carried.get("c", ""),
+            command=command,
+            action=action,
+            value=carried.get("v", {}),
+            inputs=_inputs(view["state"]["values"]),
+            trigger_id=str(body.get("trigger_id", "")),
+        )
+
+
+def _inputs(values: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, str]:
+    """block id -> what was typed or chosen (a dialog has one element a block)."""
+    found: dict[str, str] = {}
+    for block_id, elements in values.items():
+        for element in elements.values():
+            option = element.get("selected_option") or {}
+            found[block_id] = str(element.get("value") or option.get("value") or "")
+    return found
+
+
+def _identity(body: Mapping[str, Any]) -> str:
+    """One per press or command; the whole body where Slack gives none, lest two strangers be one."""
+    return str(body.get("trigger_id") or json.dumps(body, sort_keys=True, default=str))
+
+
+def _hashed(dedupe: str) -> str:
+    return hashlib.sha256(dedupe.encode()).hexdigest()

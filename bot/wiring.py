@@ -1,0 +1,329 @@
+"""The composition root: Config -> everything that runs. Finds commands, surfaces and channels by what they
+expose, and fails on two of one name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pkgutil
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AsyncExitStack
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import aiohttp
+import structlog
+from aiohttp import web
+from slack_sdk.web.async_client import AsyncWebClient
+
+import handlers.commands
+import handlers.surfaces
+import notifier.channels
+from billing.truth import SEND_MODE, BillingTruth, SendMode
+from bot import http
+from bot.bounce_listener import BounceHandler, listen
+from bot.clock import BusinessClock
+from bot.config import Config, TenantConfig
+from bot.inbox import Inbox
+from bot.poster import Poster
+from bot.respond import Responder
+from bot.roles import RoleBook
+from bot.runner import Runner
+from bot.sealer import Sealer
+from bot.signing import ValueSigner
+from bot.slack import SlackRim
+from handlers.contract import Command, Services, Surface
+from handlers.profile import Brand, TenantProfile
+from notifier.channels import Provider, Route
+from notifier.compose import Composer
+from notifier.mailauth.lookup import DnsResolver
+from notifier.outbox import Outbox
+from notifier.worker import Pace, Worker
+from store.engine import Engine
+from store.models import Channel, Tenant
+from store.presence import Presence
+from store.unit import Store
+
+log = structlog.get_logger()
+Loop = Callable[[], Any]
+
+
+class DuplicateName(Exception):
+    """Two parts call themselves the same."""
+
+
+def exposed(package: ModuleType, attribute: str, *, inside: str = "") -> Iterator[Any]:
+    """What the modules of a package expose under `attribute` (in their submodule `inside`)."""
+    for info in pkgutil.iter_modules(package.__path__):
+        name = f"{package.__name__}.{info.name}" + (f".{inside}" if inside else "")
+        found = getattr(import_module(name), attribute, None)
+        if found is not None:
+            yield found
+
+
+def discover_commands() -> tuple[dict[str, Command], dict[str, str]]:
+    """Commands by name, and every word that calls one (names and aliases)."""
+    commands: dict[str, Command] = {}
+    words: dict[str, str] = {}
+    for command in exposed(handlers.commands, "COMMAND", inside="command"):
+        commands[command.spec.name] = command
+        for word in (command.spec.name, *command.spec.aliases):
+            if word in words:
+                raise DuplicateName(f"two commands are called {word}")
+            words[word] = command.spec.name
+    return commands, words
+
+
+def discover_surfaces() -> dict[str, Surface]:
+    surfaces: dict[str, Surface] = {}
+    for surface in exposed(handlers.surfaces, "SURFACE"):
+        if surface.name in surfaces:
+            raise DuplicateName(f"two surfaces are called {surface.name}")
+        surfaces[surface.name] = surface
+    return surfaces
+
+
+def discover_channels() -> dict[Channel, Provider]:
+    providers: dict[Channel, Provider] = {}
+    for provider in exposed(notifier.channels, "CHANNEL"):
+        if provider.channel in providers:
+            raise DuplicateName(f"two channels send {provider.channel}")
+        providers[provider.channel] = provider
+    return providers
+
+
+def routes_of(config: Config, key: str, tenant: TenantConfig) -> tuple[Route, ...]:
+    mail = tenant.mail
+    return tuple(
+        Route(
+            name=name,
+            kind=route.kind,
+            host=route.host,
+            port=route.port,
+            envelope=route.envelope,
+            envelope_domain=mail.envelope_domain,
+            from_address=mail.sender.address,
+            from_name=mail.sender.name,
+            egress_ips=route.egress_ips,
+            tls=route.tls,
+            username=route.username,
+            password=config.secrets.passwords.get((key, name)),
+            connections=route.connections,
+            timeout_s=route.timeout_s,
+        )
+        for name, route in mail.routes.items()
+    )
+
+
+def profile_of(config: Config, key: str, tenant: TenantConfig) -> TenantProfile:
+    brand = tenant.brand
+    return TenantProfile(
+        id=tenant.id,
+        key=key,
+        brand=Brand(brand.name, brand.support_email, brand.support_phone),
+        time_zone=ZoneInfo(tenant.time_zone),
+        locale=tenant.locale,
+        region=tenant.region,
+        command=config.app.slack.command,
+        support_channel=tenant.channels.support,
+        oncall_channel=tenant.channels.oncall,
+        routes=routes_of(config, key, tenant),
+        default_route=tenant.mail.route_in_use,
+        required_include=tenant.mail.required_include,
+        send_mode=tenant.mail.send_mode,
+    )
+
+
+def open_store(config: Config) -> Store:
+    offset = Path(config.app.clock_file) if config.app.clock_file else None
+    return Store(Engine(config.database_url), BusinessClock(offset))
+
+
+async def ensure_tenants(store: Store, config: Config) -> None:
+    async with store.system() as tx:
+        for key, tenant in config.app.tenants.items():
+            await tx.tenants.ensure(Tenant(tenant.id, key, tenant.brand.name, tenant.time_zone))
+
+
+def build_services(config: Config, store: Store, commands: Mapping[str, Command]) -> Services:
+    profiles = {t.id: profile_of(config, key, t) for key, t in config.app.tenants.items()}
+    domains = {t.id: t.mail.envelope_domain for t in config.app.tenants.values()}
+    dns = config.app.dns
+    resolver = DnsResolver(list(dns.servers) or None, dns.port)
+    return Services(
+        store=store,
+        outbox=Outbox(config.secrets.keyring, domains),
+        resolver=resolver,
+        forget_dns=resolver.forget,
+        tenants=profiles,
+        specs=[command.spec for command in commands.values()],
+    )
+
+
+def send_modes(config: Config) -> Callable[[int], SendMode]:
+    modes = {
+        t.id: SendMode(t.mail.send_mode, frozenset(a.casefold() for a in t.mail.only_to))
+        for t in config.app.tenants.values()
+    }
+    return modes.__getitem__
+
+
+class Runtime:
+    """What one process runs: the bot half, the worker half, or both."""
+
+    def __init__(self, config: Config, *, bot: bool, worker: bool) -> None:
+        self._config, self._bot, self._worker = config, bot, worker
+
+    async def run(self, started: Callable[[], None], stop: asyncio.Event) -> None:
+        """Until `stop` is set: then nothing new is taken, and what runs is ended in order."""
+        async with AsyncExitStack() as stack:
+            loops, runner = await self._start(stack)
+            tasks = [asyncio.create_task(self._keep(loop), name=loop.__qualname__) for loop in loops]
+            started()
+            await stop.wait()
+            log.info("stopping")
+            if runner is not None:
+                await runner.drain(10)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _keep(self, loop: Loop) -> None:
+        """A loop that fails (database gone, a bug) is logged and begins again."""
+        while True:
+            try:
+                await loop()
+            except Exception as error:
+                log.exception("loop_failed", loop=loop.__qualname__, error=type(error).__name__)
+            await asyncio.sleep(1)
+
+    async def _start(self, stack: AsyncExitStack) -> tuple[list[Loop], Runner | None]:
+        config = self._config
+        store = open_store(config)
+        stack.push_async_callback(store.close)
+        store.engine.lock_process()
+        await store.start()
+        await ensure_tenants(store, config)
+        commands, words = discover_commands()
+        services = build_services(config, store, commands)
+        role = "-".join(name for name, on in (("bot", self._bot), ("worker", self._worker)) if on)
+        presence = await Presence.take(store.engine, f"{socket.gethostname()}-{role}"[:70])
+        stack.push_async_callback(presence.close)
+        loops: list[Loop] = []
+        runner: Runner | None = None
+        if self._worker:
+            loops.append(await self._worker_half(store, services, presence))
+        if self._bot:
+            bot_loops, runner = await self._bot_half(stack, store, services, commands, words, presence)
+            loops += bot_loops
+        return loops, runner
+
+    async def _worker_half(self, store: Store, services: Services, presence: Presence) -> Loop:
+        for tenant, profile in services.tenants.items():
+            if profile.send_mode != "off":
+                async with store.system() as tx:
+                    await tx.deliveries.release_held(tenant, SEND_MODE)
+        pace = self._config.app.worker
+        worker = Worker(
+            store=store,
+            routes={tenant: profile.routes for tenant, profile in services.tenants.items()},
+            providers=discover_channels(),
+            truth=BillingTruth(send_modes(self._config)),
+            composer=Composer(self._config.secrets.keyring, store.clock),
+            name=presence.name,
+            pace=Pace(lease_s=pace.lease_s, poll_s=pace.poll_s),
+        )
+        return worker.run
+
+    async def _bot_half(
+        self,
+        stack: AsyncExitStack,
+        store: Store,
+        services: Services,
+        commands: Mapping[str, Command],
+        words: Mapping[str, str],
+        presence: Presence,
+    ) -> tuple[list[Loop], Runner]:
+        config = self._config
+        keyring, lease_s = config.secrets.keyring, config.app.worker.lease_s
+        session = await stack.enter_async_context(
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15), trust_env=False)
+        )
+        clients = slack_clients(config, session)
+        signer = ValueSigner(keyring)
+        roles = RoleBook({t.id: t.roles for t in config.app.tenants.values()}, clients)
+        responder = Responder(store=store, session=session, clients=clients, keyring=keyring, signer=signer)
+        runner = Runner(
+            store=store,
+            services=services,
+            commands=commands,
+            roles=roles,
+            responder=responder,
+            keyring=keyring,
+            worker=presence.name,
+            lease_s=lease_s,
+        )
+        inbox = Inbox(store, worker=presence.name, lease_s=lease_s)
+        rim = SlackRim(
+            store=store,
+            services=services,
+            commands=commands,
+            aliases=words,
+            teams={t.slack.team_id: t.id for t in config.app.tenants.values()},
+            clients=clients,
+            bot_tokens={t.id: config.secrets.bot_tokens[key] for key, t in config.app.tenants.items()},
+            signing_secret=config.secrets.signing_secret,
+            signer=signer,
+            roles=roles,
+            inbox=inbox,
+            runner=runner,
+            responder=responder,
+            keyring=keyring,
+        )
+        poster = Poster(
+            store=store,
+            services=services,
+            surfaces=discover_surfaces(),
+            clients=clients,
+            signer=signer,
+            worker=presence.name,
+            lease_s=lease_s,
+        )
+        inbox_task = asyncio.create_task(inbox.run(), name="inbox")
+        stack.push_async_callback(_cancelled, inbox_task)
+        domains = {t.mail.envelope_domain: t.id for t in config.app.tenants.values()}
+        handler = BounceHandler(store=store, inbox=inbox, runner=runner, domains=domains)
+        server = await listen(handler, config.app.bounces.host, config.app.bounces.port, next(iter(domains)))
+        stack.callback(server.close)
+        await self._serve(stack, http.application(store, rim))
+        tenants = [t.id for t in config.app.tenants.values()]
+        return [runner.run, poster.run, Sealer(store, tenants).run], runner
+
+    async def _serve(self, stack: AsyncExitStack, app: web.Application) -> None:
+        site_runner = web.AppRunner(app, access_log=None)
+        await site_runner.setup()
+        stack.push_async_callback(site_runner.cleanup)
+        await web.TCPSite(site_runner, self._config.app.http.host, self._config.app.http.port).start()
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def slack_clients(config: Config, session: aiohttp.ClientSession) -> dict[int, AsyncWebClient]:
+    """One client a tenant on one session; no automatic repeats, since a repeated post is a second post."""
+    return {
+        t.id: AsyncWebClient(
+            token=config.secrets.bot_tokens[key],
+            base_url=config.app.slack.api_url,
+            session=session,
+            retry_handlers=[],
+            timeout=10,
+        )
+        for key, t in config.app.tenants.items()
+    }

@@ -1,0 +1,53 @@
+"""What cards show, read already. Pure: values only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from store.models import (
+    Delivery,
+    Event,
+    Hold,
+    Invoice,
+    InvoiceStatus,
+    Note,
+    Notification,
+    Package,
+    Point,
+    Subscriber,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A notification with what became of it."""
+
+    notification: Notification
+    invoice: Invoice | None
+    deliveries: tuple[Delivery, ...]
+    events: Mapping[UUID, tuple[Event, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class CardData:
+    subscriber: Subscriber
+    payer: Subscriber
+    billed_for: tuple[Subscriber, ...]
+    points: tuple[Point, ...]
+    payer_points: tuple[Point, ...]
+    suppressed: frozenset[str]
+    packages: tuple[Package, ...]
+    invoices: tuple[Invoice, ...]
+    notes: tuple[Note, ...]
+    holds: tuple[Hold, ...]
+    last_notice: Notice | None
+    now: datetime
+    today: date
+
+
+def is_overdue(invoice: Invoice, today: date) -> bool:
+    """Derived: open or partly paid, and past its due date in the tenant's zone."""
+    return invoice.status in (InvoiceStatus.OPEN, InvoiceStatus.PARTIALLY_PAID) and invoice.due_on < today

@@ -1,0 +1,170 @@
+"""The subscriber's card, the picker, and the question "account or invoice?". Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from handlers import format as fmt
+from handlers import words
+from handlers.blocks import (
+    actions,
+    button,
+    context,
+    esc,
+    fit,
+    header,
+    lines,
+    md,
+    section,
+)
+from handlers.cards import CardData, is_overdue
+from handlers.masks import mask_address, mask_name
+from handlers.profile import TenantProfile
+from handlers.reply import Block, Reply, To
+from store.models import (
+    Channel,
+    Invoice,
+    InvoiceStatus,
+    NoteLevel,
+    Package,
+    PackageStatus,
+    Point,
+    SubscriberStatus,
+)
+
+INVOICE_WORDS = {
+    InvoiceStatus.DRAFT: "draft",
+    InvoiceStatus.OPEN: "open",
+    InvoiceStatus.PARTIALLY_PAID: "partly paid",
+    InvoiceStatus.PAID: "paid",
+    InvoiceStatus.VOID: "void",
+    InvoiceStatus.UNCOLLECTIBLE: "written off",
+}
+_STATUS = {
+    SubscriberStatus.ACTIVE: ":large_green_circle: Active",
+    SubscriberStatus.PROSPECT: ":white_circle: Prospect",
+    SubscriberStatus.ARCHIVED: ":black_circle: Archived",
+}
+_NOTE = {NoteLevel.INFO: ":memo:", NoteLevel.WARN: ":warning:", NoteLevel.BLOCK: ":no_entry:"}
+
+
+def standing(data: CardData) -> str:
+    """A subscriber shows as suspended while any package is."""
+    if data.subscriber.status is SubscriberStatus.ACTIVE and any(
+        p.status is PackageStatus.SUSPENDED for p in data.packages
+    ):
+        return ":large_orange_circle: Suspended"
+    return _STATUS[data.subscriber.status]
+
+
+def card(
+    data: CardData, profile: TenantProfile, *, masked: bool, contacts_shown: bool = False, to: To = To.ASKER
+) -> Reply:
+    """`masked`: for a channel, with the name cut short; else for the asker, contacts still masked."""
+    s = data.subscriber
+    name = mask_name(s.name) if masked else s.name
+    title = f"{name} · {s.account}"
+    blocks: list[Block] = [header(title), section(_facts(data, profile))]
+    blocks += _warnings(data)
+    if not masked:
+        blocks.append(section(_contacts(data, shown=contacts_shown)))
+    if data.packages:
+        blocks.append(section(lines(["*Packages*", *(_package(p, profile) for p in data.packages)])))
+    blocks.append(section(_invoices(data, profile)))
+    if data.last_notice is not None:
+        blocks.append(section(_last_notice(data, profile)))
+    age = fmt.age(s.facts.as_of, data.now)
+    blocks.append(context(md("Facts from {}, read {}.", s.facts.source, age)))
+    blocks += _buttons(data, masked=masked, contacts_shown=contacts_shown)
+    return Reply(f"{title}: balance {fmt.money(s.balance, profile.locale)}", fit(blocks), to)
+
+
+def _facts(data: CardData, profile: TenantProfile) -> str:
+    s = data.subscriber
+    balance = fmt.money(s.balance, profile.locale)
+    credit = " (in credit)" if s.balance.minor < 0 else ""
+    rows = [
+        md("{} · {}", esc(standing(data)), s.kind.capitalize()),
+        md("Balance *{}*{}", balance, credit),
+    ]
+    if data.payer.id != s.id:
+        rows.append(md("Invoices go to account *{}* (bill to another)", data.payer.account))
+    if data.billed_for:
+        accounts = ", ".join(c.account for c in data.billed_for[:8])
+        rows.append(md("Pays for account{} *{}*", "s" if len(data.billed_for) > 1 else "", accounts))
+    if not s.invoice_notices:
+        rows.append(md(":no_bell: Invoice notices are switched off"))
+    return lines(rows)
+
+
+def _warnings(data: CardData) -> list[Block]:
+    rows = [md("{} *{}* — {}", _NOTE[n.level], n.text, n.author) for n in data.notes[:5]]
+    rows += [md(":hourglass: Held until *{}*: {}", h.until.isoformat(), h.reason) for h in data.holds]
+    return [section(lines(rows))] if rows else []
+
+
+def _contacts(data: CardData, *, shown: bool) -> str:
+    points: Sequence[Point] = data.points
+    rows = [md("*Contacts*{}", "" if shown else " (masked)")]
+    for point in points:
+        icon = ":email:" if point.channel is Channel.EMAIL else ":iphone:"
+        address = point.raw if shown and point.problem else point.address
+        text = address if shown else mask_address(address)
+        flag = ""
+        if point.address in data.suppressed:
+            flag = " — :no_entry_sign: on our do-not-send list"
+        elif point.problem:
+            flag = f" — :warning: {point.problem}"
+        rows.append(md("{} {} · {}{}", icon, text, point.role, flag))
+    if not points:
+        rows.append(md(":warning: No address on file"))
+    return lines(rows)
+
+
+def _package(package: Package, profile: TenantProfile) -> str:
+    until = f" until {fmt.day(package.status_until, profile.locale)}" if package.status_until else ""
+    price = fmt.money(package.price, profile.locale)
+    icon = ":large_orange_circle: " if package.status is PackageStatus.SUSPENDED else ""
+    return md("{}{} · {}{} · {}", icon, package.name, package.status, until, price)
+
+
+def invoice_line(invoice: Invoice, data: CardData, profile: TenantProfile) -> str:
+    state = INVOICE_WORDS[invoice.status]
+    if is_overdue(invoice, data.today):
+        state = ":red_circle: overdue"
+    amount = fmt.money(invoice.total, profile.locale)
+    due = fmt.day(invoice.due_on, profile.locale)
+    return md("{} · {} · due {} · {}", invoice.number, amount, due, state)
+
+
+def _invoices(data: CardData, profile: TenantProfile) -> str:
+    if not data.invoices:
+        return md("*Invoices*\nNone issued yet")
+    return lines(["*Latest invoices*", *(invoice_line(i, data, profile) for i in data.invoices)])
+
+
+def _last_notice(data: CardData, profile: TenantProfile) -> str:
+    notice = data.last_notice
+    if notice is None:
+        return ""
+    when = fmt.moment(notice.notification.created_at, profile.time_zone, profile.locale)
+    rows = [md("*Last message* · {}", when)]
+    for d in notice.deliveries[:4]:
+        state = words.status(d, notice.events[d.id], profile.time_zone)
+        rows.append(md("{} {}: {}", words.mark(d), words.masked_target(d), state))
+    return lines(rows)
+
+
+def _buttons(data: CardData, *, masked: bool, contacts_shown: bool) -> list[Block]:
+    value = {"s": str(data.subscriber.id)}
+    if masked:
+        return actions(button("Open for me", "find.open", value))
+    invoice = data.invoices[0] if data.invoices else None
+    return actions(
+        button("Messages", "messages.open", value),
+        button(f"Resend invoice {invoice.number}", "resend.open", {"i": str(invoice.id)})
+        if invoice
+        else None,
+        None if contacts_shown else button("Show contacts", "find.contacts", value),
+        button("Share here", "find.share", value),
+    )

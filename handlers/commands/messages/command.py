@@ -1,0 +1,92 @@
+"""/isp messages: what was sent to whom, what became of it, and the raw answers one press away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from handlers.commands.messages import view
+from handlers.contract import CommandRequest, Services, audit
+from handlers.found import AccountOrInvoice, Several
+from handlers.profile import CommandSpec, Role
+from handlers.questions import account_or_invoice, narrow_down
+from handlers.reply import Answer, Reply, To, UserError
+from handlers.workflows.lookup import find
+from handlers.workflows.profile_card import load_notices
+from store.models import Invoice, Subscriber
+from store.unit import Tx
+
+
+class Messages:
+    spec = CommandSpec(
+        name="messages",
+        usage="messages <account | invoice>",
+        summary="See what was sent, and what became of it",
+        examples=("messages 1042", "messages invoice 20042"),
+        aliases=("log", "logs", "mails"),
+        role=Role.VIEWER,
+    )
+
+    async def answer(self, request: CommandRequest, services: Services) -> Answer:
+        return Answer()
+
+    async def run(self, request: CommandRequest, services: Services) -> Sequence[Reply]:
+        async with services.store.begin(request.tenant) as tx:
+            if request.action == "timeline":
+                return [await self._timeline(tx, request, services)]
+            if request.action:
+                subscriber, invoice = await self._pointed(tx, request)
+            else:
+                profile = services.profile(request.tenant)
+                found = await find(tx, profile, request.text)
+                if isinstance(found, AccountOrInvoice):
+                    return [account_or_invoice(found, "messages.open")]
+                if isinstance(found, Several):
+                    return [narrow_down(found, "messages.open")]
+                subscriber, invoice = found.subscriber, found.invoice
+            return [await self._page(tx, request, services, subscriber, invoice)]
+
+    async def _pointed(self, tx: Tx, request: CommandRequest) -> tuple[Subscriber, Invoice | None]:
+        invoice = await tx.invoices.by_id(UUID(request.value["i"])) if "i" in request.value else None
+        subscriber_id = invoice.subscriber_id if invoice else UUID(request.value["s"])
+        subscriber = await tx.subscribers.by_id(subscriber_id)
+        if subscriber is None:
+            raise UserError("This subscriber is not on file any more.", "Look them up again.")
+        return subscriber, invoice
+
+    async def _page(
+        self,
+        tx: Tx,
+        request: CommandRequest,
+        services: Services,
+        subscriber: Subscriber,
+        invoice: Invoice | None,
+    ) -> Reply:
+        offset = max(int(request.value.get("o", 0)), 0)
+        notifications, total = await tx.notifications.page(
+            subscriber_ids=[subscriber.id],
+            invoice_id=invoice.id if invoice else None,
+            offset=offset,
+            limit=view.PAGE,
+        )
+        await audit(tx, request, "messages.look", f"account:{subscriber.account}", detail={"offset": offset})
+        return view.page(
+            await load_notices(tx, notifications),
+            total,
+            offset,
+            subscriber=subscriber,
+            invoice=invoice,
+            profile=services.profile(request.tenant),
+            to=To.REPLACE if request.action == "page" else To.ASKER,
+        )
+
+    async def _timeline(self, tx: Tx, request: CommandRequest, services: Services) -> Reply:
+        notification = await tx.notifications.get(UUID(request.value["n"]))
+        if notification is None:
+            raise UserError("This message is not on file any more.")
+        await audit(tx, request, "messages.timeline", f"notification:{notification.id}")
+        notice = (await load_notices(tx, [notification]))[0]
+        return view.timeline(notice, services.profile(request.tenant))
+
+
+COMMAND = Messages()

@@ -1,0 +1,104 @@
+"""The message log in words, and the timeline with the raw answers. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from handlers import format as fmt
+from handlers import words
+from handlers.blocks import actions, button, code, context, divider, fit, header, lines, md, section
+from handlers.cards import Notice
+from handlers.profile import TenantProfile
+from handlers.reply import Block, Reply, To
+from store.models import Invoice, NotificationKind, Subscriber
+
+PAGE = 5
+
+KIND_WORDS = {
+    NotificationKind.INVOICE_ISSUED: "Invoice",
+    NotificationKind.RESEND: "Copy of invoice",
+    NotificationKind.TEST: "Test mail",
+}
+
+
+def title_of(notice: Notice) -> str:
+    number = f" {notice.invoice.number}" if notice.invoice else ""
+    return f"{KIND_WORDS[notice.notification.kind]}{number}"
+
+
+def page(
+    notices: Sequence[Notice],
+    total: int,
+    offset: int,
+    *,
+    subscriber: Subscriber,
+    invoice: Invoice | None,
+    profile: TenantProfile,
+    to: To,
+) -> Reply:
+    about = f"invoice {invoice.number}" if invoice else f"account {subscriber.account}"
+    if not total:
+        return Reply(
+            f"No message was sent for {about}",
+            [
+                section(md("*No message was sent for {} from here.*", about)),
+                context(md("Mail that the billing system sends by itself is not seen here.")),
+                *_resend(invoice),
+            ],
+            to,
+        )
+    first, last = offset + 1, offset + len(notices)
+    blocks: list[Block] = [header(f"Messages · {about}")]
+    for index, notice in enumerate(notices):
+        blocks.append(
+            section(
+                entry(notice, profile),
+                accessory=button(
+                    "Timeline", f"messages.timeline:{index}", {"n": str(notice.notification.id)}
+                ),
+            )
+        )
+    target = {"i": str(invoice.id)} if invoice else {"s": str(subscriber.id)}
+    blocks.append(context(md("{} to {} of {}, newest first", first, last, total)))
+    blocks += actions(
+        button("Newer", "messages.page:newer", target | {"o": offset - PAGE}) if offset else None,
+        button("Older", "messages.page:older", target | {"o": offset + PAGE}) if last < total else None,
+    )
+    return Reply(f"{total} messages for {about}", fit(blocks), to)
+
+
+def _resend(invoice: Invoice | None) -> list[Block]:
+    return actions(button("Send it now", "resend.open", {"i": str(invoice.id)})) if invoice else []
+
+
+def entry(notice: Notice, profile: TenantProfile) -> str:
+    """What was sent when, and a line for each address."""
+    when = fmt.moment(notice.notification.created_at, profile.time_zone, profile.locale)
+    rows = [md("*{}* · {}", title_of(notice), when)]
+    for d in notice.deliveries:
+        state = words.status(d, notice.events[d.id], profile.time_zone)
+        rows.append(md("{} {}: {}", words.mark(d), words.masked_target(d), state))
+    return lines(rows)
+
+
+def timeline(notice: Notice, profile: TenantProfile) -> Reply:
+    """Every event of every delivery with its time; the servers' own words below."""
+    blocks: list[Block] = [header(f"Timeline · {title_of(notice)}")]
+    asked = fmt.moment(notice.notification.created_at, profile.time_zone, profile.locale)
+    for d in notice.deliveries:
+        rows = [md("*{}*", words.masked_target(d)), md("{} · Queued", asked)]
+        answers = []
+        for e in notice.events[d.id]:
+            when = fmt.moment(e.at, profile.time_zone, profile.locale)
+            rows.append(md("{} · {}", when, words.event_words(e, d.address)))
+            if raw := words.raw_answer(e):
+                answers.append(raw)
+        rows.append(md("_Now: {}_", words.status(d, notice.events[d.id], profile.time_zone)))
+        blocks.append(section(lines(rows)))
+        if step := words.next_step(d):
+            blocks.append(section(md(":bulb: {}", step)))
+        if answers:
+            blocks.append(section(lines([md("What the servers said:"), code("\n".join(answers))])))
+        blocks.append(context(md("Message-ID {}", d.message_id)))
+        blocks.append(divider())
+    return Reply(f"Timeline of {title_of(notice)}", fit(blocks[:-1] if notice.deliveries else blocks))

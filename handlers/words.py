@@ -1,0 +1,173 @@
+"""What is known of a delivery, in words an agent can repeat to a customer. Pure.
+
+Words follow the confidence: a relay's 250 is "handed to the relay", never "delivered"; a server's 250 is
+"accepted by gmail.com's server", never "in the inbox". Raw codes stay one press away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from handlers.format import clock_time, moment
+from handlers.masks import mask_address
+from store.models import Confidence, Delivery, Event, EventKind, Outcome, Reason, Stage
+
+BOUNCE_WORDS: dict[str, str] = {
+    "no_such_user": "the mailbox does not exist",
+    "mailbox_full": "the mailbox is full",
+    "mailbox_disabled": "the mailbox is switched off",
+    "domain_missing": "the domain takes no mail",
+    "filtered": "the recipient's filter refused it",
+    "blocked_auth": "their server refused it because our sender checks (SPF, DKIM, DMARC) failed",
+    "blocked_reputation": "their server does not trust our mail server",
+    "spam_content": "it was taken for spam",
+    "too_big": "the mail is too big for them",
+    "rate_limited": "their server asks us to wait",
+    "relay_or_security": "their server does not accept mail for this address from us",
+    "temporary": "their server had a passing fault",
+    "other": "their server refused it",
+}
+
+NEXT_STEP: dict[str, str] = {
+    "no_such_user": "Check the address with the customer, letter by letter.",
+    "mailbox_full": "Ask the customer to empty the mailbox, or for another address.",
+    "mailbox_disabled": "Ask the customer for another address.",
+    "domain_missing": "Check what stands behind the @ with the customer.",
+    "filtered": "Ask the customer to allow our address, or for another one.",
+    "blocked_auth": "Our side: check the SPF record. The customer's address is fine.",
+    "blocked_reputation": "Our side: tell whoever runs our mail. The customer's address is fine.",
+    "spam_content": "Our side: tell whoever writes our mails. The customer's address is fine.",
+    "too_big": "Send it without the attachment.",
+    "rate_limited": "Send it again later: their server was too busy for us the whole time.",
+    "relay_or_security": "Our side: whoever runs our mail should look at the raw answer under Timeline.",
+    "temporary": "Send it again later: their server had a fault the whole time.",
+    "other": "Look at the raw answer under Timeline.",
+}
+
+REASON_WORDS: dict[Reason, str] = {
+    Reason.NETWORK: "our mail server could not be reached",
+    Reason.INFRASTRUCTURE: "something on our side failed",
+    Reason.CONFIG: "our mail settings are wrong",
+    Reason.CAPACITY: "there was no room for it in time",
+}
+
+
+def server_of(address: str) -> str:
+    return f"{address.rpartition('@')[2]}'s server"
+
+
+def _named(remote: str) -> str:
+    return f" {remote}" if remote else ""
+
+
+def bounce_words(cls: str) -> str:
+    return BOUNCE_WORDS.get(cls, "their server refused it")
+
+
+def mark(delivery: Delivery) -> str:
+    """One emoji that says how it stands, always beside words."""
+    if delivery.outcome is Outcome.DELIVERED:
+        return ":white_check_mark:"
+    if delivery.outcome is Outcome.SENT:
+        return ":outbox_tray:"
+    if delivery.outcome in (Outcome.BOUNCED, Outcome.FAILED):
+        return ":x:"
+    if delivery.outcome in (Outcome.SUPPRESSED, Outcome.CANCELLED, Outcome.EXPIRED):
+        return ":no_entry_sign:"
+    return ":double_vertical_bar:" if delivery.stage is Stage.HELD else ":hourglass_flowing_sand:"
+
+
+def status(delivery: Delivery, events: Sequence[Event], zone: ZoneInfo) -> str:
+    """Where it stands, in one sentence."""
+    if delivery.outcome is Outcome.NONE:
+        return _under_way(delivery, events, zone)
+    domain_server = server_of(delivery.address)
+    match delivery.outcome:
+        case Outcome.DELIVERED if delivery.confidence is Confidence.PRESUMED:
+            return "Handed to the relay, no bounce in 72 hours: it has probably arrived"
+        case Outcome.DELIVERED:
+            return f"Accepted by {domain_server}"
+        case Outcome.SENT:
+            return f"Handed to the relay{_named(delivery.remote)}, no bounce reported so far"
+        case Outcome.BOUNCED:
+            return f"Not delivered: {bounce_words(delivery.cls)}"
+        case Outcome.FAILED:
+            why = BOUNCE_WORDS.get(delivery.cls) or REASON_WORDS.get(
+                delivery.reason, "it could not be handed over"
+            )
+            return f"Not sent: {why}"
+        case Outcome.SUPPRESSED:
+            return "Not sent: this address is on our do-not-send list"
+        case _:
+            return f"Not sent: {delivery.diagnostic or delivery.outcome}"
+
+
+def _under_way(delivery: Delivery, events: Sequence[Event], zone: ZoneInfo) -> str:
+    if delivery.stage is Stage.HELD:
+        return f"Held: {delivery.stage_reason}" if delivery.stage_reason else "Held"
+    if delivery.stage is Stage.CLAIMED:
+        return "Being sent now"
+    waits = [e for e in events if e.kind in (EventKind.DEFERRED, EventKind.IN_DOUBT)]
+    if not waits:
+        return "Queued"
+    last = waits[-1]
+    when = clock_time(delivery.due_at, zone)
+    if last.kind is EventKind.IN_DOUBT:
+        return f"The connection broke while it was being sent. Trying again at {when}"
+    why = BOUNCE_WORDS.get(last.cls) or REASON_WORDS.get(last.reason, "our mail server could not be reached")
+    return f"Not sent yet: {why}. Trying again at {when}"
+
+
+def next_step(delivery: Delivery) -> str:
+    """What to do about it; empty when nothing is to be done."""
+    if delivery.outcome is Outcome.BOUNCED:
+        return NEXT_STEP.get(delivery.cls, "Look at the raw answer under Timeline.")
+    if delivery.outcome is Outcome.SUPPRESSED:
+        return "Mail to it bounced for good before. Ask the customer for another address."
+    return ""
+
+
+EVENT_WORDS: dict[EventKind, str] = {
+    EventKind.PRESUMED: "No bounce came in 72 hours: taken as arrived",
+    EventKind.IN_DOUBT: "The connection broke in the middle: it may or may not have gone out",
+    EventKind.DELAYED: "The relay is still trying",
+    EventKind.COMPLAINT: "The recipient marked it as spam",
+    EventKind.REQUEUED: "Put back in the queue",
+    EventKind.SUPPRESSED: "Not sent: the address is on our do-not-send list",
+}
+
+
+def event_words(event: Event, address: str) -> str:
+    """One line of a timeline, without codes."""
+    if event.kind in EVENT_WORDS:
+        return EVENT_WORDS[event.kind]
+    if event.kind is EventKind.ACCEPTED:
+        if event.confidence is Confidence.HANDED_TO_RELAY:
+            return f"Handed to the relay{_named(event.remote)}"
+        return f"Accepted by {server_of(address)}"
+    if event.kind is EventKind.DELIVERED:
+        return f"Accepted by {server_of(address)} (the relay reports)"
+    if event.kind is EventKind.DEFERRED:
+        why = BOUNCE_WORDS.get(event.cls) or REASON_WORDS.get(event.reason, "no answer")
+        return f"Put off: {why}"
+    if event.kind is EventKind.BOUNCED:
+        return f"Bounced: {bounce_words(event.cls)}"
+    if event.kind is EventKind.FAILED:
+        why = BOUNCE_WORDS.get(event.cls) or REASON_WORDS.get(event.reason, "it could not be handed over")
+        return f"Given up: {why}"
+    return f"{event.kind.capitalize()}: {event.diagnostic}" if event.diagnostic else event.kind.capitalize()
+
+
+def raw_answer(event: Event) -> str:
+    """The server's own words, with its codes; empty where no server spoke."""
+    return event.diagnostic if event.reply_code or event.status or "250" in event.diagnostic else ""
+
+
+def masked_target(delivery: Delivery) -> str:
+    return mask_address(delivery.address)
+
+
+def at(value: datetime, zone: ZoneInfo) -> str:
+    return moment(value, zone)

@@ -1,0 +1,50 @@
+"""Everything that a subscriber's card shows, read in one transaction."""
+
+from __future__ import annotations
+
+from handlers.cards import CardData, Notice
+from handlers.profile import TenantProfile
+from handlers.workflows.lookup import payer_of
+from store.models import Notification, Subscriber
+from store.unit import Tx
+
+
+async def load_card(tx: Tx, profile: TenantProfile, subscriber: Subscriber) -> CardData:
+    payer = await payer_of(tx, subscriber)
+    points = await tx.subscribers.points([subscriber.id, payer.id])
+    everything = [*points[subscriber.id], *points[payer.id]]
+    suppressed = await tx.suppressions.active([(p.channel, p.address) for p in everything])
+    notifications, _ = await tx.notifications.page(subscriber_ids=[subscriber.id], limit=1)
+    notices = await load_notices(tx, notifications)
+    return CardData(
+        subscriber=subscriber,
+        payer=payer,
+        billed_for=tuple(await tx.subscribers.billed_to(subscriber.account)),
+        points=tuple(points[subscriber.id]),
+        payer_points=tuple(points[payer.id]),
+        suppressed=frozenset(address for _, address in suppressed),
+        packages=tuple(await tx.packages.of_subscriber(subscriber.id)),
+        invoices=tuple(await tx.invoices.latest(subscriber.id, 3)),
+        notes=tuple(await tx.notes.of_subscriber(subscriber.id)),
+        holds=tuple(await tx.notes.holds_of(subscriber.id)),
+        last_notice=notices[0] if notices else None,
+        now=tx.now,
+        today=tx.now.astimezone(profile.time_zone).date(),
+    )
+
+
+async def load_notices(tx: Tx, notifications: list[Notification]) -> list[Notice]:
+    """With deliveries and their events, in the order given."""
+    deliveries = await tx.deliveries.of_notifications([n.id for n in notifications])
+    refs = [(d.tenant, d.id) for ds in deliveries.values() for d in ds]
+    events = await tx.events.of(refs)
+    invoices = await tx.invoices.by_ids([n.invoice_id for n in notifications if n.invoice_id])
+    return [
+        Notice(
+            notification=n,
+            invoice=invoices.get(n.invoice_id) if n.invoice_id else None,
+            deliveries=tuple(deliveries[n.id]),
+            events={d.id: tuple(events[(d.tenant, d.id)]) for d in deliveries[n.id]},
+        )
+        for n in notifications
+    ]

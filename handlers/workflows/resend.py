@@ -1,0 +1,186 @@
+"""Resending an invoice: who really gets it, what speaks against it, and the act itself.
+
+The plan is made twice, for the preview and again at the press: facts may have changed between. One preview
+sends once, however often its button is pressed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from handlers import format as fmt
+from handlers.contract import CommandRequest, Services, audit
+from handlers.found import One
+from handlers.plans import ResendPlan, Target
+from handlers.profile import TenantProfile
+from handlers.reply import UserError
+from handlers.workflows.lookup import payer_of
+from notifier.outbox import Draft, KeyConflict
+from notifier.outbox import email as to_email
+from notifier.tracking import DELIVERY_SURFACE
+from store.addresses import normalise_email
+from store.models import (
+    Channel,
+    ContactRole,
+    Delivery,
+    Invoice,
+    InvoiceStatus,
+    NotificationKind,
+    Outcome,
+    Point,
+    Priority,
+    Subscriber,
+)
+from store.unit import Tx
+
+MAX_TO = 10
+MAX_TO_CHARACTERS = 1000
+"""The addresses travel in the button, and a button's value holds 2,000 characters, signed."""
+
+
+async def invoice_of(tx: Tx, found: One, command: str) -> Invoice:
+    """The invoice that was named, else the latest one still to be paid, else the latest."""
+    if found.invoice is not None:
+        return found.invoice
+    latest = await tx.invoices.latest(found.subscriber.id, 12)
+    if not latest:
+        payer = found.subscriber.payer_account
+        raise UserError(
+            f"Account {found.subscriber.account} has no invoice yet.",
+            f"Its invoices go to account {payer}: `{command} find {payer}`." if payer else "",
+        )
+    due = (i for i in latest if i.status in (InvoiceStatus.OPEN, InvoiceStatus.PARTIALLY_PAID))
+    return next(due, latest[0])
+
+
+async def plan(tx: Tx, invoice: Invoice, to: Sequence[str] | None) -> ResendPlan:
+    """`to` None: all billing addresses of whoever pays. UserError when it cannot be sent at all."""
+    subscriber = await tx.subscribers.by_id(invoice.subscriber_id)
+    if subscriber is None:
+        raise LookupError("an invoice without its subscriber")
+    if invoice.status is InvoiceStatus.VOID:
+        raise UserError(
+            f"Invoice {invoice.number} was voided, so it is not sent again.", "Send the one that replaced it."
+        )
+    if invoice.status is InvoiceStatus.DRAFT:
+        raise UserError(f"Invoice {invoice.number} is a draft.", "It can be sent once billing has issued it.")
+    payer = await payer_of(tx, subscriber)
+    points = await tx.subscribers.points([subscriber.id, payer.id])
+    on_file = {p.address for ps in points.values() for p in ps if p.channel is Channel.EMAIL}
+    wanted = [(a, None) for a in to] if to is not None else billing_addresses(points[payer.id])
+    suppressed = await tx.suppressions.active([(Channel.EMAIL, a) for a, _ in wanted])
+    targets = tuple(
+        Target(
+            address,
+            on_file=address in on_file,
+            refusal=problem or ("on our do-not-send list" if (Channel.EMAIL, address) in suppressed else ""),
+        )
+        for address, problem in wanted
+    )
+    return ResendPlan(invoice, subscriber, payer, _within_limits(targets), await _earlier(tx, invoice))
+
+
+def _within_limits(targets: Sequence[Target]) -> tuple[Target, ...]:
+    """What is left out of a preview is shown as left out."""
+    kept: list[Target] = []
+    count = characters = 0
+    for target in targets:
+        if not target.refusal:
+            count, characters = count + 1, characters + len(target.address)
+            if count > MAX_TO or characters > MAX_TO_CHARACTERS:
+                target = replace(target, refusal=f"only {MAX_TO} addresses go at once")
+        kept.append(target)
+    return tuple(kept)
+
+
+def billing_addresses(points: Sequence[Point]) -> list[tuple[str, str | None]]:
+    """(address, what is wrong with it): billing addresses, else service addresses, in their order."""
+    for role in (ContactRole.BILLING, ContactRole.SERVICE):
+        found = [p for p in points if p.channel is Channel.EMAIL and p.role is role]
+        if found:
+            return [(p.address, p.problem) for p in sorted(found, key=lambda p: p.position)]
+    return []
+
+
+async def _earlier(tx: Tx, invoice: Invoice) -> tuple[Delivery, ...]:
+    notifications, _ = await tx.notifications.page(invoice_id=invoice.id, limit=20)
+    by_notification = await tx.deliveries.of_notifications([n.id for n in notifications])
+    alive = (Outcome.NONE, Outcome.SENT, Outcome.DELIVERED)
+    return tuple(d for n in notifications for d in by_notification[n.id] if d.outcome in alive)
+
+
+def typed_address(text: str) -> str:
+    """The one address after "to"; UserError says what is wrong with it."""
+    found = normalise_email(text)
+    if found.problem is not None:
+        raise UserError(f"That address cannot be used: {found.problem}", "Check it and ask again.")
+    return found.address
+
+
+async def send(
+    services: Services, request: CommandRequest, *, invoice_id: UUID, to: Sequence[str], preview: str
+) -> bool:
+    """Writes the notification, its audit row and the card's post in one transaction; False: sent before."""
+    profile = services.profile(request.tenant)
+    async with services.store.begin(request.tenant) as tx:
+        invoice = await tx.invoices.by_id(invoice_id)
+        if invoice is None:
+            raise UserError("This invoice is gone.", "Look the subscriber up again.")
+        # Made again, not taken from the button: a suppression or a void since then counts.
+        current = await plan(tx, invoice, to)
+        if not current.going:
+            raise UserError("None of these addresses can be used any more.", "Ask for another address.")
+        try:
+            queued = await services.outbox.enqueue(tx, _draft(profile, current, request, preview))
+        except KeyConflict:
+            # The first press sent it; since then an address was suppressed or a payment came in.
+            return False
+        await audit(
+            tx,
+            request,
+            "invoice.resend",
+            f"account:{current.subscriber.account}",
+            detail={"invoice": invoice.number, "notification": str(queued.notification_id)},
+            personal={"to": list(current.going)},
+        )
+        await tx.posts.want(DELIVERY_SURFACE, str(queued.notification_id), request.channel)
+    return queued.created
+
+
+def _draft(profile: TenantProfile, current: ResendPlan, request: CommandRequest, preview: str) -> Draft:
+    return Draft(
+        key=f"resend:{preview}",
+        kind=NotificationKind.RESEND,
+        language=current.payer.language,
+        context=invoice_context(profile, current.invoice, current.payer),
+        recipients=[to_email(a, current.payer.id) for a in current.going],
+        route=profile.default_route,
+        requested_by=request.actor.user_id,
+        subscriber_id=current.subscriber.id,
+        invoice_id=current.invoice.id,
+        priority=Priority.URGENT,
+        receipt=True,
+    )
+
+
+def invoice_context(profile: TenantProfile, invoice: Invoice, person: Subscriber) -> dict[str, object]:
+    """What invoice templates are filled with; frozen into the notification."""
+    locale = "es_US" if person.language.startswith("es") else profile.locale
+    brand = profile.brand
+    return {
+        "brand": {
+            "name": brand.name,
+            "support_email": brand.support_email,
+            "support_phone": brand.support_phone,
+        },
+        "subscriber": {"name": person.name, "account": person.account},
+        "invoice": {
+            "number": invoice.number,
+            "due": fmt.money(invoice.due, locale),
+            "total": fmt.money(invoice.total, locale),
+            "due_on": fmt.day(invoice.due_on, locale),
+            "issued_on": fmt.day(invoice.issued_on, locale),
+        },
+    }

@@ -1,0 +1,1 @@
+"""How a message gets there: outbox, worker, tracking, and the judgement of what comes back."""

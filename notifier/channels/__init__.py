@@ -1,0 +1,109 @@
+"""What a channel is: it opens sessions on a route; a session submits one message and says what came of it.
+
+A provider is one file here that exposes CHANNEL; providers know nothing of each other, of the database or
+of retries. Expected ends are values (Accepted, Refused, Deferred, InDoubt), never exceptions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from notifier.bounces import BounceVerdict
+from store.models import Channel, Confidence
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One way out for e-mail: a relay, or the recipients' own servers."""
+
+    name: str
+    kind: Literal["direct", "relay"]
+    host: str
+    port: int
+    envelope: Literal["verp", "fixed"]
+    envelope_domain: str
+    from_address: str
+    from_name: str
+    egress_ips: tuple[str, ...] = ()
+    helo: str | None = None
+    tls: Literal["off", "starttls", "implicit"] = "off"
+    username: str | None = None
+    password: str | None = None
+    connections: int = 4
+    timeout_s: float = 30.0
+
+    @property
+    def confidence(self) -> Confidence:
+        """What a 250 on this route means."""
+        return Confidence.HANDED_TO_RELAY if self.kind == "relay" else Confidence.ACCEPTED_BY_SERVER
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMessage:
+    """One message for one recipient, ready for the wire."""
+
+    envelope_from: str
+    envelope_to: str
+    content: bytes
+    envelope_id: str
+    receipt: bool
+    """Ask for a report of success too (RFC 3461 NOTIFY=SUCCESS)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    remote: str
+    text: str
+    queue_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A permanent answer (5xx)."""
+
+    remote: str
+    reply_code: str
+    status: str
+    text: str
+    verdict: BounceVerdict
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """A transient answer (4xx), or nobody there: certainly not sent."""
+
+    remote: str
+    reply_code: str
+    status: str
+    text: str
+    verdict: BounceVerdict | None = None
+    route_down: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InDoubt:
+    """The connection went while the message was on its way: it may or may not be there."""
+
+    remote: str
+    text: str
+
+
+SubmitOutcome = Accepted | Refused | Deferred | InDoubt
+
+
+class Session(Protocol):
+    def submit(self, message: OutgoingMessage) -> Awaitable[SubmitOutcome]:
+        """Hands one message over; never called inside a transaction."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Provider(Protocol):
+    """What a file in this package exposes as CHANNEL."""
+
+    channel: Channel
+
+    def session(self, route: Route) -> Session: ...

@@ -1,0 +1,154 @@
+"""E-mail over SMTP (RFC 5321) with persistent connections, DSN options (RFC 3461) where offered.
+
+One message has one recipient. What a refusal means is judged by notifier.bounces; what a lost connection
+means depends on when: before the end of data nothing was sent, after it the message is in doubt.
+"""
+
+from __future__ import annotations
+
+import re
+
+import aiosmtplib
+import structlog
+from aiosmtplib import SMTP, SMTPException, SMTPResponseException
+
+from notifier.bounces import classify_reply
+from notifier.channels import Accepted, Deferred, InDoubt, OutgoingMessage, Refused, Route, SubmitOutcome
+from notifier.mime import is_addr_spec
+from store.models import Channel
+from store.unit import in_transaction
+
+log = structlog.get_logger()
+
+_ENHANCED = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
+_QUEUED_AS = re.compile(
+    r"(?:queued as|id=|queued mail for delivery\W*)\s*<?([A-Za-z0-9._-]{4,100})", re.IGNORECASE
+)
+_LOST = (SMTPException, OSError, TimeoutError)
+
+
+def queue_id(text: str) -> str:
+    """The server's own name for the message, from its 250; empty when it tells none."""
+    found = _QUEUED_AS.search(text)
+    return found.group(1) if found else ""
+
+
+def xtext(value: str) -> str:
+    """RFC 3461 section 4: `+` and `=` and whatever is not printable as +HH."""
+    return "".join(c if "!" <= c <= "~" and c not in "+=" else f"+{ord(c):02X}" for c in value)
+
+
+class SmtpSession:
+    """One connection, opened when first needed and again after a loss."""
+
+    def __init__(self, route: Route) -> None:
+        self._route = route
+        self._client: SMTP | None = None
+
+    async def submit(self, message: OutgoingMessage) -> SubmitOutcome:
+        if in_transaction():
+            raise RuntimeError("a message was about to be submitted inside a database transaction")
+        if not (is_addr_spec(message.envelope_to) and is_addr_spec(message.envelope_from)):
+            raise ValueError("an envelope address is not one plain addr-spec")
+        try:
+            client = await self._connected()
+        except SMTPResponseException as error:
+            return self._answer(error.code, error.message, route_down=True)
+        except _LOST as error:
+            return Deferred(self._route.name, "", "", _plain(error), route_down=True)
+        return await self._transaction(client, message)
+
+    async def _connected(self) -> SMTP:
+        if self._client is not None and self._client.is_connected:
+            return self._client
+        route = self._route
+        client = SMTP(
+            hostname=route.host,
+            port=route.port,
+            timeout=route.timeout_s,
+            local_hostname=route.helo or route.envelope_domain,
+            use_tls=route.tls == "implicit",
+            start_tls=route.tls == "starttls",
+            username=route.username,
+            password=route.password,
+        )
+        await client.connect()
+        if client.is_ehlo_or_helo_needed:  # now, since the DSN options depend on what is offered
+            try:
+                await client.ehlo()
+            except aiosmtplib.SMTPHeloError:
+                await client.helo()
+        self._client = client
+        return client
+
+    async def _transaction(self, client: SMTP, message: OutgoingMessage) -> SubmitOutcome:
+        mail_options, rcpt_options = _dsn_options(client, message)
+        try:
+            await client.mail(message.envelope_from, options=mail_options)
+            await client.rcpt(message.envelope_to, options=rcpt_options)
+        except SMTPResponseException as error:
+            outcome = self._answer(error.code, error.message)
+            await self._reset(client)
+            return outcome
+        except _LOST as error:
+            await self.close()
+            return Deferred(self._route.name, "", "", _plain(error), route_down=True)
+        try:
+            response = await client.data(message.content)
+        except aiosmtplib.SMTPDataError as error:
+            outcome = self._answer(error.code, error.message)
+            await self._reset(client)
+            return outcome
+        except _LOST as error:
+            await self.close()
+            return InDoubt(self._route.name, _plain(error))
+        return Accepted(self._route.name, f"{response.code} {response.message}", queue_id(response.message))
+
+    def _answer(self, code: int, text: str, *, route_down: bool = False) -> Refused | Deferred:
+        found = _ENHANCED.search(text)
+        status = found.group(1) if found else ""
+        verdict = classify_reply(code, status, text)
+        if code >= 500 and not route_down:
+            return Refused(self._route.name, str(code), status, f"{code} {text}", verdict)
+        return Deferred(self._route.name, str(code), status, f"{code} {text}", verdict, route_down=route_down)
+
+    async def _reset(self, client: SMTP) -> None:
+        """After a refusal the next MAIL would get 503: RSET, or a new connection."""
+        try:
+            await client.rset()
+        except _LOST:
+            await self.close()
+
+    async def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None and client.is_connected:
+            try:
+                await client.quit()
+            except _LOST as error:
+                log.debug("smtp_quit_failed", route=self._route.name, error=type(error).__name__)
+                client.close()
+
+
+def _dsn_options(client: SMTP, message: OutgoingMessage) -> tuple[list[str], list[str]]:
+    if not client.supports_extension("dsn"):
+        return [], []
+    notify = "SUCCESS,FAILURE,DELAY" if message.receipt else "FAILURE,DELAY"
+    return (
+        ["RET=HDRS", f"ENVID={xtext(message.envelope_id)}"],
+        [f"NOTIFY={notify}", f"ORCPT=rfc822;{xtext(message.envelope_to)}"],
+    )
+
+
+def _plain(error: BaseException) -> str:
+    """What went wrong, in words without the message in them."""
+    return str(error) or type(error).__name__
+
+
+class EmailSmtp:
+    channel = Channel.EMAIL
+
+    def session(self, route: Route) -> SmtpSession:
+        return SmtpSession(route)
+
+
+CHANNEL = EmailSmtp()

@@ -1,0 +1,51 @@
+"""A delivery to the bytes that leave: envelope, headers with their tokens, rendered body.
+
+The VERP envelope sender and X-Delivery-Ref carry the attempt's token, the Message-ID the delivery's.
+`Auto-Submitted` (RFC 3834) keeps other machines from answering.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from notifier import mime, templates
+from notifier.channels import OutgoingMessage, Route
+from notifier.keys import DeliveryToken, Keyring
+from store.models import Delivery, Notification, TemplateSource
+
+FIXED_LOCAL_PART = "bounces"
+
+
+class Composer:
+    def __init__(self, keyring: Keyring, clock: Callable[[], datetime]) -> None:
+        self._keyring, self._clock = keyring, clock
+
+    def compose(
+        self, route: Route, delivery: Delivery, notification: Notification, source: TemplateSource
+    ) -> OutgoingMessage:
+        """TemplateProblem when it cannot be rendered, ValueError when an address is not one."""
+        token = self._keyring.delivery_token(DeliveryToken(delivery.tenant, delivery.id, delivery.attempt))
+        local_part = token if route.envelope == "verp" else FIXED_LOCAL_PART
+        rendered = templates.render(source, {"language": notification.language, **notification.context})
+        content = mime.build(
+            headers=[
+                ("From", mime.mailbox(route.from_name, route.from_address)),
+                ("To", mime.mailbox("", delivery.address)),
+                ("Message-ID", delivery.message_id),
+                ("X-Delivery-Ref", token),
+                ("Auto-Submitted", "auto-generated"),
+            ],
+            date=self._clock(),
+            subject=rendered.subject,
+            text=rendered.text,
+            html=rendered.html,
+            boundary=f"=_{delivery.id.hex}",
+        )
+        return OutgoingMessage(
+            envelope_from=f"{local_part}@{route.envelope_domain}",
+            envelope_to=delivery.address,
+            content=content,
+            envelope_id=token,
+            receipt=notification.receipt,
+        )

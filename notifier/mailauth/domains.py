@@ -1,0 +1,53 @@
+"""Which names can be asked of DNS at all: RFC 1035 lengths, RFC 7208 section 4.3, A-labels (RFC 8616)."""
+
+import re
+
+import idna
+
+MAX_NAME = 253
+
+# RFC 7208 section 7.1, toplabel: letters and digits with at least one letter, or with an inner hyphen.
+TOPLABEL = r"(?:[0-9A-Za-z]*[A-Za-z][0-9A-Za-z]*|[0-9A-Za-z]+-[0-9A-Za-z-]*[0-9A-Za-z])"
+_TOPLABEL = re.compile(TOPLABEL)
+# Visible ASCII in labels of 1 to 63; "-./" is three neighbours in ASCII, of which the dot is left out.
+_NAME = re.compile(r"[!-\-/-~]{1,63}(?:\.[!-\-/-~]{1,63})*")
+
+
+def is_queryable(name: str) -> bool:
+    """Whether a name without its trailing dot fits DNS: visible ASCII, labels of 1-63, 253 in all."""
+    return len(name) <= MAX_NAME and _NAME.fullmatch(name) is not None
+
+
+def ascii_domain(domain: str) -> str | None:
+    """The domain in lower-case A-labels without a trailing dot; None when it has no such form."""
+    name = domain.strip()
+    if not name.isascii():
+        try:
+            # RFC 8616 section 4: U-labels are converted to A-labels before anything is looked up.
+            name = idna.encode(name, uts46=True).decode("ascii")
+        except (idna.IDNAError, UnicodeError):
+            return None
+    if name.endswith("."):
+        name = name[:-1]
+    return name.lower()
+
+
+def checkable_domain(domain: str) -> str | None:
+    """The name to start a check at, or None for what RFC 7208 section 4.3 answers "none" to: a malformed
+    name, a single label, an address literal."""
+    name = ascii_domain(domain)
+    if name is None or "." not in name or not is_queryable(name):
+        return None
+    return name if _TOPLABEL.fullmatch(name.rpartition(".")[2]) else None
+
+
+def fit_name(name: str) -> str:
+    """RFC 7208 section 7.3: an expansion over 253 characters loses labels from the left until it fits."""
+    if name.endswith("."):
+        name = name[:-1]
+    while len(name) > MAX_NAME:
+        _, dot, rest = name.partition(".")
+        if not dot:
+            return name
+        name = rest
+    return name.lower()

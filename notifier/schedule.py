@@ -1,0 +1,95 @@
+"""When a delivery is tried, and how its stage changes: a total table of stage x event.
+
+held -> queued -> claimed -> awaiting -> closed. A change is a compare-and-set in notifier.tracking; what
+changes nothing is a declared `Ignored`. Back-off: 7.5 minutes doubling, with jitter, until the message
+expires. Pure: no I/O.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from store.models import EventKind, Stage
+
+FIRST_RETRY = timedelta(minutes=7.5)
+LAST_RETRY = timedelta(hours=4)
+DOUBT_RETRY = timedelta(seconds=5)
+"""After a lost connection: soon, with the same Message-ID, since the mail may not have gone."""
+PRESUMED_AFTER = timedelta(hours=72)
+"""No bounce for this long after a hand-over is taken as arrival (docs/glossary.md, presumed)."""
+
+
+class Next(StrEnum):
+    """Where an event sends a delivery."""
+
+    RETRY = "retry"  # queued, later
+    RETRY_SOON = "retry_soon"  # queued, after DOUBT_RETRY
+    AWAIT = "await"  # handed over: awaiting, until PRESUMED_AFTER
+    CLOSE = "close"
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """The stage stays, for this reason; the event counts for the outcome all the same."""
+
+    reason: str
+
+
+_WORKER_WILL_SAY = Ignored("the worker that holds the claim records the end of the attempt")
+_NEWS_ONLY = Ignored("tells the story, changes no stage")
+_OVER = Ignored("no attempt is left to make")
+_HANDED_OVER = Ignored("handed over already")
+_NOT_CLAIMED = Ignored("the attempt it speaks of is over")
+
+_NEWS = (EventKind.DELAYED, EventKind.COMPLAINT, EventKind.REQUEUED)
+_DECIDED = (EventKind.SUPPRESSED, EventKind.CANCELLED, EventKind.EXPIRED)
+
+
+def _row(stage: Stage) -> dict[EventKind, Next | Ignored]:
+    row: dict[EventKind, Next | Ignored] = dict.fromkeys(_NEWS, _NEWS_ONLY)
+    if stage is Stage.CLOSED:
+        return dict.fromkeys(EventKind, _OVER)
+    row |= dict.fromkeys(_DECIDED, Next.CLOSE)
+    row |= {EventKind.FAILED: Next.CLOSE, EventKind.PRESUMED: Next.CLOSE}
+    if stage is Stage.CLAIMED:
+        row |= {
+            EventKind.ACCEPTED: Next.AWAIT,
+            EventKind.DEFERRED: Next.RETRY,
+            EventKind.IN_DOUBT: Next.RETRY_SOON,
+            EventKind.BOUNCED: Next.CLOSE,
+            EventKind.DELIVERED: _WORKER_WILL_SAY,
+        }
+    elif stage is Stage.AWAITING:
+        row |= {
+            EventKind.ACCEPTED: _HANDED_OVER,
+            EventKind.DEFERRED: _NOT_CLAIMED,
+            EventKind.IN_DOUBT: _NOT_CLAIMED,
+            EventKind.BOUNCED: Next.CLOSE,
+            EventKind.DELIVERED: Next.CLOSE,
+        }
+        # A decision cannot call back what was handed over.
+        row |= dict.fromkeys(_DECIDED, _HANDED_OVER)
+    else:  # held, queued: late news of an earlier attempt makes another one needless
+        row |= {
+            EventKind.ACCEPTED: Next.AWAIT,
+            EventKind.DEFERRED: _NOT_CLAIMED,
+            EventKind.IN_DOUBT: _NOT_CLAIMED,
+            EventKind.BOUNCED: Next.CLOSE,
+            EventKind.DELIVERED: Next.CLOSE,
+        }
+    return row
+
+
+TRANSITIONS: dict[Stage, dict[EventKind, Next | Ignored]] = {stage: _row(stage) for stage in Stage}
+
+
+def next_attempt(attempts: int, now: datetime, jitter: float) -> datetime:
+    """When to try again after `attempts` tries; `jitter` in [0, 1) spreads it by up to a fifth.
+
+    Callers compare with `expires_at`: a retry that would come later is a failure now.
+    """
+    doublings = min(max(attempts - 1, 0), 10)
+    wait = min(FIRST_RETRY * (1 << doublings), LAST_RETRY)
+    return now + wait * (1 + 0.2 * jitter)

@@ -1,0 +1,208 @@
+"""What becomes known of deliveries: events recorded once, outcome folded, stage moved, in one transaction.
+
+Worker, bounce reports, webhooks and sweeps make the same events and come through `record`. Rows are locked
+in one order; an event that is known already changes nothing; a worker that lost its claim (another attempt
+was begun) moves no stage, but what it learnt still counts as evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from notifier.outcome import Verdict, fold
+from notifier.schedule import DOUBT_RETRY, PRESUMED_AFTER, TRANSITIONS, Ignored, Next, next_attempt
+from store.deliveries import DeliveryChange, Ref
+from store.models import Confidence, Delivery, Event, EventKind, EventSource, Outcome, Stage
+from store.unit import Tx
+
+DELIVERY_SURFACE = "delivery"
+"""The posts that show a notification's deliveries; their key is the notification's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One event of one tenant's delivery. `fenced`: only the holder of that attempt's claim may say so."""
+
+    tenant: int
+    event: Event
+    fenced: bool = False
+    jitter: float = 0.0
+    queue_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    report: Report
+    new: bool
+    """False: known already."""
+    moved: bool
+    """The stage changed."""
+
+
+async def record(tx: Tx, reports: Sequence[Report]) -> list[Recorded]:
+    """Idempotent and order-free. Deliveries that do not exist (any more) are skipped: `new` is False."""
+    refs: list[Ref] = sorted({(r.tenant, r.event.delivery_id) for r in reports})
+    locked = await tx.deliveries.lock(refs)
+    known = [r for r in reports if (r.tenant, r.event.delivery_id) in locked]
+    new = await tx.events.append([(r.tenant, r.event) for r in known])
+    fresh = [r for r in known if (r.event.delivery_id, r.event.key) in new]
+    touched = sorted({(r.tenant, r.event.delivery_id) for r in fresh})
+    histories = await tx.events.of(touched)
+    changes, moved = [], set()
+    for ref in touched:
+        delivery = locked[ref]
+        mine = [r for r in fresh if (r.tenant, r.event.delivery_id) == ref]
+        change = _change(delivery, histories[ref], mine, tx.now)
+        changes.append(change)
+        if change.stage is not delivery.stage:
+            moved.add(ref)
+    await tx.deliveries.change(changes)
+    await _suppress(tx, locked, fresh)
+    await tx.posts.bump(DELIVERY_SURFACE, [(ref[0], str(locked[ref].notification_id)) for ref in touched])
+    if any(change.stage is Stage.QUEUED for change in changes):
+        tx.signal("deliveries")
+    return [Recorded(r, r in fresh, (r.tenant, r.event.delivery_id) in moved) for r in reports]
+
+
+def _change(
+    delivery: Delivery, history: Sequence[Event], fresh: Sequence[Report], now: datetime
+) -> DeliveryChange:
+    verdict = fold(history)
+    stage, due_at, reason = delivery.stage, delivery.due_at, delivery.stage_reason
+    for report in fresh:
+        step = TRANSITIONS[stage][report.event.kind]
+        if isinstance(step, Ignored) or (report.fenced and not _holds_claim(delivery, report, stage)):
+            continue
+        stage, due_at = _step(step, report, delivery, now)
+        reason = None
+    decided = verdict.decided_by
+    if stage is not Stage.CLAIMED and decided is not None:
+        stage, due_at = _by_evidence(stage, due_at, delivery, history, verdict, now)
+    return DeliveryChange(
+        tenant=delivery.tenant,
+        id=delivery.id,
+        stage=stage,
+        due_at=due_at,
+        stage_reason=reason,
+        outcome=verdict.outcome,
+        reason=verdict.reason,
+        confidence=verdict.confidence,
+        outcome_at=verdict.at,
+        cls=decided.cls if decided else "",
+        diagnostic=decided.diagnostic if decided else "",
+        remote=decided.remote if decided else "",
+        queue_id=next((r.queue_id for r in fresh if r.queue_id), None),
+    )
+
+
+def _holds_claim(delivery: Delivery, report: Report, stage: Stage) -> bool:
+    """The fencing number is the attempt: a claim taken since has another one.
+
+    Evidence of a hand-over counts also when the claim was taken away and the delivery only waits for its
+    next attempt: making that attempt would send the same thing twice.
+    """
+    if stage is Stage.CLAIMED:
+        return report.event.attempt == delivery.attempt
+    return report.event.kind in (EventKind.ACCEPTED, EventKind.BOUNCED)
+
+
+def _step(step: Next, report: Report, delivery: Delivery, now: datetime) -> tuple[Stage, datetime]:
+    if step is Next.RETRY:
+        return Stage.QUEUED, next_attempt(delivery.attempt, now, report.jitter)
+    if step is Next.RETRY_SOON:
+        return Stage.QUEUED, now + DOUBT_RETRY
+    if step is Next.AWAIT:
+        return Stage.AWAITING, now + PRESUMED_AFTER
+    return Stage.CLOSED, now
+
+
+def _by_evidence(
+    stage: Stage,
+    due_at: datetime,
+    delivery: Delivery,
+    history: Sequence[Event],
+    verdict: Verdict,
+    now: datetime,
+) -> tuple[Stage, datetime]:
+    """The stage that the evidence asks for, in whatever order it came and whatever was decided before."""
+    handed_over = verdict.outcome in (Outcome.SENT, Outcome.DELIVERED)
+    final = _final(verdict, history)
+    if handed_over and not final and stage in (Stage.QUEUED, Stage.CLOSED):
+        # The claim was lost or the delivery cancelled, but some attempt was accepted: another one would
+        # repeat it, and its bounce may still come.
+        return Stage.AWAITING, now + PRESUMED_AFTER
+    decided = verdict.decided_by
+    same_attempt = decided is not None and decided.attempt == delivery.attempt
+    if final and (stage is Stage.AWAITING or (stage is Stage.QUEUED and (handed_over or same_attempt))):
+        return Stage.CLOSED, now
+    return stage, due_at
+
+
+def _final(verdict: Verdict, history: Sequence[Event]) -> bool:
+    """Nothing more is waited for: it bounced, failed, or its arrival was reported."""
+    if verdict.outcome is Outcome.DELIVERED:
+        return any(event.kind in (EventKind.DELIVERED, EventKind.PRESUMED) for event in history)
+    return verdict.outcome in (Outcome.BOUNCED, Outcome.FAILED)
+
+
+async def _suppress(tx: Tx, locked: dict[Ref, Delivery], fresh: Sequence[Report]) -> None:
+    """A hard bounce about the recipient suppresses that one address; nothing else ever does here."""
+    for report in fresh:
+        if report.event.kind is EventKind.BOUNCED and report.event.hard:
+            delivery = locked[(report.tenant, report.event.delivery_id)]
+            await tx.suppressions.suppress(
+                delivery.channel,
+                delivery.address,
+                reason=report.event.cls,
+                actor="bounce",
+                delivery_id=delivery.id,
+                tenant=report.tenant,
+            )
+
+
+def worker_event(delivery: Delivery, kind: EventKind, at: datetime, **more: object) -> Event:
+    """What a worker says of the attempt it holds; one such event per attempt and kind."""
+    return Event(
+        delivery_id=delivery.id,
+        attempt=delivery.attempt,
+        kind=kind,
+        key=f"worker:{delivery.attempt}:{kind}",
+        at=at,
+        **({"source": EventSource.WORKER} | more),  # type: ignore[arg-type]  # fields of Event by name
+    )
+
+
+async def sweep_lost(tx: Tx, *, dead_worker: str | None = None) -> int:
+    """Claims that nobody holds any more: e-mail is queued again with the same Message-ID."""
+    lost = await tx.deliveries.lost(dead_worker=dead_worker)
+    reports = [
+        Report(
+            d.tenant,
+            worker_event(
+                d, EventKind.IN_DOUBT, tx.now, source=EventSource.SWEEP, diagnostic="the worker stopped"
+            ),
+        )
+        for d in lost
+    ]
+    if reports:
+        await record(tx, reports)
+    return len(lost)
+
+
+async def sweep_settled(tx: Tx) -> int:
+    """Handed over long ago and never bounced: presumed, and closed."""
+    due = await tx.deliveries.settle_due()
+    reports = [
+        Report(
+            d.tenant,
+            worker_event(
+                d, EventKind.PRESUMED, tx.now, source=EventSource.SWEEP, confidence=Confidence.PRESUMED
+            ),
+        )
+        for d in due
+    ]
+    if reports:
+        await record(tx, reports)
+    return len(due)

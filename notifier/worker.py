@@ -1,0 +1,371 @@
+"""The worker: claim -> truth check -> render -> submit -> record, for every route, forever.
+
+A claim is committed before any network; no more is claimed than can soon be handed to a free connection;
+urgent work has its own claim and its own connections. A connection takes its next message only when the
+end of the last one is on disk: after kill -9 only mails whose bytes were on the wire can go out twice,
+and with the same Message-ID. An expired lease puts the delivery back in the queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from notifier import templates, tracking
+from notifier.bounces import BounceClass, BounceVerdict, Fault
+from notifier.channels import Accepted, Deferred, InDoubt, Provider, Refused, Route, Session, SubmitOutcome
+from notifier.compose import Composer
+from notifier.dsn import reason_of
+from notifier.schedule import next_attempt
+from notifier.tracking import Report, worker_event
+from notifier.truth import Go, Stop, Truth, Wait
+from store.deliveries import Ref
+from store.models import (
+    Channel,
+    Confidence,
+    Delivery,
+    EventKind,
+    EventSource,
+    Notification,
+    Priority,
+    Reason,
+    TemplateSource,
+)
+from store.unit import Store, Tx
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Times in seconds. `lease_s` is real time; a healthy worker renews it three times over."""
+
+    lease_s: float = 30.0
+    poll_s: float = 1.0
+    record_s: float = 0.005
+    sweep_s: float = 5.0
+    urgent_connections: int = 2
+
+
+@dataclass(order=True, slots=True)
+class _Work:
+    order: tuple[int, int]
+    delivery: Delivery = field(compare=False)
+    notification: Notification = field(compare=False)
+    source: TemplateSource = field(compare=False)
+
+
+class Recorder:
+    """Writes the ends of attempts in small groups; `record` returns when its own is committed."""
+
+    def __init__(self, store: Store, window_s: float, patience_s: float) -> None:
+        self._store, self._window_s, self._patience_s = store, window_s, patience_s
+        self._pending: list[tuple[Report, asyncio.Future[None]]] = []
+        self._wake = asyncio.Event()
+
+    async def record(self, report: Report) -> None:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._pending.append((report, done))
+        self._wake.set()
+        await done
+
+    async def run(self) -> None:
+        while True:
+            await self._wake.wait()
+            await asyncio.sleep(self._window_s)
+            self._wake.clear()
+            batch, self._pending = self._pending, []
+            if batch:
+                await self._flush(batch)
+
+    async def _flush(self, batch: Sequence[tuple[Report, asyncio.Future[None]]]) -> None:
+        """Tries until the lease would end: an attempt whose end is not on disk is made again."""
+        deadline = asyncio.get_running_loop().time() + self._patience_s
+        while True:
+            try:
+                async with self._store.system() as tx:
+                    await tracking.record(tx, [report for report, _ in batch])
+            except Exception as error:
+                log.exception("record_failed", error=type(error).__name__, reports=len(batch))
+                if asyncio.get_running_loop().time() < deadline:
+                    await asyncio.sleep(0.5)
+                    continue
+                for _, done in batch:
+                    if not done.done():
+                        done.set_exception(error)
+            for _, done in batch:
+                if not done.done():
+                    done.set_result(None)
+            return
+
+
+class RouteRunner:
+    """Everything that leaves by one route of one tenant."""
+
+    def __init__(
+        self,
+        *,
+        tenant: int,
+        route: Route,
+        provider: Provider,
+        store: Store,
+        truth: Truth,
+        composer: Composer,
+        recorder: Recorder,
+        name: str,
+        pace: Pace,
+        in_flight: set[Ref],
+    ) -> None:
+        self._tenant, self._route, self._provider, self._store = tenant, route, provider, store
+        self._truth, self._composer, self._recorder = truth, composer, recorder
+        self._name, self._pace, self._in_flight = name, pace, in_flight
+        self._sources: dict[str, TemplateSource] = {}
+        self._sequence = 0
+
+    def loops(self) -> list[Callable[[], Awaitable[None]]]:
+        """What has to run: a claimer and its connections, for urgent work and for the rest."""
+        lanes = (
+            (Priority.URGENT, Priority.URGENT, self._pace.urgent_connections),
+            (Priority.NORMAL, Priority.BULK, self._route.connections),
+        )
+        loops: list[Callable[[], Awaitable[None]]] = []
+        for highest, lowest, connections in lanes:
+            queue: asyncio.PriorityQueue[_Work] = asyncio.PriorityQueue()
+            room = asyncio.Semaphore(connections * 2)
+            loops.append(self._claimer(queue, room, highest, lowest, connections * 2))
+            loops += [self._sender(queue, room) for _ in range(connections)]
+        return loops
+
+    def _claimer(
+        self,
+        queue: asyncio.PriorityQueue[_Work],
+        room: asyncio.Semaphore,
+        highest: Priority,
+        lowest: Priority,
+        size: int,
+    ) -> Callable[[], Awaitable[None]]:
+        async def run() -> None:
+            due = self._store.signals.subscribe("deliveries")
+            while True:
+                await room.acquire()  # one free place at least, then as many as there are
+                free = 1
+                while free < size and not room.locked():
+                    await room.acquire()
+                    free += 1
+                taken = 0
+                try:
+                    for work in await self._claim(highest, lowest, free):
+                        queue.put_nowait(work)
+                        taken += 1
+                finally:
+                    for _ in range(free - taken):
+                        room.release()
+                if taken < free:
+                    await due.wait(self._pace.poll_s)
+
+        return run
+
+    def _sender(
+        self, queue: asyncio.PriorityQueue[_Work], room: asyncio.Semaphore
+    ) -> Callable[[], Awaitable[None]]:
+        async def run() -> None:
+            session = self._provider.session(self._route)
+            try:
+                while True:
+                    work = await queue.get()
+                    try:
+                        await self._send(session, work)
+                    finally:
+                        room.release()
+                        self._in_flight.discard((work.delivery.tenant, work.delivery.id))
+            finally:
+                await session.close()
+
+        return run
+
+    async def _claim(self, highest: Priority, lowest: Priority, limit: int) -> list[_Work]:
+        """Takes work, commits, then asks for the truth; what must not go out is recorded as such."""
+        async with self._store.system() as tx:
+            claimed = await tx.deliveries.claim_due(
+                tenant=self._tenant,
+                route=self._route.name,
+                highest=highest,
+                lowest=lowest,
+                limit=limit,
+                worker=self._name,
+                lease_s=self._pace.lease_s,
+                retry_at=tx.now + timedelta(seconds=self._pace.lease_s),
+            )
+        if not claimed:
+            return []
+        self._in_flight.update((d.tenant, d.id) for d in claimed)
+        go: list[_Work] = []
+        stops: list[Report] = []
+        waits: list[tuple[Delivery, Wait]] = []
+        async with self._store.read(self._tenant) as tx:
+            notifications = await tx.notifications.get_many(list({d.notification_id for d in claimed}))
+            pairs = [(d, notifications[d.notification_id]) for d in claimed]
+            decisions = await self._truth.check(tx, pairs)
+            for delivery, notification in pairs:
+                decision = decisions[delivery.id]
+                if isinstance(decision, Go):
+                    source = await self._source(tx, notification.template_hash)
+                    self._sequence += 1
+                    order = (int(delivery.priority), self._sequence)
+                    go.append(_Work(order, delivery, notification, source))
+                elif isinstance(decision, Stop):
+                    event = worker_event(
+                        delivery, decision.kind, tx.now, reason=decision.reason, diagnostic=decision.sentence
+                    )
+                    stops.append(Report(delivery.tenant, event, fenced=True))
+                else:
+                    waits.append((delivery, decision))
+        if stops or waits:
+            await self._put_aside(stops, waits)
+        return go
+
+    async def _put_aside(self, stops: list[Report], waits: list[tuple[Delivery, Wait]]) -> None:
+        async with self._store.system() as tx:
+            await tracking.record(tx, stops)
+            for delivery, wait in waits:
+                await tx.deliveries.hold(delivery, reason=wait.sentence, by=wait.by)
+            await tx.posts.bump(
+                tracking.DELIVERY_SURFACE, [(d.tenant, str(d.notification_id)) for d, _ in waits]
+            )
+        done = [(r.tenant, r.event.delivery_id) for r in stops] + [(d.tenant, d.id) for d, _ in waits]
+        self._in_flight.difference_update(done)
+
+    async def _source(self, tx: Tx, content_hash: str) -> TemplateSource:
+        found = self._sources.get(content_hash)
+        if found is None:
+            found = await tx.notifications.template(content_hash)
+            if found is None:
+                raise LookupError(f"template {content_hash[:12]} is not stored")
+            self._sources[content_hash] = found
+        return found
+
+    async def _send(self, session: Session, work: _Work) -> None:
+        delivery = work.delivery
+        try:
+            message = self._composer.compose(self._route, delivery, work.notification, work.source)
+        except (templates.TemplateProblem, ValueError) as error:
+            log.warning("compose_failed", delivery=str(delivery.id), error=type(error).__name__)
+            await self._recorder.record(self._report(delivery, _not_composed(error)))
+            return
+        outcome = await session.submit(message)
+        await self._recorder.record(self._report(delivery, outcome))
+        if isinstance(outcome, Deferred) and outcome.route_down:
+            log.warning("route_down", route=self._route.name, answer=outcome.reply_code or "no connection")
+
+    def _report(self, delivery: Delivery, outcome: SubmitOutcome) -> Report:
+        now, jitter = self._store.clock(), random.random()  # noqa: S311  # spreads retries, hides nothing
+        kind, fields, queue_id = describe(outcome, self._route.confidence)
+        if kind is EventKind.DEFERRED and next_attempt(delivery.attempt, now, jitter) >= delivery.expires_at:
+            kind = EventKind.FAILED  # no attempt would come in time
+        event = worker_event(delivery, kind, now, source=EventSource.SMTP, **fields)
+        return Report(delivery.tenant, event, fenced=True, jitter=jitter, queue_id=queue_id)
+
+
+def _not_composed(error: Exception) -> Refused:
+    verdict = BounceVerdict(BounceClass.OTHER, hard=False, fault=Fault.OURS, permanent=True)
+    return Refused("", "", "", f"The message could not be written: {error}", verdict)
+
+
+def describe(outcome: SubmitOutcome, accepted_as: Confidence) -> tuple[EventKind, dict[str, Any], str]:
+    """The event that an attempt's end makes, and the server's queue id."""
+    if isinstance(outcome, Accepted):
+        accepted = {"confidence": accepted_as, "remote": outcome.remote, "diagnostic": outcome.text}
+        return EventKind.ACCEPTED, accepted, outcome.queue_id
+    if isinstance(outcome, InDoubt):
+        return EventKind.IN_DOUBT, {"remote": outcome.remote, "diagnostic": outcome.text}, ""
+    verdict = outcome.verdict
+    fields: dict[str, Any] = {
+        "remote": outcome.remote,
+        "diagnostic": outcome.text,
+        "reply_code": outcome.reply_code,
+        "status": outcome.status,
+        "cls": verdict.cls if verdict else "",
+        "reason": reason_of(verdict.cls, verdict.fault) if verdict else Reason.NETWORK,
+    }
+    if isinstance(outcome, Deferred):
+        return EventKind.DEFERRED, fields, ""
+    fields["hard"] = verdict.hard if verdict else False
+    # No reply code: it never reached a server. That is a failure of ours, not a bounce.
+    return (EventKind.BOUNCED if outcome.reply_code else EventKind.FAILED), fields, ""
+
+
+class Worker:
+    """All routes of all tenants in one process, with their heartbeat and sweeps."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        routes: Mapping[int, Sequence[Route]],
+        providers: Mapping[Channel, Provider],
+        truth: Truth,
+        composer: Composer,
+        name: str,
+        pace: Pace | None = None,
+    ) -> None:
+        self._store, self._name, self._pace = store, name, pace or Pace()
+        self._recorder = Recorder(store, self._pace.record_s, self._pace.lease_s)
+        self._in_flight: set[Ref] = set()
+        self._runners = [
+            RouteRunner(
+                tenant=tenant,
+                route=route,
+                provider=providers[Channel.EMAIL],
+                store=store,
+                truth=truth,
+                composer=composer,
+                recorder=self._recorder,
+                name=name,
+                pace=self._pace,
+                in_flight=self._in_flight,
+            )
+            for tenant, tenant_routes in routes.items()
+            for route in tenant_routes
+        ]
+
+    async def run(self) -> None:
+        """Until cancelled. A loop that fails for a passing reason (database gone) starts again."""
+        async with self._store.system() as tx:
+            recovered = await tracking.sweep_lost(tx, dead_worker=self._name)
+        if recovered:
+            log.info("claims_recovered", count=recovered)
+        loops: list[Callable[[], Awaitable[None]]] = [self._recorder.run, self._heartbeat, self._sweep]
+        loops += [loop for runner in self._runners for loop in runner.loops()]
+        async with asyncio.TaskGroup() as group:
+            for loop in loops:
+                group.create_task(self._keep_running(loop))
+
+    async def _keep_running(self, loop: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await loop()
+            except Exception as error:  # logged, and the loop begins again
+                log.exception("worker_loop_failed", error=type(error).__name__)
+            await asyncio.sleep(self._pace.poll_s)
+
+    async def _heartbeat(self) -> None:
+        while True:
+            await asyncio.sleep(self._pace.lease_s / 3)
+            if self._in_flight:
+                async with self._store.system() as tx:
+                    await tx.deliveries.renew(self._name, sorted(self._in_flight), self._pace.lease_s)
+
+    async def _sweep(self) -> None:
+        while True:
+            async with self._store.system() as tx:
+                lost = await tracking.sweep_lost(tx)
+                settled = await tracking.sweep_settled(tx)
+            if lost or settled:
+                log.info("swept", lost=lost, settled=settled)
+            await asyncio.sleep(self._pace.sweep_s)

@@ -1,0 +1,192 @@
+"""From the world's state to HTML: one function for each part of the page, templates beside this file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
+
+from sandbox.page.mailbox import Inbox
+from sandbox.page.mrkdwn import emoji, is_safe, markdown, mrkdwn, plain, rich
+from sandbox.page.scene import Scene
+from sandbox.slack.call import Desk
+from sandbox.slack.interactions import CHOSEN
+from sandbox.slack.state import STATEFUL, initial, options_of
+from sandbox.slack.workspace import CHANNELS, COMMANDS, PEOPLE, USERS
+from sandbox.world import World
+
+MESSAGES_SHOWN = 200
+WIRE_SHOWN = 150
+TINTS = 6
+
+
+class Renderer:
+    def __init__(self, world: World, desk: Desk) -> None:
+        self._world = world
+        self._desk = desk
+        loader = FileSystemLoader(__file__.rpartition("/")[0])
+        self._templates = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+        self._templates.filters.update(
+            mrkdwn=mrkdwn, plain=plain, markdown=markdown, rich=rich, emoji=emoji, clock=_clock, day=_day
+        )
+        self._templates.filters.update(pretty=_pretty, tint=_tint, initials=_initials, size=_size)
+        self._templates.globals.update(
+            text=_text_object, current=_current, options_of=options_of, safe_url=is_safe, users=USERS
+        )
+        self._templates.globals.update(channels=CHANNELS, entered=_entered_text, grouped=_grouped)
+
+    def _render(self, template: str, **values: Any) -> str:
+        return self._templates.get_template(template).render(**values)
+
+    def page(self, scene: Scene, parts: dict[str, str], seq: int) -> str:
+        # Each part escaped its own content.
+        safe = {name: Markup(html) for name, html in parts.items()}  # noqa: S704
+        commands = [{"name": name, "hint": hint} for name, hint in COMMANDS.items()]
+        return self._render(
+            "page.html",
+            scene=scene,
+            people=PEOPLE,
+            parts=safe,
+            seq=seq,
+            commands=commands,
+            title=self._channel_name(scene),
+        )
+
+    def _channel_name(self, scene: Scene) -> str:
+        if scene.at_home or CHANNELS[scene.channel].is_im:
+            return "ISP Bot"
+        return f"#{CHANNELS[scene.channel].name}"
+
+    def sidebar(self, scene: Scene) -> str:
+        channels = [one for one in self._desk.workspace.channels_of(scene.user.id) if not one.is_im]
+        return self._render("sidebar.html", scene=scene, own=channels)
+
+    def messages(self, scene: Scene) -> str:
+        if scene.at_home:
+            return ""
+        seen = self._desk.messages.visible(scene.channel, scene.user.id)
+        top = [one for one in seen if one["thread_ts"] is None or one["broadcast"]]
+        return self._message_list(scene, top[-MESSAGES_SHOWN:], in_thread=False)
+
+    def thread(self, scene: Scene) -> str:
+        if not scene.thread or scene.at_home:
+            return ""
+        return self._message_list(
+            scene,
+            self._desk.messages.visible(scene.channel, scene.user.id, scene.thread),
+            in_thread=True,
+        )
+
+    def _message_list(self, scene: Scene, messages: Sequence[dict[str, Any]], *, in_thread: bool) -> str:
+        rows = []
+        for message in messages:
+            key = f"{message['channel']}:{message['ts']}:{scene.user.id}"
+            chosen = self._world.documents.get(CHOSEN, key) or {"values": {}}
+            replies = 0 if in_thread else len(self._desk.messages.replies(message))
+            rows.append({"message": message, "replies": replies, "state": chosen["values"]})
+        return self._render("messages.html", scene=scene, rows=rows, in_thread=in_thread)
+
+    def home(self, scene: Scene) -> str:
+        if not scene.at_home:
+            return ""
+        view = self._desk.views.home(scene.user.id)
+        return self._render("home.html", scene=scene, view=view)
+
+    def modal(self, scene: Scene) -> str:
+        stack = self._desk.views.stack(scene.user.id)
+        return self._render("modal.html", view=stack[-1], depth=len(stack)) if stack else ""
+
+    def inbox(self, scene: Scene, inbox: Inbox) -> str:
+        return self._render("inbox.html", scene=scene, mails=inbox.mails(scene.to))
+
+    def mail(self, scene: Scene, inbox: Inbox, behaviours: Sequence[dict[str, Any]]) -> str:
+        mail = inbox.mail(scene.mail)
+        address = mail["envelope_to"] if mail else scene.to if "@" in scene.to else ""
+        set_for = {one.get("address") or one.get("domain"): one for one in behaviours}
+        behaviour = set_for.get(address.lower()) or set_for.get(address.lower().rpartition("@")[2])
+        shown = {k: v for k, v in (behaviour or {}).items() if k not in ("address", "domain")}
+        return self._render("mail.html", mail=mail, address=address, behaviour=shown)
+
+    def dns(self, records: Sequence[dict[str, Any]]) -> str:
+        rows = [{**record, "lines": _dns_lines(record["values"])} for record in records]
+        return self._render("dns.html", records=rows)
+
+    def clock(self) -> str:
+        clock = self._world.clock
+        return self._render("clock.html", now=clock.now(), offset_s=clock.offset_s)
+
+    def wire(self) -> str:
+        entries = self._world.wire.since(self._world.wire.seq - WIRE_SHOWN)
+        return self._render("wire.html", entries=list(reversed(entries)))
+
+    def badge(self) -> str:
+        entries = self._world.wire.since(self._world.wire.seq - WIRE_SHOWN)
+        return self._render("badge.html", problems=sum(1 for entry in entries if entry["problem"]))
+
+
+def _clock(ts: str) -> str:
+    return datetime.fromtimestamp(float(ts), UTC).strftime("%H:%M")
+
+
+def _day(ts: str) -> str:
+    return datetime.fromtimestamp(float(ts), UTC).strftime("%A, %d %B %Y")
+
+
+def _pretty(value: object) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False)
+
+
+def _tint(name: str) -> int:
+    return hashlib.sha256(name.encode()).digest()[0] % TINTS
+
+
+def _initials(name: str) -> str:
+    return "".join(word[0] for word in name.split()[:2]).upper()
+
+
+def _size(octets: int) -> str:
+    return f"{octets} bytes" if octets < 1024 else f"{octets / 1024:.0f} KB"
+
+
+def _text_object(value: dict[str, Any] | None) -> Markup:
+    if not value:
+        return Markup("")
+    return mrkdwn(value["text"]) if value["type"] == "mrkdwn" else plain(value["text"])
+
+
+def _current(element: dict[str, Any], block_id: str, state: dict[str, Any]) -> Any:
+    """What is entered or chosen in an element now."""
+    kind = element["type"]
+    entry = state.get(block_id, {}).get(element["action_id"]) or initial(element)
+    value = entry.get(STATEFUL[kind][0])
+    if isinstance(value, dict) and "value" in value:
+        return value["value"]
+    if isinstance(value, list):
+        return [one["value"] if isinstance(one, dict) else one for one in value]
+    return value
+
+
+def _entered_text(element: dict[str, Any], block_id: str, state: dict[str, Any]) -> str:
+    """What an external select shows as chosen."""
+    entry = state.get(block_id, {}).get(element["action_id"]) or initial(element)
+    value = entry.get(STATEFUL[element["type"]][0])
+    many = value if isinstance(value, list) else [value]
+    return ", ".join(one["text"]["text"] for one in many if isinstance(one, dict))
+
+
+def _grouped(element: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """[(group label, options)], the label empty for options without groups."""
+    if element.get("option_groups"):
+        return [(group["label"]["text"], group["options"]) for group in element["option_groups"]]
+    return [("", element.get("options") or [])]
+
+
+def _dns_lines(values: Any) -> str:
+    if isinstance(values, str):
+        return values
+    return "\n".join(value if isinstance(value, str) else json.dumps(value) for value in values)

@@ -1,0 +1,46 @@
+"""What the page shows now, read from its address: whose eyes, which channel, thread, mailbox and mail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from urllib.parse import urlencode
+
+from sandbox.slack.workspace import CHANNELS, PEOPLE, USERS, User
+
+HOME = "home"
+
+
+@dataclass(frozen=True)
+class Scene:
+    user: User
+    channel: str
+    thread: str = ""
+    to: str = ""
+    mail: str = ""
+
+    @property
+    def at_home(self) -> bool:
+        return self.channel == HOME
+
+    def address(self, **changes: str) -> str:
+        """The page's address with something changed. Another user starts without a thread."""
+        fields = {"user": self.user.id, "channel": self.channel, "thread": self.thread}
+        fields |= {"to": self.to, "mail": self.mail, **changes}
+        return "/?" + urlencode({name: value for name, value in fields.items() if value})
+
+    def as_user(self, user: User) -> Scene:
+        channel = f"D_{user.id}" if self.channel.startswith("D_") else self.channel
+        return replace(self, user=user, channel=channel, thread="")
+
+
+def read_scene(query: Mapping[str, str]) -> Scene:
+    """Never fails: what does not exist becomes the first user or channel."""
+    user = USERS.get(query.get("user", ""), PEOPLE[0])
+    if user not in PEOPLE:
+        user = PEOPLE[0]
+    wanted = query.get("channel", "")
+    channel = CHANNELS.get(wanted)
+    if wanted != HOME and (channel is None or channel.im_user not in (None, user.id)):
+        wanted = "C_SUPPORT"
+    return Scene(user, wanted, query.get("thread", ""), query.get("to", ""), query.get("mail", ""))

@@ -1,0 +1,308 @@
+"""Deliveries: one channel, one address, one message each; claims, leases and their fencing.
+
+A claim commits the lease and attempt + 1 before any network. `lock` takes rows for a change: what is
+decided about a locked row is decided once (SQLite: the single writer; PostgreSQL: FOR UPDATE).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, Select, bindparam, func, select, tuple_, update
+
+from store.models import Channel, Confidence, Delivery, Outcome, Priority, Reason, Stage
+from store.repository import BATCH, Repository, batched
+from store.tables import deliveries
+from store.types import db_now, db_now_plus
+
+Ref = tuple[int, UUID]
+"""(tenant, delivery id)."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryChange:
+    """The new values of one locked delivery."""
+
+    tenant: int
+    id: UUID
+    stage: Stage
+    due_at: datetime
+    stage_reason: str | None
+    outcome: Outcome
+    reason: Reason
+    confidence: Confidence
+    outcome_at: datetime | None
+    cls: str
+    diagnostic: str
+    remote: str
+    queue_id: str | None
+
+
+def _delivery(row: Row[Any]) -> Delivery:
+    return Delivery(
+        id=row.id,
+        tenant=row.tenant_id,
+        notification_id=row.notification_id,
+        subscriber_id=row.subscriber_id,
+        channel=Channel(row.channel),
+        address=row.address,
+        route=row.route,
+        priority=Priority(row.priority),
+        stage=Stage(row.stage),
+        stage_reason=row.stage_reason,
+        stage_by=row.stage_by,
+        due_at=row.due_at,
+        attempt=row.attempt,
+        outcome=Outcome(row.outcome),
+        reason=Reason(row.reason),
+        confidence=Confidence(row.confidence),
+        outcome_at=row.outcome_at,
+        cls=row.cls,
+        diagnostic=row.diagnostic,
+        remote=row.remote,
+        message_id=row.message_id,
+        expires_at=row.expires_at,
+        created_at=row.created_at,
+    )
+
+
+class Deliveries(Repository):
+    async def add(self, items: Sequence[Delivery]) -> None:
+        """New rows; ids are derived, so the primary key refuses a second one for the same address."""
+        for batch in batched(items, BATCH):
+            rows = [
+                {
+                    "tenant_id": item.tenant,
+                    "id": item.id,
+                    "notification_id": item.notification_id,
+                    "subscriber_id": item.subscriber_id,
+                    "channel": item.channel,
+                    "address": item.address,
+                    "route": item.route,
+                    "priority": int(item.priority),
+                    "stage": item.stage,
+                    "stage_reason": item.stage_reason,
+                    "stage_by": item.stage_by,
+                    "due_at": item.due_at,
+                    "attempt": item.attempt,
+                    "outcome": item.outcome,
+                    "reason": item.reason,
+                    "confidence": item.confidence,
+                    "outcome_at": item.outcome_at,
+                    "cls": item.cls,
+                    "diagnostic": item.diagnostic,
+                    "remote": item.remote,
+                    "message_id": item.message_id,
+                    "expires_at": item.expires_at,
+                    "created_at": item.created_at,
+                }
+                for item in batch
+            ]
+            await self._tx.conn.execute(deliveries.insert(), rows)
+        self._tx.signal("deliveries")
+
+    def _mine(self) -> Select[Any]:
+        return select(deliveries).where(deliveries.c.tenant_id == self._tenant)
+
+    async def get(self, delivery_id: UUID) -> Delivery | None:
+        row = (await self._tx.conn.execute(self._mine().where(deliveries.c.id == delivery_id))).first()
+        return _delivery(row) if row else None
+
+    async def of_notifications(self, ids: Sequence[UUID]) -> dict[UUID, list[Delivery]]:
+        found: dict[UUID, list[Delivery]] = {nid: [] for nid in ids}
+        for batch in batched(ids, BATCH):
+            statement = self._mine().where(deliveries.c.notification_id.in_(batch)).order_by(deliveries.c.id)
+            for row in await self._tx.conn.execute(statement):
+                found[row.notification_id].append(_delivery(row))
+        return found
+
+    async def by_queue_id(self, queue_id: str) -> list[Delivery]:
+        """Across tenants (`system()`): who was told "queued as" this id."""
+        rows = await self._tx.conn.execute(
+            select(deliveries).where(deliveries.c.queue_id == queue_id).limit(2)
+        )
+        return [_delivery(row) for row in rows]
+
+    async def claim_due(
+        self,
+        *,
+        tenant: int,
+        route: str,
+        highest: Priority,
+        lowest: Priority,
+        limit: int,
+        worker: str,
+        lease_s: float,
+        retry_at: datetime,
+    ) -> list[Delivery]:
+        """Takes a route's due deliveries, from `highest` to `lowest` priority, most urgent first.
+
+        One statement: lease, attempt + 1, next due time. The caller commits before any network.
+        """
+        due = (
+            select(deliveries.c.tenant_id, deliveries.c.id)
+            .where(
+                deliveries.c.stage == Stage.QUEUED,
+                deliveries.c.tenant_id == tenant,
+                deliveries.c.route == route,
+                deliveries.c.priority.between(int(highest), int(lowest)),
+                deliveries.c.due_at <= self._tx.now,
+            )
+            .order_by(deliveries.c.priority, deliveries.c.due_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+            .cte("due")
+        )
+        statement = (
+            update(deliveries)
+            .where(deliveries.c.tenant_id == due.c.tenant_id, deliveries.c.id == due.c.id)
+            .values(
+                stage=Stage.CLAIMED,
+                attempt=deliveries.c.attempt + 1,
+                lease_until=db_now_plus(lease_s),
+                worker=worker,
+                due_at=retry_at,
+            )
+            .returning(deliveries)
+        )
+        rows = (await self._tx.conn.execute(statement)).all()
+        return sorted((_delivery(row) for row in rows), key=lambda d: (d.priority, d.id))
+
+    async def hold(self, delivery: Delivery, *, reason: str, by: str) -> bool:
+        """Claimed -> held: not now, and nobody's attempt; the claim's number is given back."""
+        c = deliveries.c
+        result = await self._tx.conn.execute(
+            update(deliveries)
+            .where(
+                c.tenant_id == delivery.tenant,
+                c.id == delivery.id,
+                c.stage == Stage.CLAIMED,
+                c.attempt == delivery.attempt,
+            )
+            .values(stage=Stage.HELD, stage_reason=reason, stage_by=by, attempt=delivery.attempt - 1)
+        )
+        return bool(result.rowcount)
+
+    async def release_held(self, tenant: int, by: str) -> int:
+        """Held by `by` -> queued, due now."""
+        result = await self._tx.conn.execute(
+            update(deliveries)
+            .where(
+                deliveries.c.tenant_id == tenant,
+                deliveries.c.stage == Stage.HELD,
+                deliveries.c.stage_by == by,
+            )
+            .values(stage=Stage.QUEUED, stage_reason=None, stage_by=None, due_at=self._tx.now)
+        )
+        self._tx.signal("deliveries")
+        return int(result.rowcount)
+
+    async def next_due(self) -> datetime | None:
+        """When the earliest queued delivery wants to go (business time)."""
+        statement = select(func.min(deliveries.c.due_at)).where(deliveries.c.stage == Stage.QUEUED)
+        value: datetime | None = (await self._tx.conn.execute(statement)).scalar_one()
+        return value
+
+    async def renew(self, worker: str, refs: Sequence[Ref], lease_s: float) -> None:
+        """The heartbeat of a slow but healthy worker."""
+        for batch in batched(refs, BATCH):
+            await self._tx.conn.execute(
+                update(deliveries)
+                .where(
+                    tuple_(deliveries.c.tenant_id, deliveries.c.id).in_(batch),
+                    deliveries.c.stage == Stage.CLAIMED,
+                    deliveries.c.worker == worker,
+                )
+                .values(lease_until=db_now_plus(lease_s))
+            )
+
+    async def lost(self, *, dead_worker: str | None = None, limit: int = 500) -> list[Delivery]:
+        """Claimed deliveries whose lease ran out, or whose worker is known to be dead; locked."""
+        gone = (
+            deliveries.c.worker == dead_worker
+            if dead_worker is not None
+            else deliveries.c.lease_until < db_now()
+        )
+        statement = (
+            select(deliveries)
+            .where(deliveries.c.stage == Stage.CLAIMED, gone)
+            .order_by(deliveries.c.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        return [_delivery(row) for row in await self._tx.conn.execute(statement)]
+
+    async def settle_due(self, limit: int = 500) -> list[Delivery]:
+        """Awaiting deliveries whose time for evidence is over; locked."""
+        statement = (
+            select(deliveries)
+            .where(deliveries.c.stage == Stage.AWAITING, deliveries.c.due_at <= self._tx.now)
+            .order_by(deliveries.c.due_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        return [_delivery(row) for row in await self._tx.conn.execute(statement)]
+
+    async def lock(self, refs: Sequence[Ref]) -> dict[Ref, Delivery]:
+        """Takes rows for a change, in one order, so that two takers never wait for each other."""
+        found: dict[Ref, Delivery] = {}
+        for batch in batched(sorted(set(refs)), BATCH):
+            statement = (
+                select(deliveries)
+                .where(tuple_(deliveries.c.tenant_id, deliveries.c.id).in_(batch))
+                .order_by(deliveries.c.tenant_id, deliveries.c.id)
+                .with_for_update()
+            )
+            for row in await self._tx.conn.execute(statement):
+                found[(row.tenant_id, row.id)] = _delivery(row)
+        return found
+
+    async def change(self, changes: Sequence[DeliveryChange]) -> None:
+        """Writes new values of rows taken by `lock`."""
+        if not changes:
+            return
+        c = deliveries.c
+        statement = (
+            update(deliveries)
+            .where(c.tenant_id == bindparam("b_tenant"), c.id == bindparam("b_id"))
+            .values(
+                {name: bindparam(f"b_{name}") for name in _CHANGED}
+                | {"queue_id": func.coalesce(bindparam("b_queue_id"), c.queue_id)}
+            )
+        )
+        rows = [
+            {"b_tenant": change.tenant, "b_id": change.id, "b_queue_id": change.queue_id}
+            | {f"b_{name}": getattr(change, name) for name in _CHANGED}
+            for change in changes
+        ]
+        await self._tx.conn.execute(statement, rows)
+
+    async def counts(self) -> Mapping[tuple[Stage, Outcome], int]:
+        """How many of this tenant's deliveries stand where."""
+        statement = (
+            select(deliveries.c.stage, deliveries.c.outcome, func.count())
+            .where(deliveries.c.tenant_id == self._tenant)
+            .group_by(deliveries.c.stage, deliveries.c.outcome)
+        )
+        return {
+            (Stage(stage), Outcome(outcome)): count
+            for stage, outcome, count in await self._tx.conn.execute(statement)
+        }
+
+
+_CHANGED = (
+    "stage",
+    "due_at",
+    "stage_reason",
+    "outcome",
+    "reason",
+    "confidence",
+    "outcome_at",
+    "cls",
+    "diagnostic",
+    "remote",
+)

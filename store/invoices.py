@@ -1,0 +1,113 @@
+"""Invoices, mirrored from the billing system. "Overdue" is derived, never stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, Select, select
+
+from store.models import Facts, Invoice, InvoiceStatus
+from store.money import Money
+from store.repository import BATCH, Repository, batched
+from store.tables import invoices
+from store.types import new_id
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceRecord:
+    subscriber_id: UUID
+    number: str
+    status: InvoiceStatus
+    issued_on: date
+    due_on: date
+    total: Money
+    paid: Money
+    facts: Facts
+
+
+def _invoice(row: Row[Any]) -> Invoice:
+    return Invoice(
+        id=row.id,
+        subscriber_id=row.subscriber_id,
+        number=row.number,
+        status=InvoiceStatus(row.status),
+        issued_on=row.issued_on,
+        due_on=row.due_on,
+        total=Money(row.total_minor, row.currency),
+        paid=Money(row.paid_minor, row.currency),
+        revision=row.revision,
+        facts=Facts(row.source, row.as_of),
+    )
+
+
+class Invoices(Repository):
+    def _mine(self) -> Select[Any]:
+        return select(invoices).where(invoices.c.tenant_id == self._tenant)
+
+    async def by_number(self, number: str) -> Invoice | None:
+        row = (await self._tx.conn.execute(self._mine().where(invoices.c.number == number))).first()
+        return _invoice(row) if row else None
+
+    async def by_id(self, invoice_id: UUID) -> Invoice | None:
+        row = (await self._tx.conn.execute(self._mine().where(invoices.c.id == invoice_id))).first()
+        return _invoice(row) if row else None
+
+    async def by_ids(self, ids: Sequence[UUID]) -> dict[UUID, Invoice]:
+        found: dict[UUID, Invoice] = {}
+        for batch in batched(ids, BATCH):
+            rows = await self._tx.conn.execute(self._mine().where(invoices.c.id.in_(batch)))
+            found.update((row.id, _invoice(row)) for row in rows)
+        return found
+
+    async def latest(self, subscriber_id: UUID, limit: int = 3) -> list[Invoice]:
+        """Newest first, drafts left out."""
+        statement = (
+            self._mine()
+            .where(invoices.c.subscriber_id == subscriber_id, invoices.c.status != InvoiceStatus.DRAFT)
+            .order_by(invoices.c.issued_on.desc(), invoices.c.number.desc())
+            .limit(limit)
+        )
+        return [_invoice(row) for row in await self._tx.conn.execute(statement)]
+
+    async def issued_between(self, first: date, last: date) -> list[Invoice]:
+        """Issued on the days `first` to `last`, both included."""
+        statement = (
+            self._mine()
+            .where(invoices.c.issued_on.between(first, last), invoices.c.status != InvoiceStatus.DRAFT)
+            .order_by(invoices.c.number)
+        )
+        return [_invoice(row) for row in await self._tx.conn.execute(statement)]
+
+    async def upsert(self, records: Sequence[InvoiceRecord]) -> None:
+        """A change of amount or date is a new revision; the same facts again are none."""
+        known: dict[str, Invoice] = {}
+        for batch in batched([record.number for record in records], BATCH):
+            rows = await self._tx.conn.execute(self._mine().where(invoices.c.number.in_(batch)))
+            known.update((row.number, _invoice(row)) for row in rows)
+        await self._upsert(invoices, ["number"], [self._row(r, known.get(r.number)) for r in records])
+
+    def _row(self, record: InvoiceRecord, known: Invoice | None) -> dict[str, Any]:
+        revision = 1
+        if known is not None:
+            before = (known.total, known.issued_on, known.due_on)
+            changed = before != (record.total, record.issued_on, record.due_on)
+            revision = known.revision + changed
+        return {
+            "tenant_id": self._tenant,
+            "id": known.id if known else new_id(),
+            "subscriber_id": record.subscriber_id,
+            "number": record.number,
+            "status": record.status,
+            "issued_on": record.issued_on,
+            "due_on": record.due_on,
+            "total_minor": record.total.minor,
+            "paid_minor": record.paid.minor,
+            "currency": record.total.currency,
+            "revision": revision,
+            "source": record.facts.source,
+            "as_of": record.facts.as_of,
+        }

@@ -1,0 +1,91 @@
+"""Alembic up and down, on both databases, from inside or outside a running loop.
+
+Alembic is synchronous and our drivers are not: it runs on a connection of an async engine, in a thread
+with a loop of its own (`command.upgrade` inside a running loop raises RuntimeError).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from store.engine import normalise_url
+from store.tables import metadata
+
+
+def _config(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+def _on_connection(url: str, work: Callable[[Connection], Any]) -> Any:
+    async def run() -> Any:
+        engine = create_async_engine(normalise_url(url), poolclass=NullPool)
+        try:
+            async with engine.connect() as conn:
+                result = await conn.run_sync(work)
+                await conn.commit()
+                return result
+        finally:
+            await engine.dispose()
+
+    return asyncio.run(run())
+
+
+async def upgrade(url: str, revision: str = "head") -> None:
+    """Brings the schema up to `revision`; one transaction per step on PostgreSQL."""
+    await asyncio.to_thread(_on_connection, url, lambda conn: command.upgrade(_config(conn), revision))
+
+
+async def downgrade(url: str, revision: str) -> None:
+    await asyncio.to_thread(_on_connection, url, lambda conn: command.downgrade(_config(conn), revision))
+
+
+async def current(url: str) -> str | None:
+    """The revision of the database; None when it has none yet."""
+
+    def read(conn: Connection) -> str | None:
+        return MigrationContext.configure(conn).get_current_revision()
+
+    found: str | None = await asyncio.to_thread(_on_connection, url, read)
+    return found
+
+
+def head() -> str:
+    revision = ScriptDirectory.from_config(_config()).get_current_head()
+    if revision is None:
+        raise RuntimeError("there are no migrations")
+    return revision
+
+
+async def drift(url: str) -> list[Any]:
+    """What the tables in the code have and the migrated database has not, or the other way round."""
+
+    def compare(conn: Connection) -> list[Any]:
+        return list(compare_metadata(MigrationContext.configure(conn, opts={"compare_type": True}), metadata))
+
+    found: list[Any] = await asyncio.to_thread(_on_connection, url, compare)
+    return found
+
+
+async def write_revision(url: str, message: str, revision_id: str) -> None:
+    """Writes a new migration from the difference (for developers of the schema)."""
+    await asyncio.to_thread(
+        _on_connection,
+        url,
+        lambda conn: command.revision(_config(conn), message=message, autogenerate=True, rev_id=revision_id),
+    )

@@ -1,0 +1,148 @@
+"""Notifications (what was wanted), their idempotency keys and their template sources."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, func, select
+
+from store.models import Notification, NotificationKind, Priority, TemplateSource
+from store.repository import BATCH, Repository, batched
+from store.tables import idempotency, notifications, template_sources
+
+
+def _notification(row: Row[Any]) -> Notification:
+    return Notification(
+        id=row.id,
+        kind=NotificationKind(row.kind),
+        subscriber_id=row.subscriber_id,
+        invoice_id=row.invoice_id,
+        template_hash=row.template_hash,
+        language=row.language,
+        context=row.context,
+        requested_by=row.requested_by,
+        priority=Priority(row.priority),
+        receipt=row.receipt,
+        expires_at=row.expires_at,
+        created_at=row.created_at,
+    )
+
+
+class Notifications(Repository):
+    async def reserve(self, keys: Sequence[tuple[str, str, UUID]]) -> dict[str, tuple[str, UUID]]:
+        """Claims (key, content hash, notification id); gives for every key whoever holds it."""
+        holders: dict[str, tuple[str, UUID]] = {}
+        # In one order, so that two callers with the same keys never wait for each other.
+        for batch in batched(sorted(keys, key=lambda item: item[0]), BATCH):
+            rows = [
+                {
+                    "tenant_id": self._tenant,
+                    "key": key,
+                    "content_hash": content_hash,
+                    "notification_id": notification_id,
+                    "created_at": self._tx.now,
+                }
+                for key, content_hash, notification_id in batch
+            ]
+            insert = self._insert(idempotency).values(rows)
+            await self._tx.conn.execute(insert.on_conflict_do_nothing())
+            statement = select(idempotency).where(
+                idempotency.c.tenant_id == self._tenant, idempotency.c.key.in_([key for key, _, _ in batch])
+            )
+            for row in await self._tx.conn.execute(statement):
+                holders[row.key] = (row.content_hash, row.notification_id)
+        return holders
+
+    async def holders(self, keys: Sequence[str]) -> dict[str, UUID]:
+        """The notification that each key stands for; keys never used are left out."""
+        found: dict[str, UUID] = {}
+        for batch in batched(keys, BATCH):
+            statement = select(idempotency.c.key, idempotency.c.notification_id).where(
+                idempotency.c.tenant_id == self._tenant, idempotency.c.key.in_(batch)
+            )
+            found.update((row.key, row.notification_id) for row in await self._tx.conn.execute(statement))
+        return found
+
+    async def add(self, items: Sequence[Notification]) -> None:
+        for batch in batched(items, BATCH):
+            rows = [
+                {
+                    "tenant_id": self._tenant,
+                    "id": item.id,
+                    "kind": item.kind,
+                    "subscriber_id": item.subscriber_id,
+                    "invoice_id": item.invoice_id,
+                    "template_hash": item.template_hash,
+                    "language": item.language,
+                    "context": dict(item.context),
+                    "requested_by": item.requested_by,
+                    "priority": int(item.priority),
+                    "receipt": item.receipt,
+                    "expires_at": item.expires_at,
+                    "created_at": item.created_at,
+                }
+                for item in batch
+            ]
+            await self._tx.conn.execute(notifications.insert(), rows)
+
+    async def get(self, notification_id: UUID) -> Notification | None:
+        return (await self.get_many([notification_id])).get(notification_id)
+
+    async def get_many(self, ids: Sequence[UUID]) -> dict[UUID, Notification]:
+        found: dict[UUID, Notification] = {}
+        for batch in batched(ids, BATCH):
+            rows = await self._tx.conn.execute(
+                select(notifications).where(
+                    notifications.c.tenant_id == self._tenant, notifications.c.id.in_(batch)
+                )
+            )
+            found.update((row.id, _notification(row)) for row in rows)
+        return found
+
+    async def page(
+        self,
+        *,
+        subscriber_ids: Sequence[UUID] = (),
+        invoice_id: UUID | None = None,
+        offset: int = 0,
+        limit: int = 5,
+    ) -> tuple[list[Notification], int]:
+        """Newest first, with how many there are in all."""
+        where = [notifications.c.tenant_id == self._tenant]
+        if invoice_id is not None:
+            where.append(notifications.c.invoice_id == invoice_id)
+        else:
+            where.append(notifications.c.subscriber_id.in_(list(subscriber_ids)))
+        total = await self._tx.conn.execute(select(func.count()).select_from(notifications).where(*where))
+        rows = await self._tx.conn.execute(
+            select(notifications)
+            .where(*where)
+            .order_by(notifications.c.id.desc())
+            .offset(offset)
+            .limit(limit)
+        )
+        return [_notification(row) for row in rows], int(total.scalar_one())
+
+    async def keep_template(self, source: TemplateSource) -> None:
+        insert = self._insert(template_sources).values(
+            hash=source.hash,
+            name=source.name,
+            language=source.language,
+            subject=source.subject,
+            text=source.text,
+            html=source.html,
+            created_at=self._tx.now,
+        )
+        await self._tx.conn.execute(insert.on_conflict_do_nothing())
+
+    async def template(self, content_hash: str) -> TemplateSource | None:
+        row = (
+            await self._tx.conn.execute(
+                select(template_sources).where(template_sources.c.hash == content_hash)
+            )
+        ).first()
+        if row is None:
+            return None
+        return TemplateSource(row.hash, row.name, row.language, row.subject, row.text, row.html)

@@ -1,0 +1,124 @@
+"""Packages and the services they hold, mirrored from the billing system."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from store.models import Facts, Package, PackageKind, PackageStatus, Service
+from store.money import Money
+from store.repository import BATCH, Repository, batched
+from store.tables import packages, services
+from store.types import derived_id, new_id
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRecord:
+    name: str
+    kind: str
+    status: PackageStatus
+    ip: str | None = None
+    mac: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PackageRecord:
+    """A package as a source gives it; `ref` is the source's own name for it."""
+
+    subscriber_id: UUID
+    ref: str
+    name: str
+    kind: PackageKind
+    status: PackageStatus
+    status_until: date | None
+    price: Money
+    facts: Facts
+    services: tuple[ServiceRecord, ...] = field(default=())
+
+
+class Packages(Repository):
+    async def of_subscriber(self, subscriber_id: UUID) -> list[Package]:
+        mine = (packages.c.tenant_id == self._tenant) & (packages.c.subscriber_id == subscriber_id)
+        rows = (await self._tx.conn.execute(select(packages).where(mine).order_by(packages.c.ref))).all()
+        held: dict[UUID, list[Service]] = {row.id: [] for row in rows}
+        statement = (
+            select(services)
+            .where(services.c.tenant_id == self._tenant, services.c.package_id.in_(list(held)))
+            .order_by(services.c.name)
+        )
+        for row in await self._tx.conn.execute(statement):
+            held[row.package_id].append(
+                Service(row.id, row.name, row.kind, PackageStatus(row.status), row.ip, row.mac)
+            )
+        return [
+            Package(
+                id=row.id,
+                subscriber_id=row.subscriber_id,
+                ref=row.ref,
+                name=row.name,
+                kind=PackageKind(row.kind),
+                status=PackageStatus(row.status),
+                status_until=row.status_until,
+                price=Money(row.price_minor, row.currency),
+                facts=Facts(row.source, row.as_of),
+                services=tuple(held[row.id]),
+            )
+            for row in rows
+        ]
+
+    async def upsert(self, records: Sequence[PackageRecord]) -> None:
+        """Writes packages with all their services; a service that the source no longer has is removed."""
+        records = list({record.ref: record for record in records}.values())
+        await self._upsert(packages, ["ref"], [self._row(record, new_id()) for record in records])
+        ids = await self._ids([record.ref for record in records])
+        service_rows = [
+            {
+                "tenant_id": self._tenant,
+                "id": derived_id(ids[record.ref], service.name),
+                "package_id": ids[record.ref],
+                "name": service.name,
+                "kind": service.kind,
+                "status": service.status,
+                "ip": service.ip,
+                "mac": service.mac,
+            }
+            for record in records
+            for service in record.services
+        ]
+        for batch in batched(list(ids.values()), BATCH):
+            await self._tx.conn.execute(
+                services.delete().where(
+                    services.c.tenant_id == self._tenant, services.c.package_id.in_(batch)
+                )
+            )
+        await self._upsert(services, ["id"], service_rows)
+
+    async def _ids(self, refs: Sequence[str]) -> dict[str, UUID]:
+        found: dict[str, UUID] = {}
+        for batch in batched(refs, BATCH):
+            statement = select(packages.c.ref, packages.c.id).where(
+                packages.c.tenant_id == self._tenant, packages.c.ref.in_(batch)
+            )
+            found.update((row.ref, row.id) for row in await self._tx.conn.execute(statement))
+        return found
+
+    def _row(self, record: PackageRecord, package_id: UUID) -> dict[str, Any]:
+        return {
+            "tenant_id": self._tenant,
+            "id": package_id,
+            "subscriber_id": record.subscriber_id,
+            "ref": record.ref,
+            "name": record.name,
+            "kind": record.kind,
+            "status": record.status,
+            "status_until": record.status_until,
+            "price_minor": record.price.minor,
+            "currency": record.price.currency,
+            "source": record.facts.source,
+            "as_of": record.facts.as_of,
+        }

@@ -1,0 +1,144 @@
+"""Slack messages that change by themselves: anyone bumps the wanted revision, the poster shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, and_, or_, select, update
+
+from store.models import Post
+from store.repository import BATCH, Repository, batched
+from store.tables import posts
+from store.types import db_now, db_now_plus, new_id
+
+
+def _post(row: Row[Any]) -> Post:
+    return Post(
+        tenant=row.tenant_id,
+        id=row.id,
+        surface=row.surface,
+        key=row.key,
+        channel=row.channel,
+        thread_ts=row.thread_ts,
+        ts=row.ts,
+        wanted=row.wanted,
+        shown=row.shown,
+        attempt=row.attempt,
+        created_at=row.created_at,
+        posting=row.posting,
+    )
+
+
+class Posts(Repository):
+    async def want(self, surface: str, key: str, channel: str, thread_ts: str | None = None) -> None:
+        """A post for this thing in this channel; asking again changes nothing."""
+        insert = self._insert(posts).values(
+            tenant_id=self._tenant,
+            id=new_id(),
+            surface=surface,
+            key=key,
+            channel=channel,
+            thread_ts=thread_ts,
+            wanted=1,
+            shown=0,
+            posting=False,
+            attempt=0,
+            not_before=self._tx.now,
+            created_at=self._tx.now,
+        )
+        await self._tx.conn.execute(insert.on_conflict_do_nothing())
+        self._tx.signal("posts")
+
+    async def bump(self, surface: str, refs: Sequence[tuple[int, str]]) -> None:
+        """(tenant, key): what they show has changed."""
+        touched = 0
+        for batch in batched(sorted(set(refs)), BATCH):
+            by_tenant: dict[int, list[str]] = {}
+            for tenant, key in batch:
+                by_tenant.setdefault(tenant, []).append(key)
+            for tenant, keys in by_tenant.items():
+                result = await self._tx.conn.execute(
+                    update(posts)
+                    .where(posts.c.tenant_id == tenant, posts.c.surface == surface, posts.c.key.in_(keys))
+                    .values(wanted=posts.c.wanted + 1)
+                )
+                touched += result.rowcount
+        if touched:
+            self._tx.signal("posts")
+
+    async def claim_behind(
+        self, *, worker: str, lease_s: float, limit: int = 20, dead_worker: str | None = None
+    ) -> list[Post]:
+        """Takes posts whose shown revision is behind and that nobody is showing."""
+        c = posts.c
+        free = or_(c.lease_until.is_(None), c.lease_until < db_now())
+        if dead_worker is not None:
+            free = or_(free, c.worker == dead_worker)
+        behind = (
+            select(c.tenant_id, c.id)
+            .where(and_(c.wanted > c.shown, c.not_before <= self._tx.now, free))
+            .order_by(c.not_before)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+            .cte("behind")
+        )
+        statement = (
+            update(posts)
+            .where(c.tenant_id == behind.c.tenant_id, c.id == behind.c.id)
+            .values(worker=worker, lease_until=db_now_plus(lease_s), attempt=c.attempt + 1)
+            .returning(posts)
+        )
+        return [_post(row) for row in await self._tx.conn.execute(statement)]
+
+    async def _fenced(self, post: Post, **values: Any) -> bool:
+        result = await self._tx.conn.execute(
+            update(posts)
+            .where(posts.c.tenant_id == post.tenant, posts.c.id == post.id, posts.c.attempt == post.attempt)
+            .values(**values)
+        )
+        return bool(result.rowcount)
+
+    async def about_to_post(self, post: Post) -> bool:
+        """Recorded before chat.postMessage, whose answer may be lost; False when the lease is gone."""
+        return await self._fenced(post, posting=True)
+
+    async def shown(self, post: Post, *, ts: str, revision: int, channel: str, next_edit: datetime) -> bool:
+        """`revision` is on the screen; the next edit waits until `next_edit` (coalescing)."""
+        self._tx.signal("posts")
+        return await self._fenced(
+            post,
+            ts=ts,
+            shown=revision,
+            channel=channel,
+            posting=False,
+            lease_until=None,
+            worker=None,
+            not_before=next_edit,
+            error=None,
+        )
+
+    async def put_off(self, post: Post, *, until: datetime, error: str) -> bool:
+        return await self._fenced(post, lease_until=None, worker=None, not_before=until, error=error)
+
+    async def give_up(self, post: Post, *, error: str) -> bool:
+        """Cannot be shown (message deleted, channel gone); the row says why."""
+        return await self._fenced(
+            post, lease_until=None, worker=None, shown=posts.c.wanted, posting=False, error=error
+        )
+
+    async def redirect(self, post: Post, channel: str) -> bool:
+        return await self._fenced(post, channel=channel, lease_until=None, worker=None, posting=False)
+
+    async def of(self, surface: str, key: str) -> list[Post]:
+        statement = select(posts).where(
+            posts.c.tenant_id == self._tenant, posts.c.surface == surface, posts.c.key == key
+        )
+        return [_post(row) for row in await self._tx.conn.execute(statement)]
+
+    async def get(self, post_id: UUID) -> Post | None:
+        statement = select(posts).where(posts.c.tenant_id == self._tenant, posts.c.id == post_id)
+        row = (await self._tx.conn.execute(statement)).first()
+        return _post(row) if row else None

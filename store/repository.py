@@ -1,0 +1,70 @@
+"""What all repositories share: the transaction they belong to and small pieces of SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy import Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+if TYPE_CHECKING:
+    from store.unit import Tx
+
+T = TypeVar("T")
+
+BATCH = 500
+"""Rows in one statement: well under SQLite's 32,766 and PostgreSQL's 32,767 parameters."""
+
+
+class Repository:
+    """One aggregate inside one transaction."""
+
+    def __init__(self, tx: Tx) -> None:
+        self._tx = tx
+
+    @property
+    def _tenant(self) -> int:
+        return self._tx.tenant
+
+    def _insert(self, table: Table) -> Any:
+        """INSERT with `on_conflict_*`: the two dialects spell it alike, in classes of their own."""
+        return (sqlite.insert if self._tx.sqlite else postgresql.insert)(table)
+
+    async def _upsert(self, table: Table, key: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
+        """Insert rows; where `key` exists, take the new values but keep id and created_at.
+
+        Of two rows with one key the later counts (PostgreSQL refuses both in one statement); rows go in the
+        order of their keys, so that two writers never wait for each other.
+        """
+        latest = {tuple(row[name] for name in ("tenant_id", *key)): row for row in rows}
+        for batch in batched([latest[name] for name in sorted(latest)], BATCH):
+            insert = self._insert(table).values(batch)
+            kept = {*key, "id", "created_at", "tenant_id"}
+            values = {name: insert.excluded[name] for name in batch[0] if name not in kept}
+            index = ["tenant_id", *key]
+            statement = (
+                insert.on_conflict_do_update(index_elements=index, set_=values)
+                if values
+                else insert.on_conflict_do_nothing(index_elements=index)
+            )
+            await self._tx.conn.execute(statement)
+
+
+def batched(items: Iterable[T], size: int) -> Iterable[list[T]]:
+    """itertools.batched is 3.12's."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+def storable(text: str, limit: int | None = None) -> str:
+    """Foreign text that both databases take: PostgreSQL refuses NUL, and neither takes lone surrogates."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()[:limit]
+
+
+def prefix_pattern(text: str) -> str:
+    """A LIKE pattern for "starts with", with the wildcards in `text` taken literally (ESCAPE '\\\\')."""
+    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return escaped + "%"

@@ -1,0 +1,257 @@
+"""Subscribers with their contacts and points (addresses), mirrored from the billing system."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, Select, func, or_, select
+
+from store.models import (
+    Channel,
+    ContactRole,
+    Facts,
+    Point,
+    Subscriber,
+    SubscriberKind,
+    SubscriberStatus,
+)
+from store.money import Money
+from store.repository import BATCH, Repository, batched, prefix_pattern
+from store.tables import contacts, points, subscribers
+from store.types import derived_id, new_id
+
+
+@dataclass(frozen=True, slots=True)
+class PointRecord:
+    """One address as a source gives it: `raw` is what it said, `address` what we made of it."""
+
+    role: ContactRole
+    channel: Channel
+    address: str
+    raw: str
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriberRecord:
+    """A subscriber as a source gives it; the store finds or makes its id."""
+
+    account: str
+    kind: SubscriberKind
+    status: SubscriberStatus
+    name: str
+    language: str
+    address: str
+    city: str
+    region: str
+    postal_code: str
+    payer_account: str | None
+    balance: Money
+    invoice_notices: bool
+    facts: Facts
+    time_zone: str | None = None
+    points: tuple[PointRecord, ...] = field(default=())
+
+
+def search_key(name: str) -> str:
+    """What names are compared by: case folded, one space between words."""
+    return " ".join(name.casefold().split())
+
+
+def _subscriber(row: Row[Any]) -> Subscriber:
+    return Subscriber(
+        id=row.id,
+        account=row.account,
+        kind=SubscriberKind(row.kind),
+        status=SubscriberStatus(row.status),
+        name=row.name,
+        language=row.language,
+        time_zone=row.time_zone,
+        address=row.address,
+        city=row.city,
+        region=row.region,
+        postal_code=row.postal_code,
+        payer_account=row.payer_account,
+        balance=Money(row.balance_minor, row.currency),
+        invoice_notices=row.invoice_notices,
+        facts=Facts(row.source, row.as_of),
+    )
+
+
+def _point(row: Row[Any]) -> Point:
+    return Point(
+        id=row.id,
+        subscriber_id=row.subscriber_id,
+        role=ContactRole(row.role),
+        channel=Channel(row.channel),
+        address=row.address,
+        raw=row.raw,
+        position=row.position,
+        problem=row.problem,
+        facts=Facts(row.source, row.as_of),
+    )
+
+
+class Subscribers(Repository):
+    def _mine(self) -> Select[Any]:
+        return select(subscribers).where(subscribers.c.tenant_id == self._tenant)
+
+    async def _one(self, statement: Select[Any]) -> Subscriber | None:
+        row = (await self._tx.conn.execute(statement)).first()
+        return _subscriber(row) if row else None
+
+    async def by_account(self, account: str) -> Subscriber | None:
+        return await self._one(self._mine().where(subscribers.c.account == account))
+
+    async def by_id(self, subscriber_id: UUID) -> Subscriber | None:
+        return await self._one(self._mine().where(subscribers.c.id == subscriber_id))
+
+    async def by_ids(self, ids: Sequence[UUID]) -> dict[UUID, Subscriber]:
+        found: dict[UUID, Subscriber] = {}
+        for batch in batched(ids, BATCH):
+            rows = await self._tx.conn.execute(self._mine().where(subscribers.c.id.in_(batch)))
+            found.update((row.id, _subscriber(row)) for row in rows)
+        return found
+
+    async def by_accounts(self, accounts: Sequence[str]) -> dict[str, Subscriber]:
+        found: dict[str, Subscriber] = {}
+        for batch in batched(accounts, BATCH):
+            rows = await self._tx.conn.execute(self._mine().where(subscribers.c.account.in_(batch)))
+            found.update((row.account, _subscriber(row)) for row in rows)
+        return found
+
+    async def billed_to(self, account: str) -> list[Subscriber]:
+        """Those whose invoices go to `account` (bill-to-another)."""
+        statement = self._mine().where(subscribers.c.payer_account == account).order_by(subscribers.c.account)
+        return [_subscriber(row) for row in await self._tx.conn.execute(statement)]
+
+    async def by_name_prefix(self, text: str, limit: int) -> list[Subscriber]:
+        """Those with a word in their name that starts with `text`; whole-name matches first."""
+        key = search_key(text)
+        if not key:
+            return []
+        starts = subscribers.c.search_name.like(prefix_pattern(key), escape="\\")
+        inside = subscribers.c.search_name.like("% " + prefix_pattern(key), escape="\\")
+        statement = (
+            self._mine()
+            .where(or_(starts, inside))
+            .order_by(starts.desc(), subscribers.c.search_name, subscribers.c.account)
+            .limit(limit)
+        )
+        return [_subscriber(row) for row in await self._tx.conn.execute(statement)]
+
+    async def by_address(self, channel: Channel, address: str, limit: int = 50) -> list[Subscriber]:
+        """Those with this normalised address on file."""
+        ids = select(points.c.subscriber_id).where(
+            points.c.tenant_id == self._tenant, points.c.channel == channel, points.c.address == address
+        )
+        statement = self._mine().where(subscribers.c.id.in_(ids)).order_by(subscribers.c.account).limit(limit)
+        return [_subscriber(row) for row in await self._tx.conn.execute(statement)]
+
+    async def count(self) -> int:
+        statement = (
+            select(func.count()).select_from(subscribers).where(subscribers.c.tenant_id == self._tenant)
+        )
+        return int((await self._tx.conn.execute(statement)).scalar_one())
+
+    async def points(self, subscriber_ids: Sequence[UUID]) -> dict[UUID, list[Point]]:
+        """Every point of each subscriber, billing first, in the order of the source."""
+        found: dict[UUID, list[Point]] = {sid: [] for sid in subscriber_ids}
+        for batch in batched(subscriber_ids, BATCH):
+            statement = (
+                select(points, contacts.c.role)
+                .join(
+                    contacts,
+                    (contacts.c.tenant_id == points.c.tenant_id) & (contacts.c.id == points.c.contact_id),
+                )
+                .where(points.c.tenant_id == self._tenant, points.c.subscriber_id.in_(batch))
+                .order_by(contacts.c.role, points.c.channel, points.c.position)
+            )
+            for row in await self._tx.conn.execute(statement):
+                found[row.subscriber_id].append(_point(row))
+        return found
+
+    async def upsert(self, records: Sequence[SubscriberRecord]) -> dict[str, UUID]:
+        """Writes subscribers with all their points; gives the id of each account.
+
+        A point that the source no longer has is removed: the mirror follows its source.
+        """
+        records = list({record.account: record for record in records}.values())
+        await self._upsert(subscribers, ["account"], [self._row(record, new_id()) for record in records])
+        # Read after writing: a row that stands already, or that another importer just wrote, keeps its id.
+        ids = {account: s.id for account, s in (await self.by_accounts([r.account for r in records])).items()}
+        contact_rows: dict[UUID, dict[str, Any]] = {}
+        point_rows: list[dict[str, Any]] = []
+        for record in records:
+            for position, point in enumerate(record.points):
+                subscriber_id = ids[record.account]
+                contact_id = derived_id(subscriber_id, "contact", point.role)
+                contact_rows[contact_id] = {
+                    "tenant_id": self._tenant,
+                    "id": contact_id,
+                    "subscriber_id": subscriber_id,
+                    "role": point.role,
+                    "name": "",
+                }
+                point_rows.append(self._point_row(record, point, subscriber_id, contact_id, position))
+        for batch in batched(list(ids.values()), BATCH):
+            await self._tx.conn.execute(
+                points.delete().where(points.c.tenant_id == self._tenant, points.c.subscriber_id.in_(batch))
+            )
+        await self._upsert(contacts, ["id"], list(contact_rows.values()))
+        unique = {(row["contact_id"], row["channel"], row["address"]): row for row in reversed(point_rows)}
+        await self._upsert(points, ["id"], list(unique.values()))
+        return ids
+
+    def _row(self, record: SubscriberRecord, subscriber_id: UUID) -> dict[str, Any]:
+        return {
+            "tenant_id": self._tenant,
+            "id": subscriber_id,
+            "account": record.account,
+            "kind": record.kind,
+            "status": record.status,
+            "name": record.name,
+            "search_name": search_key(record.name),
+            "language": record.language,
+            "time_zone": record.time_zone,
+            "address": record.address,
+            "city": record.city,
+            "region": record.region,
+            "postal_code": record.postal_code,
+            "payer_account": record.payer_account,
+            "balance_minor": record.balance.minor,
+            "currency": record.balance.currency,
+            "invoice_notices": record.invoice_notices,
+            "source": record.facts.source,
+            "as_of": record.facts.as_of,
+            "created_at": self._tx.now,
+            "updated_at": self._tx.now,
+        }
+
+    def _point_row(
+        self,
+        record: SubscriberRecord,
+        point: PointRecord,
+        subscriber_id: UUID,
+        contact_id: UUID,
+        position: int,
+    ) -> dict[str, Any]:
+        return {
+            "tenant_id": self._tenant,
+            "id": derived_id(contact_id, point.channel, point.address),
+            "contact_id": contact_id,
+            "subscriber_id": subscriber_id,
+            "channel": point.channel,
+            "address": point.address,
+            "raw": point.raw,
+            "position": position,
+            "problem": point.problem,
+            "source": record.facts.source,
+            "as_of": record.facts.as_of,
+        }
+
+
+__all__ = ["PointRecord", "SubscriberRecord", "Subscribers", "search_key"]

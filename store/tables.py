@@ -1,0 +1,527 @@
+"""The schema (SQLAlchemy Core). Private to `store`; migrations/ holds its history.
+
+Every key leads with tenant_id. `deliveries` and `events` have no unique constraint but their primary
+key, so that PostgreSQL can partition them by RANGE(id): their ids are derived from what they name
+(store.types.derived_id), and the key alone refuses a second one.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+
+from store.types import UtcDateTime
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _tenant() -> Column[int]:
+    return Column("tenant_id", Integer, nullable=False)
+
+
+def _id(name: str = "id", *, nullable: bool = False) -> Column[object]:
+    return Column(name, Uuid, nullable=nullable)
+
+
+def _at(name: str, *, nullable: bool = False) -> Column[object]:
+    return Column(name, UtcDateTime, nullable=nullable)
+
+
+def _facts() -> tuple[Column[str], Column[object]]:
+    return Column("source", String(40), nullable=False), _at("as_of")
+
+
+def _fk(column: str, table: str) -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(["tenant_id", column], [f"{table}.tenant_id", f"{table}.id"])
+
+
+def _pk(*more: str) -> PrimaryKeyConstraint:
+    return PrimaryKeyConstraint("tenant_id", *(more or ("id",)))
+
+
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # 24 bits: it travels in VERP tokens
+    Column("key", String(40), nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("time_zone", String(60), nullable=False),
+    _at("created_at"),
+)
+
+subscribers = Table(
+    "subscribers",
+    metadata,
+    _tenant(),
+    _id(),
+    Column("account", String(40), nullable=False),
+    Column("kind", String(12), nullable=False),
+    Column("status", String(12), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("search_name", Text, nullable=False),
+    Column("language", String(12), nullable=False),
+    Column("time_zone", String(60)),
+    Column("address", Text, nullable=False),
+    Column("city", Text, nullable=False),
+    Column("region", Text, nullable=False),
+    Column("postal_code", String(20), nullable=False),
+    Column("payer_account", String(40)),
+    Column("balance_minor", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("invoice_notices", Boolean, nullable=False),
+    *_facts(),
+    _at("created_at"),
+    _at("updated_at"),
+    _pk(),
+    UniqueConstraint("tenant_id", "account"),
+    Index("ix_subscribers_search_name", "tenant_id", "search_name"),
+    Index("ix_subscribers_payer_account", "tenant_id", "payer_account"),
+)
+
+contacts = Table(
+    "contacts",
+    metadata,
+    _tenant(),
+    _id(),
+    _id("subscriber_id"),
+    Column("role", String(12), nullable=False),
+    Column("name", Text, nullable=False, server_default=""),
+    _pk(),
+    UniqueConstraint("tenant_id", "subscriber_id", "role"),
+    _fk("subscriber_id", "subscribers"),
+)
+
+points = Table(
+    "points",
+    metadata,
+    _tenant(),
+    _id(),
+    _id("contact_id"),
+    _id("subscriber_id"),
+    Column("channel", String(8), nullable=False),
+    Column("address", Text, nullable=False),
+    Column("raw", Text, nullable=False),
+    Column("position", SmallInteger, nullable=False),
+    Column("problem", Text),
+    *_facts(),
+    _pk(),
+    UniqueConstraint("tenant_id", "contact_id", "channel", "address"),
+    _fk("contact_id", "contacts"),
+    _fk("subscriber_id", "subscribers"),
+    Index("ix_points_address", "tenant_id", "channel", "address"),
+    Index("ix_points_subscriber_id", "tenant_id", "subscriber_id"),
+)
+
+packages = Table(
+    "packages",
+    metadata,
+    _tenant(),
+    _id(),
+    _id("subscriber_id"),
+    Column("ref", String(60), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("kind", String(12), nullable=False),
+    Column("status", String(12), nullable=False),
+    Column("status_until", Date),
+    Column("price_minor", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    *_facts(),
+    _pk(),
+    UniqueConstraint("tenant_id", "ref"),
+    _fk("subscriber_id", "subscribers"),
+    Index("ix_packages_subscriber_id", "tenant_id", "subscriber_id"),
+)
+
+services = Table(
+    "services",
+    metadata,
+    _tenant(),
+    _id(),
+    _id("package_id"),
+    Column("name", Text, nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("status", String(12), nullable=False),
+    Column("ip", String(45)),
+    Column("mac", String(17)),
+    _pk(),
+    UniqueConstraint("tenant_id", "package_id", "name"),
+    _fk("package_id", "packages"),
+)
+
+invoices = Table(
+    "invoices",
+    metadata,
+    _tenant(),
+    _id(),
+    _id("subscriber_id"),
+    Column("number", String(40), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("issued_on", Date, nullable=False),
+    Column("due_on", Date, nullable=False),
+    Column("total_minor", BigInteger, nullable=False),
+    Column("paid_minor", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("revision", Integer, nullable=False),
+    *_facts(),
+    _pk(),
+    UniqueConstraint("tenant_id", "number"),
+    _fk("subscriber_id", "subscribers"),
+    Index("ix_invoices_subscriber_id", "tenant_id", "subscriber_id", "issued_on"),
+    Index("ix_invoices_issued_on", "tenant_id", "issued_on"),
+)
+
+template_sources = Table(
+    "template_sources",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("name", String(60), nullable=False),
+    Column("language", String(12), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("html", Text, nullable=False),
+    _at("created_at"),
+)
+
+notifications = Table(
+    "notifications",
+    metadata,
+    _tenant(),
+    _id(),
+    Column("kind", String(30), nullable=False),
+    _id("subscriber_id", nullable=True),
+    _id("invoice_id", nullable=True),
+    Column("template_hash", String(64), nullable=False),
+    Column("language", String(12), nullable=False),
+    Column("context", JSON, nullable=False),
+    Column("requested_by", String(80), nullable=False),
+    Column("priority", SmallInteger, nullable=False),
+    Column("receipt", Boolean, nullable=False),
+    _at("expires_at"),
+    _at("created_at"),
+    _pk(),
+    Index("ix_notifications_subscriber_id", "tenant_id", "subscriber_id", "id"),
+    Index("ix_notifications_invoice_id", "tenant_id", "invoice_id", "id"),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    _tenant(),
+    Column("key", String(200), nullable=False),
+    Column("content_hash", String(64), nullable=False),
+    _id("notification_id"),
+    _at("created_at"),
+    _pk("key"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    _tenant(),
+    _id(),
+    _id("notification_id"),
+    _id("subscriber_id", nullable=True),
+    Column("channel", String(8), nullable=False),
+    Column("address", Text, nullable=False),
+    Column("route", String(40), nullable=False),
+    Column("priority", SmallInteger, nullable=False),
+    Column("stage", String(10), nullable=False),
+    Column("stage_reason", Text),
+    Column("stage_by", String(80)),
+    _at("due_at"),
+    _at("lease_until", nullable=True),
+    Column("worker", String(80)),
+    Column("attempt", SmallInteger, nullable=False),
+    Column("outcome", String(12), nullable=False),
+    Column("reason", String(16), nullable=False),
+    Column("confidence", String(20), nullable=False),
+    _at("outcome_at", nullable=True),
+    Column("cls", String(24), nullable=False),
+    Column("diagnostic", Text, nullable=False),
+    Column("remote", Text, nullable=False),
+    Column("message_id", String(120), nullable=False),
+    Column("queue_id", String(120)),
+    _at("expires_at"),
+    _at("created_at"),
+    _pk(),
+    Index("ix_deliveries_notification_id", "tenant_id", "notification_id"),
+    Index("ix_deliveries_subscriber_id", "tenant_id", "subscriber_id", "id"),
+    Index("ix_deliveries_address", "tenant_id", "channel", "address"),
+    # The claim reads exactly this order; see repository `deliveries.claim_due`.
+    Index(
+        "ix_deliveries_due",
+        "tenant_id",
+        "route",
+        "priority",
+        "due_at",
+        postgresql_where=text("stage = 'queued'"),
+        sqlite_where=text("stage = 'queued'"),
+    ),
+    Index(
+        "ix_deliveries_lease",
+        "lease_until",
+        postgresql_where=text("stage = 'claimed'"),
+        sqlite_where=text("stage = 'claimed'"),
+    ),
+    Index(
+        "ix_deliveries_settle",
+        "due_at",
+        postgresql_where=text("stage = 'awaiting'"),
+        sqlite_where=text("stage = 'awaiting'"),
+    ),
+    Index(
+        "ix_deliveries_queue_id",
+        "queue_id",
+        postgresql_where=text("queue_id IS NOT NULL"),
+        sqlite_where=text("queue_id IS NOT NULL"),
+    ),
+)
+
+events = Table(
+    "events",
+    metadata,
+    _tenant(),
+    _id(),  # derived from (delivery, key): the same event twice is one row
+    _id("delivery_id"),
+    Column("attempt", SmallInteger, nullable=False),
+    Column("kind", String(12), nullable=False),
+    Column("key", String(200), nullable=False),
+    _at("at"),
+    _at("recorded_at"),
+    Column("source", String(10), nullable=False),
+    Column("reason", String(16), nullable=False),
+    Column("confidence", String(20), nullable=False),
+    Column("hard", Boolean, nullable=False),
+    Column("reply_code", String(8), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("diagnostic", Text, nullable=False),
+    Column("remote", Text, nullable=False),
+    Column("cls", String(24), nullable=False),
+    Column("actor", String(80), nullable=False),
+    _pk(),
+    Index("ix_events_delivery_id", "tenant_id", "delivery_id"),
+)
+
+orphans = Table(
+    "orphans",
+    metadata,
+    _tenant(),
+    _id(),
+    Column("key", String(64), nullable=False),  # hash of the report: kept once
+    Column("source", String(10), nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("envelope_to", Text, nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("raw", LargeBinary, nullable=False),
+    _at("received_at"),
+    _at("matched_at", nullable=True),
+    _id("delivery_id", nullable=True),
+    _pk(),
+    UniqueConstraint("tenant_id", "key"),
+)
+
+suppressions = Table(
+    "suppressions",
+    metadata,
+    _tenant(),
+    Column("channel", String(8), nullable=False),
+    Column("address", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    _id("delivery_id", nullable=True),
+    Column("actor", String(80), nullable=False),
+    _at("created_at"),
+    _at("released_at", nullable=True),
+    Column("released_by", String(80)),
+    _pk("channel", "address"),
+)
+
+consents = Table(
+    "consents",
+    metadata,
+    _tenant(),
+    _id(),
+    Column("channel", String(8), nullable=False),
+    Column("address", Text, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("source", String(40), nullable=False),
+    Column("evidence", Text, nullable=False),
+    _at("at"),
+    _pk(),
+    Index("ix_consents_address", "tenant_id", "channel", "address", "at"),
+)
+
+interactions = Table(
+    "interactions",
+    metadata,
+    _tenant(),
+    Column("id", String(64), nullable=False),
+    Column("kind", String(10), nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("response_url", LargeBinary, nullable=False),
+    Column("response_uses", SmallInteger, nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("attempt", SmallInteger, nullable=False),
+    Column("worker", String(80)),
+    _at("lease_until", nullable=True),
+    _at("received_at"),
+    _at("finished_at", nullable=True),
+    Column("error", Text),
+    _pk("id"),
+    Index(
+        "ix_interactions_open",
+        "received_at",
+        postgresql_where=text("state IN ('pending', 'running')"),
+        sqlite_where=text("state IN ('pending', 'running')"),
+    ),
+    Index("ix_interactions_received_at", "received_at"),
+)
+
+posts = Table(
+    "posts",
+    metadata,
+    _tenant(),
+    _id(),
+    Column("surface", String(30), nullable=False),
+    Column("key", String(200), nullable=False),
+    Column("channel", String(40), nullable=False),
+    Column("thread_ts", String(24)),
+    Column("ts", String(24)),
+    Column("wanted", Integer, nullable=False),
+    Column("shown", Integer, nullable=False),
+    Column("posting", Boolean, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("worker", String(80)),
+    _at("lease_until", nullable=True),
+    _at("not_before"),
+    Column("error", Text),
+    _at("created_at"),
+    _pk(),
+    UniqueConstraint("tenant_id", "surface", "key", "channel"),
+    Index(
+        "ix_posts_behind",
+        "not_before",
+        postgresql_where=text("wanted > shown"),
+        sqlite_where=text("wanted > shown"),
+    ),
+)
+
+billing_acts = Table(
+    "billing_acts",
+    metadata,
+    _tenant(),
+    _id(),
+    Column("step_key", String(120), nullable=False),
+    Column("kind", String(12), nullable=False),
+    _id("subscriber_id"),
+    _id("package_id"),
+    Column("state", String(10), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("actor", String(80), nullable=False),
+    Column("attempt", SmallInteger, nullable=False),
+    _at("lease_until", nullable=True),
+    Column("result", Text),
+    _at("created_at"),
+    _at("finished_at", nullable=True),
+    _at("verified_at", nullable=True),
+    _pk(),
+    UniqueConstraint("tenant_id", "step_key"),
+    _fk("subscriber_id", "subscribers"),
+    Index("ix_billing_acts_subscriber_id", "tenant_id", "subscriber_id", "id"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    _tenant(),
+    _id(),
+    Column("step_key", String(160), nullable=False),
+    _at("at"),
+    Column("actor", String(80), nullable=False),
+    Column("action", String(60), nullable=False),
+    Column("subject", String(120), nullable=False),
+    Column("detail", JSON, nullable=False),
+    Column("personal_hmac", String(64), nullable=False),
+    Column("seq", BigInteger),
+    Column("hash", String(64)),
+    _pk(),
+    UniqueConstraint("tenant_id", "step_key"),
+    UniqueConstraint("tenant_id", "seq"),
+    Index(
+        "ix_audit_unsealed",
+        "tenant_id",
+        "id",
+        postgresql_where=text("seq IS NULL"),
+        sqlite_where=text("seq IS NULL"),
+    ),
+    Index("ix_audit_subject", "tenant_id", "subject", "id"),
+)
+
+audit_personal = Table(
+    "audit_personal",
+    metadata,
+    _tenant(),
+    _id("audit_id"),
+    Column("key", LargeBinary, nullable=False),
+    Column("fields", JSON, nullable=False),
+    _pk("audit_id"),
+)
+
+notes = Table(
+    "notes",
+    metadata,
+    _tenant(),
+    _id(),
+    _id("subscriber_id"),
+    Column("text", Text, nullable=False),
+    Column("level", String(6), nullable=False),
+    Column("author", String(80), nullable=False),
+    _at("created_at"),
+    _at("removed_at", nullable=True),
+    Column("removed_by", String(80)),
+    _pk(),
+    _fk("subscriber_id", "subscribers"),
+    Index("ix_notes_subscriber_id", "tenant_id", "subscriber_id"),
+)
+
+holds = Table(
+    "holds",
+    metadata,
+    _tenant(),
+    _id(),
+    _id("subscriber_id"),
+    Column("until", Date, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("owner", String(80), nullable=False),
+    _at("created_at"),
+    _at("ended_at", nullable=True),
+    _pk(),
+    _fk("subscriber_id", "subscribers"),
+    Index("ix_holds_subscriber_id", "tenant_id", "subscriber_id"),
+    Index("ix_holds_until", "tenant_id", "until"),
+)

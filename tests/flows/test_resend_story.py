@@ -1,0 +1,142 @@
+"""An invoice mail, asked for in Slack, tracked to its end: through the wire, on both databases."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.desk import Desk, action_ids, words
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("flows-resend")]
+
+
+async def test_agent_resends_an_invoice_and_watches_it_arrive(desk: Desk) -> None:
+    preview = await desk.type("/isp resend 1001 to me@inbox.example")
+    assert "Resend invoice" in words(preview)
+    assert "me@inbox.example (not on file for this account)" in words(preview)
+    assert preview["ephemeral"]
+    assert preview["ephemeral_to"] == "U_AGENT"
+
+    await desk.press(preview, "resend.send")
+    card = await desk.shows("Accepted by inbox.example's server", after=preview["ts"])
+
+    assert not card["ephemeral"]
+    assert "settled" in words(card)
+    assert "me@inbox.example" not in words(card), "a card in a channel is masked"
+    assert "Maria S." in words(card)
+    mails = await desk.mails("me@inbox.example")
+    assert len(mails) == 1
+    assert mails[0]["subject"].startswith("Copy of your Cascade Broadband invoice")
+    assert mails[0]["headers"]["Auto-Submitted"] == "auto-generated"
+    assert "Amount due" in mails[0]["text"]
+    assert "Amount due" in mails[0]["html"]
+    assert "On its way" in words(await desk.reread(preview))
+
+
+async def test_pressing_send_twice_sends_once_and_says_so(desk: Desk) -> None:
+    preview = await desk.type("/isp resend 1002 to twice@inbox.example")
+    await desk.press(preview, "resend.send")
+    await desk.shows("Accepted by inbox.example's server", after=preview["ts"])
+    again = await desk.type("/isp resend 1002 to twice@inbox.example")
+    assert "Already sent" in words(again)
+    assert "second copy" in words(again)
+    assert len(await desk.mails("twice@inbox.example")) == 1
+
+
+async def test_refused_mailbox_shows_as_not_delivered_and_is_not_tried_again(desk: Desk) -> None:
+    await desk.behaviour(address="gone@inbox.example", reply="550 5.1.1 The mailbox does not exist")
+    preview = await desk.resend("1003 to gone@inbox.example")
+    card = await desk.shows("the mailbox does not exist", after=preview["ts"])
+    assert "Not delivered" in words(card)
+    assert "550" not in words(card), "raw codes stay one press away"
+    assert "letter by letter" in words(card)
+    second = await desk.type("/isp resend 1003 to gone@inbox.example")
+    assert "do-not-send list" in words(second)
+    assert "resend.send" not in action_ids(second)
+
+
+async def test_mailbox_that_bounces_later_shows_as_not_delivered_but_stays_usable(desk: Desk) -> None:
+    await desk.behaviour(
+        address="full@inbox.example",
+        bounce={"after_s": 0.5, "status": "5.2.2", "diagnostic": "552 5.2.2 Mailbox full"},
+    )
+    preview = await desk.resend("1004 to full@inbox.example")
+    await desk.shows("Not delivered: the mailbox is full", after=preview["ts"])
+    second = await desk.type("/isp resend 1004 to full@inbox.example")
+    assert "do-not-send list" not in words(second), "a full mailbox is not a dead one"
+    assert "resend.send" in action_ids(second)
+
+
+async def test_bounce_after_acceptance_is_told_with_its_story(desk: Desk) -> None:
+    await desk.behaviour(
+        address="slowbounce@inbox.example",
+        bounce={"after_s": 1.5, "status": "5.1.1", "diagnostic": "550 5.1.1 No such user"},
+    )
+    preview = await desk.resend("1005 to slowbounce@inbox.example")
+    await desk.shows("Handed to the relay visp, no bounce reported so far", after=preview["ts"])
+    card = await desk.shows("Not delivered: the mailbox does not exist", after=preview["ts"])
+    await desk.press(card, "messages.timeline")
+    timeline = await desk.shows("What the servers said", after=card["ts"])
+    text = words(timeline)
+    assert text.index("Handed to the relay visp") < text.index("Bounced: the mailbox does not exist")
+    assert "550 5.1.1 No such user" in text
+    assert timeline["ephemeral"]
+
+
+async def test_greylisted_mail_says_when_it_is_tried_again_and_then_arrives(desk: Desk) -> None:
+    await desk.behaviour(address="grey@inbox.example", reply="451 4.7.1 Greylisted, try again later", times=1)
+    preview = await desk.resend("1006 to grey@inbox.example")
+    card = await desk.shows("Not sent yet", after=preview["ts"])
+    assert "Trying again at" in words(card)
+    await desk.call("POST", "/sandbox/clock", {"advance_s": 700})
+    await desk.shows("Accepted by inbox.example's server", after=preview["ts"])
+    assert len(await desk.mails("grey@inbox.example")) == 1
+
+
+async def test_child_account_s_invoice_goes_to_the_payer_s_addresses(desk: Desk) -> None:
+    preview = await desk.type("/isp resend 1103")
+    assert "account 1100 pays for 1103" in words(preview)
+    for mailbox in ("ap", "office", "r.oldfield"):
+        assert f"{mailbox}@harborview.example" in words(preview)
+
+
+async def test_another_address_is_asked_for_in_a_dialog_and_checked_there(desk: Desk) -> None:
+    await desk.behaviour(address="dead@inbox.example", reply="550 5.1.1 No such user")
+    preview = await desk.resend("1007 to dead@inbox.example")
+    card = await desk.shows("Not delivered", after=preview["ts"])
+    await desk.press(card, "resend.other")
+    modal = (await desk.call("GET", "/sandbox/slack/views?user=U_AGENT"))["modals"][-1]
+    wrong = await desk.call(
+        "POST",
+        "/sandbox/slack/submit",
+        {"user": "U_AGENT", "view_id": modal["id"], "values": {"address": {"address": "not an address"}}},
+    )
+    assert wrong["errors"]["address"]
+    right = await desk.call(
+        "POST",
+        "/sandbox/slack/submit",
+        {"user": "U_AGENT", "view_id": modal["id"], "values": {"address": {"address": "new@inbox.example"}}},
+    )
+    assert right["errors"] is None
+    second = await desk.shows("new@inbox.example", after=card["ts"])
+    assert "resend.send" in action_ids(second)
+
+
+async def test_mended_spf_record_turns_the_check_green_and_lets_mail_through(desk: Desk) -> None:
+    before = await desk.type("/isp spf")
+    assert "does not authorise the Visp server" in words(before)
+    assert "v=spf1 mx ip4:203.0.113.25 include:spf.visp.net ~all" in words(before)
+    refused = await desk.resend("1150 to billing@strict.example")
+    await desk.shows("sender checks (SPF, DKIM, DMARC) failed", after=refused["ts"])
+
+    record = "v=spf1 mx ip4:203.0.113.25 include:spf.visp.net ~all"
+    await desk.call(
+        "PUT", "/sandbox/dns", {"name": "mail.cascade.example", "type": "TXT", "values": [record]}
+    )
+    await desk.press(before, "spf.recheck")
+    await desk.shows("mail.cascade.example authorises the Visp server", after="0")
+    mended = await desk.resend("1150 to billing@strict.example")
+    await desk.shows("Accepted by strict.example's server", after=mended["ts"])
+
+
+async def test_nothing_on_the_wire_would_have_displeased_the_real_services(desk: Desk) -> None:
+    assert [row["problem"] for row in await desk.problems()] == []

@@ -1,0 +1,95 @@
+"""The table of stage x event is total, and back-off stays within its bounds."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notifier.schedule import (
+    DOUBT_RETRY,
+    FIRST_RETRY,
+    LAST_RETRY,
+    PRESUMED_AFTER,
+    TRANSITIONS,
+    Ignored,
+    Next,
+    next_attempt,
+)
+from store.models import EventKind, Stage
+from tests.builders import NOW
+
+K, N = EventKind, Next
+KEEP = None
+"""The stage stays, for a declared reason."""
+
+# One row per event; the columns are held, queued, claimed, awaiting, closed.
+TABLE: dict[EventKind, tuple[Next | None, ...]] = {
+    K.ACCEPTED: (N.AWAIT, N.AWAIT, N.AWAIT, KEEP, KEEP),
+    K.DELIVERED: (N.CLOSE, N.CLOSE, KEEP, N.CLOSE, KEEP),
+    K.PRESUMED: (N.CLOSE, N.CLOSE, N.CLOSE, N.CLOSE, KEEP),
+    K.BOUNCED: (N.CLOSE, N.CLOSE, N.CLOSE, N.CLOSE, KEEP),
+    K.FAILED: (N.CLOSE, N.CLOSE, N.CLOSE, N.CLOSE, KEEP),
+    K.DEFERRED: (KEEP, KEEP, N.RETRY, KEEP, KEEP),
+    K.IN_DOUBT: (KEEP, KEEP, N.RETRY_SOON, KEEP, KEEP),
+    K.DELAYED: (KEEP, KEEP, KEEP, KEEP, KEEP),
+    K.REQUEUED: (KEEP, KEEP, KEEP, KEEP, KEEP),
+    K.COMPLAINT: (KEEP, KEEP, KEEP, KEEP, KEEP),
+    K.SUPPRESSED: (N.CLOSE, N.CLOSE, N.CLOSE, KEEP, KEEP),
+    K.CANCELLED: (N.CLOSE, N.CLOSE, N.CLOSE, KEEP, KEEP),
+    K.EXPIRED: (N.CLOSE, N.CLOSE, N.CLOSE, KEEP, KEEP),
+}
+PAIRS = [(stage, kind) for stage in Stage for kind in EventKind]
+
+
+@pytest.mark.parametrize(("stage", "kind"), PAIRS, ids=lambda value: str(value))
+def test_every_stage_says_what_every_event_does(stage: Stage, kind: EventKind) -> None:
+    step = TRANSITIONS[stage][kind]
+    expected = TABLE[kind][list(Stage).index(stage)]
+    if expected is KEEP:
+        assert isinstance(step, Ignored)
+        assert step.reason, "silence has a reason"
+    else:
+        assert step is expected
+
+
+def test_the_table_has_no_other_rows() -> None:
+    assert set(TRANSITIONS) == set(Stage)
+    assert all(set(row) == set(EventKind) for row in TRANSITIONS.values())
+
+
+def test_a_retry_follows_only_from_a_claim() -> None:
+    retrying = {stage for stage, kind in PAIRS if TRANSITIONS[stage][kind] in (Next.RETRY, Next.RETRY_SOON)}
+    assert retrying == {Stage.CLAIMED}
+
+
+@pytest.mark.parametrize(
+    ("attempts", "minutes"),
+    [(0, 7.5), (1, 7.5), (2, 15), (3, 30), (4, 60), (5, 120), (6, 240), (7, 240), (50, 240)],
+)
+def test_the_wait_doubles_up_to_four_hours(attempts: int, minutes: float) -> None:
+    assert next_attempt(attempts, NOW, 0.0) - NOW == timedelta(minutes=minutes)
+
+
+@given(st.integers(-5, 10**9), st.floats(0, 1, exclude_max=True))
+def test_the_wait_stays_within_its_bounds(attempts: int, jitter: float) -> None:
+    wait = next_attempt(attempts, NOW, jitter) - NOW
+    assert FIRST_RETRY <= wait <= LAST_RETRY * 1.2
+
+
+@given(st.integers(1, 40), st.floats(0, 1, exclude_max=True), st.floats(0, 1, exclude_max=True))
+def test_jitter_spreads_a_retry_by_at_most_a_fifth(attempts: int, one: float, two: float) -> None:
+    low = next_attempt(attempts, NOW, 0.0) - NOW
+    waits = [next_attempt(attempts, NOW, jitter) - NOW for jitter in sorted((one, two))]
+    assert low <= waits[0] <= waits[1] <= low * 1.2
+
+
+@given(st.integers(0, 40))
+def test_a_later_attempt_never_waits_less(attempts: int) -> None:
+    assert next_attempt(attempts, NOW, 0.0) <= next_attempt(attempts + 1, NOW, 0.0)
+
+
+def test_a_doubt_is_resolved_long_before_an_ordinary_retry_and_presumption_long_after() -> None:
+    assert DOUBT_RETRY < FIRST_RETRY < LAST_RETRY < PRESUMED_AFTER

@@ -1,0 +1,157 @@
+"""Templates: pinned by content, complete or refused, and nothing in a value can break out of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from notifier import templates
+from notifier.templates import Rendered, TemplateProblem, content_hash, load, render
+from store.models import NotificationKind, TemplateSource
+
+CONTEXT: dict[str, Any] = {
+    "language": "en",
+    "brand": {
+        "name": "Cascade Fiber",
+        "support_email": "help@cascade.example",
+        "support_phone": "541-555-0100",
+    },
+    "subscriber": {"name": "Dana Whitfield", "account": "1042"},
+    "invoice": {
+        "number": "INV-1042-03",
+        "due": "$49.90",
+        "due_on": "March 15, 2026",
+        "issued_on": "March 1, 2026",
+        "total": "$59.90",
+    },
+    "route": "relay",
+}
+
+
+def source_of(subject: str = "s", text: str = "t", html: str = "h") -> TemplateSource:
+    return TemplateSource(content_hash(subject, text, html), "own", "en", subject, text, html)
+
+
+def parts(rendered: Rendered) -> tuple[str, str, str]:
+    return rendered.subject, rendered.text, rendered.html
+
+
+@pytest.mark.parametrize("kind", list(NotificationKind))
+def test_every_kind_of_notification_has_an_english_template_that_renders(kind: NotificationKind) -> None:
+    source = load(kind, "en")
+    assert (source.name, source.language) == (kind, "en")
+    assert source.hash == content_hash(source.subject, source.text, source.html)
+    for part in parts(render(source, CONTEXT)):
+        assert "{{" not in part
+        assert "{%" not in part
+        assert "Cascade Fiber" in part
+
+
+@pytest.mark.parametrize("kind", [NotificationKind.INVOICE_ISSUED, NotificationKind.RESEND])
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_an_invoice_mail_says_number_amount_and_due_date_in_both_parts(
+    kind: NotificationKind, language: str
+) -> None:
+    rendered = render(load(kind, language), CONTEXT)
+    assert load(kind, language).language == language
+    for part in (rendered.text, rendered.html):
+        for fact in ("INV-1042-03", "$49.90", "March 15, 2026", "1042", "help@cascade.example"):
+            assert fact in part, fact
+    assert "INV-1042-03" in rendered.subject
+    assert rendered.subject.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"), [("es", "es"), ("es-MX", "es"), ("en-GB", "en"), ("fi", "en"), ("", "en")]
+)
+def test_a_language_falls_back_to_its_family_and_then_to_english(asked: str, found: str) -> None:
+    assert load("resend", asked).language == found
+
+
+@pytest.mark.parametrize("language", ["../../etc/passwd", "es/../en", "/", "\x00", "." * 12])
+def test_a_language_from_outside_cannot_name_another_file(language: str) -> None:
+    assert load("resend", language).language == "en"
+
+
+def test_a_template_that_does_not_exist_is_named() -> None:
+    with pytest.raises(TemplateProblem, match="no template nothing_such"):
+        load("nothing_such", "en")
+
+
+@pytest.mark.parametrize("missing", ["brand", "subscriber", "invoice"])
+def test_a_missing_fact_is_an_error_that_names_it_and_never_a_hole(missing: str) -> None:
+    context = {key: value for key, value in CONTEXT.items() if key != missing}
+    with pytest.raises(TemplateProblem, match=rf"Template resend\.en: .*'{missing}'"):
+        render(load("resend", "en"), context)
+    context[missing] = {}
+    with pytest.raises(TemplateProblem, match=r"has no attribute"):
+        render(load("resend", "en"), context)
+
+
+def test_a_telephone_number_is_shown_only_where_there_is_one() -> None:
+    brand = CONTEXT["brand"] | {"support_phone": ""}
+    assert "help@cascade.example, 541-555-0100." in render(load("test", "en"), CONTEXT).text
+    assert "help@cascade.example." in render(load("test", "en"), CONTEXT | {"brand": brand}).text
+
+
+def test_values_are_escaped_in_the_html_part_and_left_alone_in_the_text_part() -> None:
+    hostile = "<script>alert('1')</script> & \"Co\" {{ invoice.number }}"
+    context = CONTEXT | {"subscriber": {"name": hostile, "account": "1"}}
+    rendered = render(load("resend", "en"), context)
+    assert hostile in rendered.text, "and a template in a value stays text"
+    assert "<script>" not in rendered.html
+    assert "&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt; &amp;" in rendered.html
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ ''.__class__.__mro__ }}",
+        "{{ brand.__init__.__globals__ }}",
+        "{{ items.append(1) }}",
+        "{{ cycler.__init__.__globals__.os }}",
+        "{% for %}",
+        "{{ unknown_function() }}",
+    ],
+)
+def test_a_stored_template_can_reach_nothing_and_spoil_nothing(text: str) -> None:
+    context: Mapping[str, Any] = CONTEXT | {"items": []}
+    with pytest.raises(TemplateProblem, match=r"Template own\.en: "):
+        render(source_of(text=text), context)
+    assert context["items"] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{% include 'other' %}", "{{ 1 / 0 }}", "{{ 'a' + 1 }}", "{{ brand | sum }}", "{{ route.upper(1) }}"],
+)
+def test_a_template_that_fails_while_rendering_is_a_template_problem_too(text: str) -> None:
+    with pytest.raises(TemplateProblem, match=r"Template own\.en"):
+        render(source_of(text=text), CONTEXT)
+
+
+def test_the_hash_tells_apart_what_moved_between_parts() -> None:
+    hashes = {
+        content_hash("a", "b", "c"),
+        content_hash("ab", "", "c"),
+        content_hash("a", "bc", ""),
+        content_hash("", "ab", "c"),
+        content_hash("a", "b", "C"),
+    }
+    assert len(hashes) == 5
+
+
+def test_the_same_source_renders_the_same_bytes_whatever_the_files_say_today() -> None:
+    frozen = source_of("Hello {{ brand.name }}", "T {{ route }}\n", "<p>{{ brand.name }}</p>")
+    assert parts(render(frozen, CONTEXT)) == ("Hello Cascade Fiber", "T relay\n", "<p>Cascade Fiber</p>")
+
+
+def test_every_template_file_belongs_to_a_complete_set() -> None:
+    names: dict[str, set[str]] = {}
+    for path in templates._HERE.iterdir():
+        if path.suffix in (".subject", ".txt", ".html"):
+            names.setdefault(path.stem, set()).add(path.suffix)
+    assert names
+    assert all(found == {".subject", ".txt", ".html"} for found in names.values()), names
