@@ -1,0 +1,1 @@
+"""The speed claims, as programs that print ratios: `python -m benchmarks [NAME ...] [--json]`."""

@@ -93,9 +93,10 @@ class Poster:
         ts = post.ts
         if ts is None and post.posting:
             ts = await self._find(client, post)
+        place = post.posted_in or post.channel
         if ts is not None:
-            await client.chat_update(channel=post.channel, ts=ts, text=spoken(reply.text), blocks=blocks)
-            channel = post.channel
+            await client.chat_update(channel=place, ts=ts, text=spoken(reply.text), blocks=blocks)
+            channel = place
         else:
             async with self._store.begin(post.tenant) as tx:
                 if not await tx.posts.about_to_post(post):

@@ -85,6 +85,7 @@ class Runner:
         self._worker, self._lease_s = worker, lease_s
         self._slots = asyncio.Semaphore(at_once)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._running: set[tuple[int, str]] = set()
         self._resumed = False
 
     def start(self, item: Interaction) -> None:
@@ -112,14 +113,15 @@ class Runner:
         last_purge = self._store.clock() - timedelta(hours=1)
         while True:
             async with self._store.system() as tx:
-                if self._tasks:
-                    await tx.interactions.renew(self._worker, self._lease_s)
+                if self._running:
+                    await tx.interactions.renew(self._worker, sorted(self._running), self._lease_s)
                 left = await tx.interactions.claim_left(worker=self._worker, lease_s=self._lease_s)
                 if tx.now - last_purge >= timedelta(hours=1):
                     last_purge = tx.now
                     await tx.interactions.purge(
                         urls_before=tx.now - timedelta(days=1), rows_before=tx.now - timedelta(days=30)
                     )
+                    await tx.orphans.purge(tx.now - timedelta(days=90))
             self._take_up(left)
             if not left:
                 await asyncio.sleep(min(self._lease_s / 3, 2.0))
@@ -137,6 +139,8 @@ class Runner:
             task.cancel()
 
     async def _carry_out(self, item: Interaction) -> None:
+        key = (item.tenant, item.id)
+        self._running.add(key)  # while it waits for its slot too: it is ours
         async with self._slots:
             ref = reference()
             try:
@@ -147,6 +151,8 @@ class Runner:
                 log.exception("interaction_failed", reference=ref, error=type(error).__name__)
                 if item.attempt >= MAX_ATTEMPTS:
                     await self._finish(item, f"{ref} {type(error).__name__}")
+            finally:
+                self._running.discard(key)
 
     async def _dispatch(self, item: Interaction, ref: str) -> None:
         if item.kind is InteractionKind.DSN:

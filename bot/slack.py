@@ -150,8 +150,13 @@ class SlackRim:
             return web.Response(status=400, text="The body is not UTF-8.")
         if self._inbox.full:
             return web.Response(status=503, text="Too much at once. Try again.", headers={"Retry-After": "1"})
-        response = await self._app.async_dispatch(await to_bolt_request(request))
-        return await to_aiohttp_response(response)
+        try:
+            response = await self._app.async_dispatch(await to_bolt_request(request))
+        except Exception as error:
+            log.exception("slack_payload_unreadable", size=len(body), error=type(error).__name__)
+            return _unreadable()
+        # Signed, yet of no shape that Slack sends: Bolt raises for some of these and answers 500 for others.
+        return _unreadable() if response.status >= 500 else await to_aiohttp_response(response)
 
     async def _guarded(
         self, ack: Ack, body: Mapping[str, Any], understand: Callable[[Mapping[str, Any]], Incoming]
@@ -341,6 +346,10 @@ class SlackRim:
             inputs=_inputs(view["state"]["values"]),
             trigger_id=str(body.get("trigger_id", "")),
         )
+
+
+def _unreadable() -> web.Response:
+    return web.Response(status=400, text="The payload is not one that Slack sends.")
 
 
 def _inputs(values: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, str]:

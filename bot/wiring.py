@@ -50,6 +50,7 @@ from store.unit import Store
 
 log = structlog.get_logger()
 Loop = Callable[[], Any]
+DRAIN_S = 10.0
 
 
 class DuplicateName(Exception):
@@ -181,13 +182,13 @@ class Runtime:
     async def run(self, started: Callable[[], None], stop: asyncio.Event) -> None:
         """Until `stop` is set: then nothing new is taken, and what runs is ended in order."""
         async with AsyncExitStack() as stack:
-            loops, runner = await self._start(stack)
+            loops, runner, worker = await self._start(stack)
             tasks = [asyncio.create_task(self._keep(loop), name=loop.__qualname__) for loop in loops]
             started()
             await stop.wait()
             log.info("stopping")
-            if runner is not None:
-                await runner.drain(10)
+            drains = [half.drain(DRAIN_S) for half in (runner, worker) if half is not None]
+            await asyncio.gather(*drains)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -201,7 +202,7 @@ class Runtime:
                 log.exception("loop_failed", loop=loop.__qualname__, error=type(error).__name__)
             await asyncio.sleep(1)
 
-    async def _start(self, stack: AsyncExitStack) -> tuple[list[Loop], Runner | None]:
+    async def _start(self, stack: AsyncExitStack) -> tuple[list[Loop], Runner | None, Worker | None]:
         config = self._config
         store = open_store(config)
         stack.push_async_callback(store.close)
@@ -215,20 +216,22 @@ class Runtime:
         stack.push_async_callback(presence.close)
         loops: list[Loop] = []
         runner: Runner | None = None
+        worker: Worker | None = None
         if self._worker:
-            loops.append(await self._worker_half(store, services, presence))
+            worker = await self._worker_half(store, services, presence)
+            loops.append(worker.run)
         if self._bot:
             bot_loops, runner = await self._bot_half(stack, store, services, commands, words, presence)
             loops += bot_loops
-        return loops, runner
+        return loops, runner, worker
 
-    async def _worker_half(self, store: Store, services: Services, presence: Presence) -> Loop:
+    async def _worker_half(self, store: Store, services: Services, presence: Presence) -> Worker:
         for tenant, profile in services.tenants.items():
             if profile.send_mode != "off":
                 async with store.system() as tx:
                     await tx.deliveries.release_held(tenant, SEND_MODE)
         pace = self._config.app.worker
-        worker = Worker(
+        return Worker(
             store=store,
             routes={tenant: profile.routes for tenant, profile in services.tenants.items()},
             providers=discover_channels(),
@@ -237,7 +240,6 @@ class Runtime:
             name=presence.name,
             pace=Pace(lease_s=pace.lease_s, poll_s=pace.poll_s),
         )
-        return worker.run
 
     async def _bot_half(
         self,

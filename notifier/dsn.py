@@ -73,7 +73,7 @@ async def receive(
         return Received.NO_REPORT
     headers = returned_headers(raw)
     async with store.system() as tx:
-        match = await _match(tx, keyring, raw, envelope_to, headers)
+        match = await _match(tx, keyring, raw, envelope_to, headers, tenant)
         if match is not None:
             events = [event for r in reports if (event := to_event(r, match, tx.now)) is not None]
             recorded = await tracking.record(tx, [tracking.Report(match.tenant, event) for event in events])
@@ -91,7 +91,12 @@ async def _keep(tx: Tx, raw: bytes, envelope_to: str, summary: str, recipient: s
 
 
 async def _match(
-    tx: Tx, keyring: Keyring, raw: bytes, envelope_to: str, headers: dict[str, str]
+    tx: Tx,
+    keyring: Keyring,
+    raw: bytes,
+    envelope_to: str,
+    headers: dict[str, str],
+    tenant: int | None,
 ) -> _Match | None:
     for text in _tokens(envelope_to, headers):
         token = keyring.read_delivery_token(text)
@@ -102,7 +107,7 @@ async def _match(
     queue_id = _QUEUE_ID.search(raw)
     if queue_id is not None:
         by_queue = await tx.deliveries.by_queue_id(queue_id.group(1).decode("ascii"))
-        if len(by_queue) == 1:
+        if len(by_queue) == 1 and by_queue[0].tenant == tenant:
             return _Match(by_queue[0].tenant, by_queue[0], by_queue[0].attempt, signed=False)
     return None
 

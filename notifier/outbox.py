@@ -54,14 +54,14 @@ class Draft:
     not_before: datetime | None = None
     lifetime: timedelta = timedelta(days=3)
 
-    def content_hash(self, template_hash: str) -> str:
+    def content_hash(self) -> str:
+        """What the caller asked for. Not the template: a new one must not make an old request another."""
         content = [
             self.kind,
             self.language,
             dict(self.context),
             sorted((r.channel, r.address) for r in self.recipients),
             str(self.invoice_id),
-            template_hash,
         ]
         return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
@@ -84,12 +84,11 @@ class Outbox:
         return (await self.enqueue_many(tx, [draft]))[0]
 
     async def enqueue_many(self, tx: Tx, drafts: Sequence[Draft]) -> list[Enqueued]:
-        """All in the caller's transaction; KeyConflict when a key stands for other content."""
+        """All in the caller's transaction, or none of it: KeyConflict (a key stands for other content) must
+        leave the transaction, so that no key stays reserved for nothing.
+        """
         sources = [templates.load(draft.kind, draft.language) for draft in drafts]
-        wanted = [
-            (draft.key, draft.content_hash(source.hash), new_id())
-            for draft, source in zip(drafts, sources, strict=True)
-        ]
+        wanted = [(draft.key, draft.content_hash(), new_id()) for draft in drafts]
         holders = await tx.notifications.reserve(wanted)
         results: list[Enqueued] = []
         notifications: list[Notification] = []

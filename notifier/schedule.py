@@ -14,9 +14,11 @@ from enum import StrEnum
 from store.models import EventKind, Stage
 
 FIRST_RETRY = timedelta(minutes=7.5)
+ROUTE_RETRY = timedelta(seconds=15)
+"""When our own way out was down nobody asked us to wait: the first try comes sooner."""
 LAST_RETRY = timedelta(hours=4)
 DOUBT_RETRY = timedelta(seconds=5)
-"""After a lost connection: soon, with the same Message-ID, since the mail may not have gone."""
+"""After a lost connection: soon (then doubling), with the same Message-ID, since it may not have gone."""
 PRESUMED_AFTER = timedelta(hours=72)
 """No bounce for this long after a hand-over is taken as arrival (docs/glossary.md, presumed)."""
 
@@ -85,11 +87,11 @@ def _row(stage: Stage) -> dict[EventKind, Next | Ignored]:
 TRANSITIONS: dict[Stage, dict[EventKind, Next | Ignored]] = {stage: _row(stage) for stage in Stage}
 
 
-def next_attempt(attempts: int, now: datetime, jitter: float) -> datetime:
+def next_attempt(attempts: int, now: datetime, jitter: float, first: timedelta = FIRST_RETRY) -> datetime:
     """When to try again after `attempts` tries; `jitter` in [0, 1) spreads it by up to a fifth.
 
     Callers compare with `expires_at`: a retry that would come later is a failure now.
     """
     doublings = min(max(attempts - 1, 0), 10)
-    wait = min(FIRST_RETRY * (1 << doublings), LAST_RETRY)
+    wait = min(first * (1 << doublings), LAST_RETRY)
     return now + wait * (1 + 0.2 * jitter)

@@ -12,11 +12,21 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from notifier.outcome import Verdict, fold
-from notifier.schedule import DOUBT_RETRY, PRESUMED_AFTER, TRANSITIONS, Ignored, Next, next_attempt
+from notifier.schedule import (
+    DOUBT_RETRY,
+    FIRST_RETRY,
+    PRESUMED_AFTER,
+    ROUTE_RETRY,
+    TRANSITIONS,
+    Ignored,
+    Next,
+    next_attempt,
+)
 from store.deliveries import DeliveryChange, Ref
 from store.models import Confidence, Delivery, Event, EventKind, EventSource, Outcome, Stage
 from store.unit import Tx
 
+_DECISIONS = (EventKind.SUPPRESSED, EventKind.CANCELLED, EventKind.EXPIRED)
 DELIVERY_SURFACE = "delivery"
 """The posts that show a notification's deliveries; their key is the notification's id."""
 
@@ -29,6 +39,8 @@ class Report:
     event: Event
     fenced: bool = False
     jitter: float = 0.0
+    route_down: bool = False
+    """Our own way out failed, not the receiving side: tried again sooner."""
     queue_id: str = ""
 
 
@@ -73,7 +85,7 @@ def _change(
     stage, due_at, reason = delivery.stage, delivery.due_at, delivery.stage_reason
     for report in fresh:
         step = TRANSITIONS[stage][report.event.kind]
-        if isinstance(step, Ignored) or (report.fenced and not _holds_claim(delivery, report, stage)):
+        if isinstance(step, Ignored) or not _may_move(delivery, report, stage):
             continue
         stage, due_at = _step(step, report, delivery, now)
         reason = None
@@ -86,6 +98,7 @@ def _change(
         stage=stage,
         due_at=due_at,
         stage_reason=reason,
+        stage_by=delivery.stage_by if stage is delivery.stage else None,
         outcome=verdict.outcome,
         reason=verdict.reason,
         confidence=verdict.confidence,
@@ -97,22 +110,26 @@ def _change(
     )
 
 
-def _holds_claim(delivery: Delivery, report: Report, stage: Stage) -> bool:
+def _may_move(delivery: Delivery, report: Report, stage: Stage) -> bool:
     """The fencing number is the attempt: a claim taken since has another one.
 
-    Evidence of a hand-over counts also when the claim was taken away and the delivery only waits for its
-    next attempt: making that attempt would send the same thing twice.
+    While an attempt runs, only its holder says how it ended (or the sweep, that nobody holds it): a report
+    about an earlier attempt must not end this one. Evidence of a hand-over counts also when the claim was
+    taken away and the delivery only waits: making another attempt would send the same thing twice.
     """
+    kind = report.event.kind
     if stage is Stage.CLAIMED:
-        return report.event.attempt == delivery.attempt
-    return report.event.kind in (EventKind.ACCEPTED, EventKind.BOUNCED)
+        ours = report.fenced or kind in _DECISIONS or kind is EventKind.IN_DOUBT
+        return ours and report.event.attempt == delivery.attempt
+    return not report.fenced or kind in (EventKind.ACCEPTED, EventKind.BOUNCED)
 
 
 def _step(step: Next, report: Report, delivery: Delivery, now: datetime) -> tuple[Stage, datetime]:
     if step is Next.RETRY:
-        return Stage.QUEUED, next_attempt(delivery.attempt, now, report.jitter)
+        first = ROUTE_RETRY if report.route_down else FIRST_RETRY
+        return Stage.QUEUED, next_attempt(delivery.attempt, now, report.jitter, first)
     if step is Next.RETRY_SOON:
-        return Stage.QUEUED, now + DOUBT_RETRY
+        return Stage.QUEUED, next_attempt(delivery.attempt, now, report.jitter, DOUBT_RETRY)
     if step is Next.AWAIT:
         return Stage.AWAITING, now + PRESUMED_AFTER
     return Stage.CLOSED, now

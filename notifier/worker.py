@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -22,7 +23,7 @@ from notifier.bounces import BounceClass, BounceVerdict, Fault
 from notifier.channels import Accepted, Deferred, InDoubt, Provider, Refused, Route, Session, SubmitOutcome
 from notifier.compose import Composer
 from notifier.dsn import reason_of
-from notifier.schedule import next_attempt
+from notifier.schedule import FIRST_RETRY, ROUTE_RETRY, next_attempt
 from notifier.tracking import Report, worker_event
 from notifier.truth import Go, Stop, Truth, Wait
 from store.deliveries import Ref
@@ -37,7 +38,7 @@ from store.models import (
     Reason,
     TemplateSource,
 )
-from store.unit import Store, Tx
+from store.unit import Store, Subscription, Tx
 
 log = structlog.get_logger()
 
@@ -59,6 +60,48 @@ class _Work:
     delivery: Delivery = field(compare=False)
     notification: Notification = field(compare=False)
     source: TemplateSource = field(compare=False)
+
+
+class InFlight:
+    """What this worker has claimed and not ended yet: renewed by the heartbeat, waited for by a drain."""
+
+    def __init__(self) -> None:
+        self._refs: set[Ref] = set()
+        self._claiming = 0
+        self._empty = asyncio.Event()
+        self._settle()
+
+    @contextmanager
+    def claiming(self) -> Iterator[None]:
+        """Around a claim: between its commit and `add` there is work that no ref tells of yet."""
+        self._claiming += 1
+        self._settle()
+        try:
+            yield
+        finally:
+            self._claiming -= 1
+            self._settle()
+
+    def add(self, refs: Iterable[Ref]) -> None:
+        self._refs.update(refs)
+        self._settle()
+
+    def end(self, refs: Iterable[Ref]) -> None:
+        self._refs.difference_update(refs)
+        self._settle()
+
+    def _settle(self) -> None:
+        if self._refs or self._claiming:
+            self._empty.clear()
+        else:
+            self._empty.set()
+
+    def refs(self) -> list[Ref]:
+        return sorted(self._refs)
+
+    async def ended(self) -> None:
+        """Until nothing is left."""
+        await self._empty.wait()
 
 
 class Recorder:
@@ -120,11 +163,13 @@ class RouteRunner:
         recorder: Recorder,
         name: str,
         pace: Pace,
-        in_flight: set[Ref],
+        in_flight: InFlight,
+        stopping: asyncio.Event,
     ) -> None:
         self._tenant, self._route, self._provider, self._store = tenant, route, provider, store
         self._truth, self._composer, self._recorder = truth, composer, recorder
         self._name, self._pace, self._in_flight = name, pace, in_flight
+        self._stopping = stopping
         self._sources: dict[str, TemplateSource] = {}
         self._sequence = 0
 
@@ -152,24 +197,40 @@ class RouteRunner:
     ) -> Callable[[], Awaitable[None]]:
         async def run() -> None:
             due = self._store.signals.subscribe("deliveries")
-            while True:
-                await room.acquire()  # one free place at least, then as many as there are
-                free = 1
-                while free < size and not room.locked():
-                    await room.acquire()
-                    free += 1
-                taken = 0
-                try:
-                    for work in await self._claim(highest, lowest, free):
-                        queue.put_nowait(work)
-                        taken += 1
-                finally:
-                    for _ in range(free - taken):
-                        room.release()
-                if taken < free:
-                    await due.wait(self._pace.poll_s)
+            try:
+                while not self._stopping.is_set():
+                    await self._claim_once(queue, room, highest, lowest, size, due)
+            finally:
+                due.close()
 
         return run
+
+    async def _claim_once(
+        self,
+        queue: asyncio.PriorityQueue[_Work],
+        room: asyncio.Semaphore,
+        highest: Priority,
+        lowest: Priority,
+        size: int,
+        due: Subscription,
+    ) -> None:
+        """Takes as much as there are free places for; waits for news when there is less than that."""
+        await room.acquire()  # one free place at least, then as many as there are
+        free = 1
+        while free < size and not room.locked():
+            await room.acquire()
+            free += 1
+        taken = 0
+        try:
+            with self._in_flight.claiming():
+                for work in await self._claim(highest, lowest, free):
+                    queue.put_nowait(work)
+                    taken += 1
+        finally:
+            for _ in range(free - taken):
+                room.release()
+        if taken < free:
+            await due.wait(self._pace.poll_s)
 
     def _sender(
         self, queue: asyncio.PriorityQueue[_Work], room: asyncio.Semaphore
@@ -183,14 +244,14 @@ class RouteRunner:
                         await self._send(session, work)
                     finally:
                         room.release()
-                        self._in_flight.discard((work.delivery.tenant, work.delivery.id))
+                        self._in_flight.end([(work.delivery.tenant, work.delivery.id)])
             finally:
                 await session.close()
 
         return run
 
     async def _claim(self, highest: Priority, lowest: Priority, limit: int) -> list[_Work]:
-        """Takes work, commits, then asks for the truth; what must not go out is recorded as such."""
+        """Takes work and commits, before any network."""
         async with self._store.system() as tx:
             claimed = await tx.deliveries.claim_due(
                 tenant=self._tenant,
@@ -204,7 +265,16 @@ class RouteRunner:
             )
         if not claimed:
             return []
-        self._in_flight.update((d.tenant, d.id) for d in claimed)
+        refs = [(d.tenant, d.id) for d in claimed]
+        self._in_flight.add(refs)
+        try:
+            return await self._sort_out(claimed)
+        except BaseException:
+            self._in_flight.end(refs)  # or the heartbeat would renew for ever what nobody sends
+            raise
+
+    async def _sort_out(self, claimed: Sequence[Delivery]) -> list[_Work]:
+        """Asks for the truth about each; what must not go out is recorded as such."""
         go: list[_Work] = []
         stops: list[Report] = []
         waits: list[tuple[Delivery, Wait]] = []
@@ -239,7 +309,7 @@ class RouteRunner:
                 tracking.DELIVERY_SURFACE, [(d.tenant, str(d.notification_id)) for d, _ in waits]
             )
         done = [(r.tenant, r.event.delivery_id) for r in stops] + [(d.tenant, d.id) for d, _ in waits]
-        self._in_flight.difference_update(done)
+        self._in_flight.end(done)
 
     async def _source(self, tx: Tx, content_hash: str) -> TemplateSource:
         found = self._sources.get(content_hash)
@@ -266,10 +336,15 @@ class RouteRunner:
     def _report(self, delivery: Delivery, outcome: SubmitOutcome) -> Report:
         now, jitter = self._store.clock(), random.random()  # noqa: S311  # spreads retries, hides nothing
         kind, fields, queue_id = describe(outcome, self._route.confidence)
-        if kind is EventKind.DEFERRED and next_attempt(delivery.attempt, now, jitter) >= delivery.expires_at:
-            kind = EventKind.FAILED  # no attempt would come in time
+        down = isinstance(outcome, Deferred) and outcome.route_down
+        if kind is EventKind.DEFERRED:
+            again = next_attempt(delivery.attempt, now, jitter, ROUTE_RETRY if down else FIRST_RETRY)
+            if again >= delivery.expires_at:  # no attempt would come in time: this answer was the last
+                hard = isinstance(outcome, Deferred) and outcome.verdict is not None and outcome.verdict.hard
+                kind = EventKind.BOUNCED if hard and not down else EventKind.FAILED
+                fields["hard"] = hard and not down
         event = worker_event(delivery, kind, now, source=EventSource.SMTP, **fields)
-        return Report(delivery.tenant, event, fenced=True, jitter=jitter, queue_id=queue_id)
+        return Report(delivery.tenant, event, fenced=True, jitter=jitter, route_down=down, queue_id=queue_id)
 
 
 def _not_composed(error: Exception) -> Refused:
@@ -294,7 +369,12 @@ def describe(outcome: SubmitOutcome, accepted_as: Confidence) -> tuple[EventKind
         "reason": reason_of(verdict.cls, verdict.fault) if verdict else Reason.NETWORK,
     }
     if isinstance(outcome, Deferred):
+        if outcome.route_down:  # nothing was said about this message or its recipient
+            login = outcome.reply_code.startswith("53")
+            fields |= {"cls": "", "reason": Reason.CONFIG if login else Reason.NETWORK}
         return EventKind.DEFERRED, fields, ""
+    if outcome.about_sender:
+        return EventKind.FAILED, fields | {"cls": "", "reason": Reason.CONFIG}, ""
     fields["hard"] = verdict.hard if verdict else False
     # No reply code: it never reached a server. That is a failure of ours, not a bounce.
     return (EventKind.BOUNCED if outcome.reply_code else EventKind.FAILED), fields, ""
@@ -316,7 +396,8 @@ class Worker:
     ) -> None:
         self._store, self._name, self._pace = store, name, pace or Pace()
         self._recorder = Recorder(store, self._pace.record_s, self._pace.lease_s)
-        self._in_flight: set[Ref] = set()
+        self._in_flight = InFlight()
+        self._stopping = asyncio.Event()
         self._runners = [
             RouteRunner(
                 tenant=tenant,
@@ -329,6 +410,7 @@ class Worker:
                 name=name,
                 pace=self._pace,
                 in_flight=self._in_flight,
+                stopping=self._stopping,
             )
             for tenant, tenant_routes in routes.items()
             for route in tenant_routes
@@ -346,20 +428,31 @@ class Worker:
             for loop in loops:
                 group.create_task(self._keep_running(loop))
 
+    async def drain(self, timeout_s: float) -> None:
+        """Claims nothing more and lets what is on the wire end, so that a restart leaves nothing in doubt."""
+        self._stopping.set()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._in_flight.ended()
+        except TimeoutError:
+            log.warning("drain_cut_short", left=len(self._in_flight.refs()))
+
     async def _keep_running(self, loop: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
                 await loop()
             except Exception as error:  # logged, and the loop begins again
                 log.exception("worker_loop_failed", error=type(error).__name__)
+            if self._stopping.is_set():
+                return
             await asyncio.sleep(self._pace.poll_s)
 
     async def _heartbeat(self) -> None:
         while True:
             await asyncio.sleep(self._pace.lease_s / 3)
-            if self._in_flight:
+            if refs := self._in_flight.refs():
                 async with self._store.system() as tx:
-                    await tx.deliveries.renew(self._name, sorted(self._in_flight), self._pace.lease_s)
+                    await tx.deliveries.renew(self._name, refs, self._pace.lease_s)
 
     async def _sweep(self) -> None:
         while True:

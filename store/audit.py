@@ -12,7 +12,7 @@ import json
 import secrets
 from typing import Any
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, delete, func, select, update
 
 from store.models import AuditEntry
 from store.repository import Repository
@@ -132,6 +132,16 @@ class Audit(Repository):
                 return expected
             expected += 1
         return None
+
+    async def erase(self, subject: str) -> int:
+        """Forgets the personal fields of every row about `subject`; the chain still holds."""
+        mine = select(audit.c.id).where(audit.c.tenant_id == self._tenant, audit.c.subject == subject)
+        result = await self._tx.conn.execute(
+            delete(audit_personal).where(
+                audit_personal.c.tenant_id == self._tenant, audit_personal.c.audit_id.in_(mine)
+            )
+        )
+        return int(result.rowcount)
 
     async def of(self, subject: str, limit: int = 50) -> list[AuditEntry]:
         statement = (

@@ -32,6 +32,7 @@ class DeliveryChange:
     stage: Stage
     due_at: datetime
     stage_reason: str | None
+    stage_by: str | None
     outcome: Outcome
     reason: Reason
     confidence: Confidence
@@ -298,6 +299,7 @@ _CHANGED = (
     "stage",
     "due_at",
     "stage_reason",
+    "stage_by",
     "outcome",
     "reason",
     "confidence",

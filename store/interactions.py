@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, func, or_, select, update
+from sqlalchemy import Row, and_, delete, func, or_, select, tuple_, update
 
 from store.models import Interaction, InteractionKind, InteractionState
 from store.repository import BATCH, Repository, batched
@@ -92,12 +92,19 @@ class Interactions(Repository):
         )
         return [_interaction(row) for row in await self._tx.conn.execute(statement)]
 
-    async def renew(self, worker: str, lease_s: float) -> None:
-        await self._tx.conn.execute(
-            update(interactions)
-            .where(interactions.c.state == InteractionState.RUNNING, interactions.c.worker == worker)
-            .values(lease_until=db_now_plus(lease_s))
-        )
+    async def renew(self, worker: str, refs: Sequence[tuple[int, str]], lease_s: float) -> None:
+        """The heartbeat of those (tenant, id) that `worker` is really running."""
+        c = interactions.c
+        for batch in batched(refs, BATCH):
+            await self._tx.conn.execute(
+                update(interactions)
+                .where(
+                    tuple_(c.tenant_id, c.id).in_(batch),
+                    c.state == InteractionState.RUNNING,
+                    c.worker == worker,
+                )
+                .values(lease_until=db_now_plus(lease_s))
+            )
 
     async def finish(self, item: Interaction, *, error: str | None = None) -> bool:
         """Done or failed; False when another runner took it over meanwhile (fencing by attempt)."""

@@ -441,6 +441,8 @@ class Post:
     shown: int
     attempt: int
     created_at: datetime
+    posted_in: str | None = None
+    """Where it really stands: Slack answers a post to a person with the direct message's id."""
     posting: bool = False
     """chat.postMessage was called and its answer never recorded: look before posting again."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from store.models import EventSource, Orphan
 from store.repository import Repository, storable
@@ -56,6 +57,10 @@ class Orphans(Repository):
             )
             for row in await self._tx.conn.execute(statement)
         ]
+
+    async def purge(self, before: datetime) -> None:
+        """Across tenants: forgets reports older than `before`, matched or not."""
+        await self._tx.conn.execute(delete(orphans).where(orphans.c.received_at < before))
 
     async def matched(self, orphan_id: UUID, delivery_id: UUID) -> None:
         await self._tx.conn.execute(

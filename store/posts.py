@@ -28,6 +28,7 @@ def _post(row: Row[Any]) -> Post:
         shown=row.shown,
         attempt=row.attempt,
         created_at=row.created_at,
+        posted_in=row.posted_in,
         posting=row.posting,
     )
 
@@ -112,7 +113,7 @@ class Posts(Repository):
             post,
             ts=ts,
             shown=revision,
-            channel=channel,
+            posted_in=channel,
             posting=False,
             lease_until=None,
             worker=None,

@@ -412,6 +412,7 @@ posts = Table(
     Column("channel", String(40), nullable=False),
     Column("thread_ts", String(24)),
     Column("ts", String(24)),
+    Column("posted_in", String(40)),
     Column("wanted", Integer, nullable=False),
     Column("shown", Integer, nullable=False),
     Column("posting", Boolean, nullable=False),

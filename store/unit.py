@@ -176,6 +176,8 @@ class Store:
     @asynccontextmanager
     async def begin(self, tenant: int) -> AsyncIterator[Tx]:
         """A writing transaction; commits at the end, rolls back on an exception."""
+        if in_transaction():
+            raise RuntimeError("a transaction is open in this task already")  # SQLite would wait for itself
         fired: set[str] = set()
         async with self.engine.write() as conn:
             token = _open.set(_open.get() + 1)

@@ -43,7 +43,8 @@ async def load_notices(tx: Tx, notifications: list[Notification]) -> list[Notice
         Notice(
             notification=n,
             invoice=invoices.get(n.invoice_id) if n.invoice_id else None,
-            deliveries=tuple(deliveries[n.id]),
+            # By address: the order of their ids, which are hashes, would mean nothing to a person.
+            deliveries=tuple(sorted(deliveries[n.id], key=lambda d: d.address)),
             events={d.id: tuple(events[(d.tenant, d.id)]) for d in deliveries[n.id]},
         )
         for n in notifications

@@ -68,6 +68,8 @@ class Refused:
     status: str
     text: str
     verdict: BounceVerdict
+    about_sender: bool = False
+    """It answered MAIL FROM: nothing was said about the recipient, who must not suffer for it."""
 
 
 @dataclass(frozen=True, slots=True)

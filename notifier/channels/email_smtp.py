@@ -7,6 +7,7 @@ means depends on when: before the end of data nothing was sent, after it the mes
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import aiosmtplib
 import structlog
@@ -24,7 +25,10 @@ _ENHANCED = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
 _QUEUED_AS = re.compile(
     r"(?:queued as|id=|queued mail for delivery\W*)\s*<?([A-Za-z0-9._-]{4,100})", re.IGNORECASE
 )
+_CLOSING = 421  # RFC 5321 section 3.8: the server is closing the connection
 _LOST = (SMTPException, OSError, TimeoutError)
+_LOGIN = frozenset({530, 534, 535, 538})
+"""RFC 4954 section 6: the server wants another login from us. No recipient has a part in that."""
 
 
 def queue_id(text: str) -> str:
@@ -50,6 +54,15 @@ class SmtpSession:
             raise RuntimeError("a message was about to be submitted inside a database transaction")
         if not (is_addr_spec(message.envelope_to) and is_addr_spec(message.envelope_from)):
             raise ValueError("an envelope address is not one plain addr-spec")
+        reused = self._client is not None and self._client.is_connected
+        outcome = await self._attempt(message)
+        if reused and isinstance(outcome, Deferred) and outcome.route_down:
+            # A server may close an idle connection at any time (RFC 5321 section 4.5.3.2.7): nothing was
+            # sent on it, so a fresh one is tried at once.
+            outcome = await self._attempt(message)
+        return outcome
+
+    async def _attempt(self, message: OutgoingMessage) -> SubmitOutcome:
         try:
             client = await self._connected()
         except SMTPResponseException as error:
@@ -83,12 +96,19 @@ class SmtpSession:
 
     async def _transaction(self, client: SMTP, message: OutgoingMessage) -> SubmitOutcome:
         mail_options, rcpt_options = _dsn_options(client, message)
+        about_sender = True
         try:
             await client.mail(message.envelope_from, options=mail_options)
+            about_sender = False
             await client.rcpt(message.envelope_to, options=rcpt_options)
         except SMTPResponseException as error:
+            if error.code == _CLOSING or (about_sender and error.code in _LOGIN):
+                await self.close()
+                return self._answer(error.code, error.message, route_down=True)
             outcome = self._answer(error.code, error.message)
             await self._reset(client)
+            if isinstance(outcome, Refused):
+                return replace(outcome, about_sender=about_sender)
             return outcome
         except _LOST as error:
             await self.close()

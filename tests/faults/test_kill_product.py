@@ -122,7 +122,8 @@ async def test_kill_between_ack_and_answer_still_answers_and_does_nothing_twice(
     preview = await desk.type(f"/isp resend 1010 to {address}")
     # The answer to the press is held back, so that the kill falls after the ack and before it.
     await desk.slack_behaviour(method="response_url", delay_s=5)
-    await desk.press(preview, "resend.send")
+    pressed = await desk.press(preview, "resend.send")
+    assert pressed["status"] == 200, "the press was acknowledged"
     await desk.product("KILL")
     await desk.slack_behaviour(method="response_url")
     await desk.product("START")

@@ -9,6 +9,7 @@ from handlers import words
 from handlers.blocks import (
     actions,
     button,
+    clean,
     context,
     esc,
     fit,
@@ -16,6 +17,7 @@ from handlers.blocks import (
     lines,
     md,
     section,
+    shorten,
 )
 from handlers.cards import CardData, is_overdue
 from handlers.masks import mask_address, mask_name
@@ -63,7 +65,7 @@ def card(
     """`masked`: for a channel, with the name cut short; else for the asker, contacts still masked."""
     s = data.subscriber
     name = mask_name(s.name) if masked else s.name
-    title = f"{name} · {s.account}"
+    title = f"{shorten(clean(name), 100)} · {s.account}"
     blocks: list[Block] = [header(title), section(_facts(data, profile))]
     blocks += _warnings(data)
     if not masked:

@@ -243,6 +243,7 @@ def upgrade() -> None:
         sa.Column("channel", sa.String(length=40), nullable=False),
         sa.Column("thread_ts", sa.String(length=24), nullable=True),
         sa.Column("ts", sa.String(length=24), nullable=True),
+        sa.Column("posted_in", sa.String(length=40), nullable=True),
         sa.Column("wanted", sa.Integer(), nullable=False),
         sa.Column("shown", sa.Integer(), nullable=False),
         sa.Column("posting", sa.Boolean(), nullable=False),

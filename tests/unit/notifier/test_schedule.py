@@ -13,6 +13,7 @@ from notifier.schedule import (
     FIRST_RETRY,
     LAST_RETRY,
     PRESUMED_AFTER,
+    ROUTE_RETRY,
     TRANSITIONS,
     Ignored,
     Next,
@@ -71,6 +72,11 @@ def test_a_retry_follows_only_from_a_claim() -> None:
 )
 def test_the_wait_doubles_up_to_four_hours(attempts: int, minutes: float) -> None:
     assert next_attempt(attempts, NOW, 0.0) - NOW == timedelta(minutes=minutes)
+
+
+def test_when_our_own_way_out_was_down_the_first_tries_come_sooner() -> None:
+    waits = [next_attempt(n, NOW, 0.0, ROUTE_RETRY) - NOW for n in (1, 2, 3, 30)]
+    assert waits == [timedelta(seconds=15), timedelta(seconds=30), timedelta(minutes=1), LAST_RETRY]
 
 
 @given(st.integers(-5, 10**9), st.floats(0, 1, exclude_max=True))
