@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +22,10 @@ from store.unit import Store
 
 log = structlog.get_logger()
 SIZE_LIMIT = 2 * 1024 * 1024
-MAX_RECIPIENTS = 100
+MAX_RECIPIENTS = 10
+BACKLOG = 500
+OUR_LOCAL_PARTS = re.compile(r"(?:b[a-z2-7]{47}(?:[+-][^@]{0,64})?|bounces|postmaster)", re.IGNORECASE)
+"""A token of ours (a relay may have tagged it), the fixed sender, and postmaster (RFC 5321 section 4.5.1)."""
 
 
 class BounceHandler:
@@ -34,8 +38,13 @@ class BounceHandler:
     async def handle_RCPT(
         self, _server: SMTP, _session: Any, envelope: Any, address: str, _options: list[str]
     ) -> str:
-        if address.rpartition("@")[2].casefold() not in self._domains:
+        local, _, domain = address.rpartition("@")
+        if domain.casefold() not in self._domains:
             return "550 5.7.1 Bounces are taken for our own domains only"
+        if not OUR_LOCAL_PARTS.fullmatch(local):
+            return "550 5.1.1 Nobody of that name here"
+        if self._runner.backlog >= BACKLOG:
+            return "451 4.3.2 Too much at once, try again later"
         if len(envelope.rcpt_tos) >= MAX_RECIPIENTS:
             return "452 4.5.3 Too many recipients"
         envelope.rcpt_tos.append(address)

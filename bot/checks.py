@@ -13,7 +13,7 @@ from bot.config import Config
 from bot.wiring import routes_of, slack_clients
 from notifier.channels import Route
 from store import migrate
-from store.engine import Engine, is_sqlite
+from store.engine import Engine, is_sqlite, sqlite_file
 
 # Corruption at a WAL reset between connections: fixed in 3.51.3, back-ported to 3.50.7 and 3.44.6.
 _WAL_FIXED = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
@@ -39,10 +39,13 @@ async def run_checks(config: Config) -> list[Finding]:
 
 
 async def _database(config: Config) -> list[Finding]:
+    if is_sqlite(config.database_url) and not sqlite_file(config.database_url).exists():
+        empty = Finding("schema", False, "at nothing", "Run: ispbot migrate")
+        return [Finding("database", True, "no file yet"), empty]
     try:
         engine = Engine(config.database_url)
         try:
-            async with engine.write():
+            async with engine.read():
                 pass
             revision = await migrate.current(config.database_url)
         finally:

@@ -25,7 +25,7 @@ from bot.config import Config, ConfigProblems, load_config
 from bot.demo import DemoFailed, DemoOptions, run_demo
 from bot.wiring import Runtime, ensure_tenants, open_store
 from store import migrate as migrations
-from store.engine import DatabaseError, is_sqlite
+from store.engine import DatabaseError, Engine, is_sqlite
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="The support desk of an internet provider."
@@ -152,10 +152,21 @@ def migrate(
 ) -> None:
     """Bring the database's schema up to date (or down, with --to)."""
     loaded = _config(config, environment)
-    before = asyncio.run(migrations.current(loaded.database_url))
+    engine = Engine(loaded.database_url)
+    try:
+        engine.lock_process()  # SQLite: two processes that write is how files are lost
+        _migrate(loaded.database_url, to)
+    except DatabaseError as error:
+        raise _fail(str(error)) from None
+    finally:
+        asyncio.run(engine.close())
+
+
+def _migrate(url: str, to: str) -> None:
+    before = asyncio.run(migrations.current(url))
     target = migrations.head() if to == "head" else to
     step = migrations.upgrade if to == "head" else _step_to(before, to)
-    asyncio.run(step(loaded.database_url, to))
+    asyncio.run(step(url, to))
     out.print(f"{before or 'nothing'} -> {target}")
 
 
@@ -194,7 +205,14 @@ def import_(
                     progress.update(task, completed=done, total=total)
 
                 return await import_csv(
-                    store, tenants[key].id, kind, file, source=source, dry_run=dry_run, progress=step
+                    store,
+                    tenants[key].id,
+                    kind,
+                    file,
+                    source=source,
+                    dry_run=dry_run,
+                    progress=step,
+                    region=tenants[key].region,
                 )
         finally:
             await store.close()
@@ -219,8 +237,12 @@ def _progress() -> Progress:
 
 
 def _tell_import(result: ImportResult, kind: ImportKind, dry_run: bool) -> None:
-    verb = "would be taken in" if dry_run else "taken in"
-    out.print(f"{result.rows} rows read, {result.written} {kind} {verb}, {len(result.errors)} with errors")
+    taken = f"{result.accepted} {kind} would be" if dry_run else f"{result.written} {kind}"
+    out.print(f"{result.rows} rows read, {taken} taken in, {len(result.errors)} with errors")
+    if result.dropped_columns:
+        out.print(f"Left out, never stored: {escape(', '.join(result.dropped_columns))}")
+    for row in result.warnings[:10]:
+        out.print(f"Worth a look, line {row.line}: {escape(row.reason)}")
     if result.errors:
         table = Table("line", "column", "what is wrong")
         for row in result.errors[:50]:

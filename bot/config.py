@@ -97,7 +97,8 @@ class FromConfig(Section):
 
 class RouteConfig(Section):
     kind: Literal["direct", "relay"]
-    host: str = Field(min_length=1)
+    host: str = ""
+    """A relay's name; empty for direct, which asks DNS for each recipient's servers."""
     port: int = Field(ge=1, le=65535, default=25)
     envelope: Literal["verp", "fixed"] = "verp"
     tls: Literal["off", "starttls", "implicit"] = "off"
@@ -124,6 +125,10 @@ class RouteConfig(Section):
 
     @model_validator(mode="after")
     def _login(self) -> Self:
+        if self.kind == "relay" and not self.host:
+            raise ValueError("a relay needs its host")
+        if self.kind == "direct" and self.host not in ("", "127.0.0.1", "::1"):
+            raise ValueError("direct asks DNS where mail goes: leave host out, or call it a relay")
         if (self.username is None) != (self.password_env is None):
             raise ValueError("username and password_env go together")
         if (

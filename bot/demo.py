@@ -207,18 +207,22 @@ def _write_config(state: Path, endpoints: Mapping[str, Any], database: str | Non
 async def _prepare(state: Path, environ: Mapping[str, str], endpoints: Mapping[str, Any]) -> None:
     """Migrates, imports the cast and queues its history, once per state directory and database."""
     config = load_config(state / "app.yaml", environ)
+    prepared = state / "prepared"
+    if not prepared.exists():
+        # Fresh, or cut off in the middle the last time: begin with an empty database, whatever it held.
+        await migrate.downgrade(config.database_url, "base")
     await migrate.upgrade(config.database_url)
     store = open_store(config)
     try:
         store.engine.lock_process()
         await ensure_tenants(store, config)
+        if prepared.exists():
+            return
         tenant = config.app.tenants[TENANT].id
-        async with store.read(tenant) as tx:
-            if await tx.subscribers.count():
-                return
         await _import(store, tenant, Path(endpoints["cast"]))
         commands, _ = discover_commands()
         await enqueue_history(build_services(config, store, commands), tenant)
+        prepared.touch()
     finally:
         await store.close()
 

@@ -37,7 +37,7 @@ async def enqueue_history(services: Services, tenant: int) -> int:
                             key=f"invoice:{invoice.number}:{invoice.revision}",
                             kind=NotificationKind.INVOICE_ISSUED,
                             language=payer.language,
-                            context=invoice_context(profile, invoice, payer),
+                            context=invoice_context(profile, invoice, payer, subscriber),
                             recipients=[to_email(address, payer.id) for address in usable],
                             route=profile.default_route,
                             requested_by="invoice run",

@@ -37,7 +37,9 @@ def _value(value: Any) -> Any:
         return [_value(item) for item in value]
     if value is None or isinstance(value, bool | int | float):
         return value
-    return redact(repr(value))  # an exception, bytes: the renderer would write them as they are
+    if isinstance(value, bytes):
+        return redact(value.decode("utf-8", "replace"))
+    return redact(repr(value))  # an exception, say: the renderer would write it as it is
 
 
 def redactor(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

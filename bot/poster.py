@@ -51,35 +51,53 @@ class Poster:
     async def run(self) -> None:
         """Until cancelled."""
         wanted = self._store.signals.subscribe("posts")
-        dead: str | None = self._worker
-        while True:
-            if not await self.show_behind(dead):
-                await wanted.wait(self._poll_s)
-            dead = None
+        try:
+            while True:
+                if not await self.show_behind():
+                    await wanted.wait(self._poll_s)
+        finally:
+            wanted.close()
 
-    async def show_behind(self, dead_worker: str | None = None) -> int:
+    async def release(self, dead: Sequence[str]) -> None:
+        """Takes over what dead processes (store.presence) were showing."""
+        if dead:
+            async with self._store.system() as tx:
+                await tx.posts.release(dead)
+
+    async def show_behind(self) -> int:
         """One round: shows what is behind and due; gives how many posts were taken."""
         async with self._store.system() as tx:
-            behind = await tx.posts.claim_behind(
-                worker=self._worker, lease_s=self._lease_s, dead_worker=dead_worker
-            )
+            behind = await tx.posts.claim_behind(worker=self._worker, lease_s=self._lease_s)
         by_channel: dict[tuple[int, str], list[Post]] = {}
         for post in behind:
-            by_channel.setdefault((post.tenant, post.channel), []).append(post)
+            by_channel.setdefault((post.tenant, post.posted_in or post.channel), []).append(post)
         await asyncio.gather(*(self._channel(posts) for posts in by_channel.values()))
         return len(behind)
 
     async def _channel(self, posts: Sequence[Post]) -> None:
+        wait: timedelta | None = None
         for post in posts:
             try:
-                await self._show(post)
-            except SlackApiError as error:
-                await self._refused(post, error)
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                await self._later(post, _RETRY, type(error).__name__)
+                if wait is not None:  # Slack asked this channel to wait: that goes for the rest of it too
+                    await self._later(post, wait, "ratelimited")
+                else:
+                    wait = await self._show_one(post)
             except Exception as error:
-                log.exception("post_failed", surface=post.surface, post=str(post.id))
-                await self._later(post, timedelta(minutes=1), type(error).__name__)
+                # The row keeps its lease, and is taken up again when that ends.
+                log.exception("post_failed", post=str(post.id), error=type(error).__name__)
+
+    async def _show_one(self, post: Post) -> timedelta | None:
+        """How long Slack wants this channel to wait, if it does."""
+        try:
+            await self._show(post)
+        except SlackApiError as error:
+            return await self._refused(post, error)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            await self._later(post, _RETRY, type(error).__name__)
+        except ValueError as error:
+            log.exception("post_impossible", surface=post.surface, post=str(post.id))
+            await self._later(post, timedelta(minutes=1), type(error).__name__)
+        return None
 
     async def _show(self, post: Post) -> None:
         surface = self._surfaces.get(post.surface)
@@ -102,7 +120,7 @@ class Poster:
                 if not await tx.posts.about_to_post(post):
                     return
             answer = await client.chat_postMessage(
-                channel=post.channel,
+                channel=place,
                 thread_ts=post.thread_ts,
                 metadata={"event_type": EVENT_TYPE, "event_payload": {"id": str(post.id)}},
                 text=spoken(reply.text),
@@ -120,7 +138,11 @@ class Poster:
         oldest = str((post.created_at - timedelta(minutes=5)).timestamp())
         while True:
             page: Any = await client.conversations_history(
-                channel=post.channel, oldest=oldest, limit=200, include_all_metadata=True, cursor=cursor
+                channel=post.posted_in or post.channel,
+                oldest=oldest,
+                limit=200,
+                include_all_metadata=True,
+                cursor=cursor,
             )
             for message in page["messages"]:
                 payload = message.get("metadata", {}).get("event_payload", {})
@@ -130,12 +152,13 @@ class Poster:
             if not cursor:
                 return None
 
-    async def _refused(self, post: Post, error: SlackApiError) -> None:
+    async def _refused(self, post: Post, error: SlackApiError) -> timedelta | None:
         code = str(error.response.get("error"))
         if error.response.status_code == 429 or code == "ratelimited":
             wait = float(error.response.headers.get("Retry-After", "1"))
-            await self._later(post, timedelta(seconds=wait), "ratelimited")
-        elif code in _NO_CHANNEL:
+            await self._later(post, timedelta(seconds=wait), "ratelimited", refused=True)
+            return timedelta(seconds=wait)
+        if code in _NO_CHANNEL:
             log.warning("post_channel_closed", channel=post.channel, error=code, surface=post.surface)
             await self._elsewhere(post, code)
         elif code in _GONE:
@@ -143,18 +166,19 @@ class Poster:
                 await tx.posts.give_up(post, error=code)
         else:
             log.error("post_refused", error=code, surface=post.surface, post=str(post.id))
-            await self._later(post, timedelta(minutes=1), code)
+            await self._later(post, timedelta(minutes=1), code, refused=True)
+        return None
 
     async def _elsewhere(self, post: Post, code: str) -> None:
         """Into the support channel when the bot is not in the one where it was asked."""
         support = self._services.profile(post.tenant).support_channel
         async with self._store.begin(post.tenant) as tx:
-            if post.channel == support or post.ts is not None:
+            if (post.posted_in or post.channel) == support or post.ts is not None:
                 await tx.posts.give_up(post, error=code)
             else:
                 await tx.posts.redirect(post, support)
                 tx.signal("posts")
 
-    async def _later(self, post: Post, wait: timedelta, error: str) -> None:
+    async def _later(self, post: Post, wait: timedelta, error: str, *, refused: bool = False) -> None:
         async with self._store.begin(post.tenant) as tx:
-            await tx.posts.put_off(post, until=tx.now + wait, error=error)
+            await tx.posts.put_off(post, until=tx.now + wait, error=error, refused=refused)

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import structlog
+from slack_sdk.errors import SlackApiError
 
 from bot.respond import Responder
 from bot.roles import RoleBook
@@ -21,7 +22,7 @@ from handlers.profile import Role
 from handlers.reply import Reply, UserError
 from notifier import dsn
 from notifier.keys import Keyring
-from store.models import Interaction, InteractionKind
+from store.models import EventSource, Interaction, InteractionKind
 from store.unit import Store
 
 log = structlog.get_logger()
@@ -61,8 +62,8 @@ def not_allowed(needed: Role, actual: Role) -> UserError:
             "Ask an admin of the desk to add you.",
         )
     return UserError(
-        f"That needs the role {needed.name.lower()}; you have {actual.name.lower()}.",
-        f"Ask somebody with the role {needed.name.lower()}.",
+        f"Your role here, {actual.name.lower()}, is not enough for that.",
+        f"Somebody with the role {needed.name.lower()} can do it.",
     )
 
 
@@ -78,15 +79,19 @@ class Runner:
         keyring: Keyring,
         worker: str,
         lease_s: float,
+        mx_hosts: dsn.MxHosts = dsn.no_hosts,
         at_once: int = 50,
+        bounces_at_once: int = 8,
     ) -> None:
         self._store, self._services, self._commands, self._roles = store, services, commands, roles
         self._responder, self._keyring = responder, keyring
         self._worker, self._lease_s = worker, lease_s
+        self._mx_hosts = mx_hosts
+        # Of their own: ten thousand bounces must not stand before a person's command.
         self._slots = asyncio.Semaphore(at_once)
+        self._bounce_slots = asyncio.Semaphore(bounces_at_once)
         self._tasks: set[asyncio.Task[None]] = set()
         self._running: set[tuple[int, str]] = set()
-        self._resumed = False
 
     def start(self, item: Interaction) -> None:
         """Runs it in the background; the row remembers it should this process die."""
@@ -94,22 +99,22 @@ class Runner:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def resume(self) -> None:
-        """Takes up everything that our dead namesake left; once, and before anything new is taken in.
+    @property
+    def backlog(self) -> int:
+        """What was taken in and has not ended; whoever takes in asks before taking more."""
+        return len(self._tasks)
 
-        All at once: what is claimed here bears our own name, so that a second look would find it again.
-        """
-        self._resumed = True
-        async with self._store.system() as tx:
-            left = await tx.interactions.claim_left(
-                worker=self._worker, lease_s=self._lease_s, limit=EVERYTHING, dead_worker=self._worker
-            )
-        self._take_up(left)
+    async def resume(self, dead: Sequence[str] = ()) -> None:
+        """Takes up what the dead (store.presence) left; once, and before anything new is taken in."""
+        for name in dead:
+            async with self._store.system() as tx:
+                left = await tx.interactions.claim_left(
+                    worker=self._worker, lease_s=self._lease_s, limit=EVERYTHING, dead_worker=name
+                )
+            self._take_up(left)
 
     async def run(self) -> None:
         """Takes up what was left, renews what is running, purges what is old; until cancelled."""
-        if not self._resumed:
-            await self.resume()
         last_purge = self._store.clock() - timedelta(hours=1)
         while True:
             async with self._store.system() as tx:
@@ -141,7 +146,7 @@ class Runner:
     async def _carry_out(self, item: Interaction) -> None:
         key = (item.tenant, item.id)
         self._running.add(key)  # while it waits for its slot too: it is ours
-        async with self._slots:
+        async with self._bounce_slots if item.kind is InteractionKind.DSN else self._slots:
             ref = reference()
             try:
                 with structlog.contextvars.bound_contextvars(interaction=item.id[:12]):
@@ -150,7 +155,7 @@ class Runner:
                 # The row keeps its lease; it is taken up again when that ends.
                 log.exception("interaction_failed", reference=ref, error=type(error).__name__)
                 if item.attempt >= MAX_ATTEMPTS:
-                    await self._finish(item, f"{ref} {type(error).__name__}")
+                    await self._give_up(item, f"{ref} {type(error).__name__}")
             finally:
                 self._running.discard(key)
 
@@ -162,6 +167,7 @@ class Runner:
                 raw=item.body,
                 envelope_to=item.payload["envelope_to"],
                 tenant=item.tenant,
+                mx_hosts=self._mx_hosts,
             )
             log.info("bounce_message", result=received)
             await self._finish(item, None)
@@ -174,8 +180,14 @@ class Runner:
         except Exception as failure:
             log.exception("command_failed", reference=ref, error=type(failure).__name__)
             replies, error = [failure_reply(ref)], f"{ref} {type(failure).__name__}"
-        for reply in replies:
-            await self._responder.deliver(item, reply)
+        try:
+            for reply in replies:
+                await self._responder.deliver(item, reply)
+        except (SlackApiError, ValueError) as failure:
+            # Slack will not show it, now or later: the asker is told at least that.
+            log.exception("reply_refused", reference=ref, error=type(failure).__name__)
+            error = f"{ref} {type(failure).__name__}"
+            await self._responder.deliver(item, failure_reply(ref))
         await self._finish(item, error)
 
     async def _handle(self, item: Interaction) -> Sequence[Reply]:
@@ -199,6 +211,20 @@ class Runner:
             inputs=payload["inputs"],
         )
         return await command.run(request, self._services)
+
+    async def _give_up(self, item: Interaction, error: str) -> None:
+        """Tried often enough. A bounce is kept for a person; it may be somebody's only news."""
+        async with self._store.begin(item.tenant) as tx:
+            if item.kind is InteractionKind.DSN:
+                await tx.orphans.keep(
+                    source=EventSource.DSN,
+                    recipient="",
+                    envelope_to=str(item.payload["envelope_to"]),
+                    summary=f"could not be worked on: {error}",
+                    raw=item.body,
+                )
+            await tx.interactions.finish(item, error=error)
+        log.error("interaction_given_up", interaction=item.id[:12], kind=item.kind, error=error)
 
     async def _finish(self, item: Interaction, error: str | None) -> None:
         async with self._store.begin(item.tenant) as tx:

@@ -6,6 +6,7 @@ sees it, since Bolt answers 500 to several forgeries (facts: Slack, request veri
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -30,9 +31,10 @@ from bot.respond import URL_PURPOSE, Responder
 from bot.roles import RoleBook
 from bot.runner import Runner, error_reply, not_allowed, reference
 from bot.signing import ForgedValue, StaleValue, ValueSigner, base_action
-from handlers.blocks import plain, spoken
+from handlers.blocks import actions, button, plain, section, spoken
 from handlers.contract import Actor, Command, CommandRequest, Services
-from handlers.reply import Modal, UserError
+from handlers.profile import Role
+from handlers.reply import Modal, Reply, UserError
 from handlers.typed import plain_text
 from notifier.keys import Keyring
 from store.models import Interaction, InteractionKind
@@ -40,7 +42,10 @@ from store.unit import Store
 
 log = structlog.get_logger()
 WINDOW_S = 300
+ROLE_S = 1.0
+BACKLOG = 2000
 ANY = re.compile(".*")
+_MENTION = re.compile(r"^\s*<@[UW][A-Z0-9_]+(?:\|[^>]*)?>")
 Ack = Callable[..., Awaitable[Any]]
 
 
@@ -133,10 +138,13 @@ class SlackRim:
             await ack(options=[])
 
         @app.event(ANY)
-        async def on_event(ack: Ack, event: dict[str, Any]) -> None:
+        async def on_event(ack: Ack, body: dict[str, Any], event: dict[str, Any]) -> None:
             if str(event.get("type", "")).startswith("subteam_"):
                 self._roles.forget_groups()
-            await ack()
+            if _is_addressed(event):
+                await self._guarded(ack, body, self._addressed)
+            else:
+                await ack()
 
     async def handle(self, request: web.Request) -> web.Response:
         """POST /slack/events: commands, interactions and events."""
@@ -148,7 +156,7 @@ class SlackRim:
             body.decode("utf-8")
         except UnicodeDecodeError:
             return web.Response(status=400, text="The body is not UTF-8.")
-        if self._inbox.full:
+        if self._inbox.full or self._runner.backlog >= BACKLOG:
             return web.Response(status=503, text="Too much at once. Try again.", headers={"Retry-After": "1"})
         try:
             response = await self._app.async_dispatch(await to_bolt_request(request))
@@ -194,9 +202,11 @@ class SlackRim:
                 "blocks": list(reply.blocks),
             }
             await ack(response_action="update", view=view)
+        elif body.get("type") == "event_callback":
+            await ack()  # events are acknowledged and nothing else; strangers are not answered
         elif body.get("type") == "block_actions":
+            await ack()  # first: whoever waits for the sentence waits less badly than for the button
             await self._responder.tell(str(body.get("response_url", "")), reply)
-            await ack()
         else:
             await ack(text=spoken(reply.text), blocks=list(reply.blocks), response_type="ephemeral")
 
@@ -209,14 +219,14 @@ class SlackRim:
         command = self._commands.get(incoming.command)
         if command is None:
             raise UserError("This button is from an older version.", "Ask for it again.")
-        role = await self._roles.role_of(tenant, incoming.user)
+        role = await self._role_in_time(tenant, incoming.user)
         needed = command.spec.needs(incoming.action)
-        if role < needed:
+        if role is not None and role < needed:
             raise not_allowed(needed, role)
         request = CommandRequest(
             tenant=tenant,
             id=_hashed(incoming.dedupe),
-            actor=Actor(incoming.user, role),
+            actor=Actor(incoming.user, role or Role.NONE),
             channel=incoming.channel,
             command=incoming.command,
             action=incoming.action,
@@ -236,6 +246,14 @@ class SlackRim:
                 self._runner.start(item)
         await ack()
 
+    async def _role_in_time(self, tenant: int, user: str) -> Role | None:
+        """None when Slack does not tell a group's members in time: the runner asks again, after the ack."""
+        try:
+            async with asyncio.timeout(ROLE_S):
+                return await self._roles.role_of(tenant, user)
+        except TimeoutError:
+            return None
+
     async def _open(self, modal: Modal, incoming: Incoming, tenant: int) -> None:
         carry = {"v": dict(modal.carry or {}), "c": incoming.channel}
         view = {
@@ -253,9 +271,13 @@ class SlackRim:
         except SlackApiError as error:
             if error.response.get("error") not in ("expired_trigger_id", "exchanged_trigger_id"):
                 raise
-            raise UserError(
-                "The dialog could not be opened in time.", "Press the button once more."
-            ) from None
+            # A trigger lives 3 s and opens once; a button makes a new one.
+            again = button(
+                "Continue", f"{incoming.command}.{incoming.action}", incoming.value, style="primary"
+            )
+            blocks = [section("That took too long to open."), *actions(again)]
+            late = Reply("That took too long to open.", self._signer.blocks(tenant, blocks))
+            await self._responder.tell(incoming.response_url, late)
 
     def _interaction(self, incoming: Incoming, tenant: int) -> Interaction:
         url = incoming.response_url.encode()
@@ -278,13 +300,8 @@ class SlackRim:
         )
 
     def _command(self, body: Mapping[str, Any]) -> Incoming:
-        """Typed text: the first word is a command or an alias, else all of it is looked up."""
-        text = plain_text(str(body.get("text", "")))
-        word, _, rest = text.partition(" ")
-        name = self._aliases.get(word.casefold())
-        command, action, remaining = (
-            ("help", "menu", "") if not text else (name, "", rest.strip()) if name else ("find", "", text)
-        )
+        """Typed text."""
+        command, action, remaining = self._read(plain_text(str(body.get("text", ""))))
         return Incoming(
             kind=InteractionKind.COMMAND,
             dedupe=_identity(body),
@@ -297,6 +314,30 @@ class SlackRim:
             response_url=str(body.get("response_url", "")),
             trigger_id=str(body.get("trigger_id", "")),
         )
+
+    def _addressed(self, body: Mapping[str, Any]) -> Incoming:
+        """A direct message or a mention is read as if it had been typed behind the command."""
+        event = body["event"]
+        text = plain_text(_MENTION.sub("", str(event.get("text", "")), count=1))
+        command, action, remaining = self._read(text)
+        return Incoming(
+            kind=InteractionKind.EVENT,
+            dedupe=str(body.get("event_id") or _identity(body)),
+            team=str(event.get("user_team") or body.get("team_id", "")),
+            user=str(event.get("user", "")),
+            channel=str(event.get("channel", "")),
+            command=command,
+            action=action,
+            text=remaining,
+        )
+
+    def _read(self, text: str) -> tuple[str, str, str]:
+        """(command, action, the rest): the first word is a command or an alias, else all is looked up."""
+        word, _, rest = text.partition(" ")
+        name = self._aliases.get(word.casefold())
+        if not text:
+            return "help", "menu", ""
+        return (name, "", rest.strip()) if name else ("find", "", text)
 
     def _action(self, body: Mapping[str, Any]) -> Incoming:
         pressed = body["actions"][0]
@@ -369,3 +410,11 @@ def _identity(body: Mapping[str, Any]) -> str:
 
 def _hashed(dedupe: str) -> str:
     return hashlib.sha256(dedupe.encode()).hexdigest()
+
+
+def _is_addressed(event: Mapping[str, Any]) -> bool:
+    """Somebody speaks to us: a mention, or a message of a person in our direct messages."""
+    if event.get("bot_id") or event.get("subtype") or not event.get("user"):
+        return False
+    direct = event.get("type") == "message" and event.get("channel_type") == "im"
+    return direct or event.get("type") == "app_mention"

@@ -6,8 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import pkgutil
-import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from importlib import import_module
 from pathlib import Path
@@ -41,11 +40,13 @@ from handlers.profile import Brand, TenantProfile
 from notifier.channels import Provider, Route
 from notifier.compose import Composer
 from notifier.mailauth.lookup import DnsResolver
+from notifier.mx import destination
 from notifier.outbox import Outbox
 from notifier.worker import Pace, Worker
-from store.engine import Engine
+from store import migrate
+from store.engine import DatabaseError, Engine
 from store.models import Channel, Tenant
-from store.presence import Presence
+from store.presence import Presence, dead_names
 from store.unit import Store
 
 log = structlog.get_logger()
@@ -207,25 +208,32 @@ class Runtime:
         store = open_store(config)
         stack.push_async_callback(store.close)
         store.engine.lock_process()
+        if await migrate.current(config.database_url) != migrate.head():
+            raise DatabaseError(
+                "The database's schema is not that of this version. Run `ispbot migrate` "
+                "(in a demo: `ispbot demo --fresh`)."
+            )
         await store.start()
         await ensure_tenants(store, config)
         commands, words = discover_commands()
         services = build_services(config, store, commands)
         role = "-".join(name for name, on in (("bot", self._bot), ("worker", self._worker)) if on)
-        presence = await Presence.take(store.engine, f"{socket.gethostname()}-{role}"[:70])
-        stack.push_async_callback(presence.close)
+        presence = Presence.mine(role)
+        dead = await dead_names(store, presence)
         loops: list[Loop] = []
         runner: Runner | None = None
         worker: Worker | None = None
         if self._worker:
-            worker = await self._worker_half(store, services, presence)
+            worker = await self._worker_half(store, services, presence.name, dead)
             loops.append(worker.run)
         if self._bot:
-            bot_loops, runner = await self._bot_half(stack, store, services, commands, words, presence)
+            bot_loops, runner = await self._bot_half(
+                stack, store, services, commands, words, presence.name, dead
+            )
             loops += bot_loops
         return loops, runner, worker
 
-    async def _worker_half(self, store: Store, services: Services, presence: Presence) -> Worker:
+    async def _worker_half(self, store: Store, services: Services, name: str, dead: Sequence[str]) -> Worker:
         for tenant, profile in services.tenants.items():
             if profile.send_mode != "off":
                 async with store.system() as tx:
@@ -237,7 +245,9 @@ class Runtime:
             providers=discover_channels(),
             truth=BillingTruth(send_modes(self._config)),
             composer=Composer(self._config.secrets.keyring, store.clock),
-            name=presence.name,
+            name=name,
+            dead=dead,
+            destinations=lambda domain: destination(services.resolver, domain),
             pace=Pace(lease_s=pace.lease_s, poll_s=pace.poll_s),
         )
 
@@ -248,7 +258,8 @@ class Runtime:
         services: Services,
         commands: Mapping[str, Command],
         words: Mapping[str, str],
-        presence: Presence,
+        name: str,
+        dead: Sequence[str],
     ) -> tuple[list[Loop], Runner]:
         config = self._config
         keyring, lease_s = config.secrets.keyring, config.app.worker.lease_s
@@ -266,10 +277,11 @@ class Runtime:
             roles=roles,
             responder=responder,
             keyring=keyring,
-            worker=presence.name,
+            mx_hosts=_mx_hosts(services),
+            worker=name,
             lease_s=lease_s,
         )
-        inbox = Inbox(store, worker=presence.name, lease_s=lease_s)
+        inbox = Inbox(store, worker=name, lease_s=lease_s)
         rim = SlackRim(
             store=store,
             services=services,
@@ -292,9 +304,12 @@ class Runtime:
             surfaces=discover_surfaces(),
             clients=clients,
             signer=signer,
-            worker=presence.name,
+            worker=name,
             lease_s=lease_s,
         )
+        await poster.release(dead)
+        # Before anything new is taken in: what comes later bears our name from the start.
+        await runner.resume(dead)
         inbox_task = asyncio.create_task(inbox.run(), name="inbox")
         stack.push_async_callback(_cancelled, inbox_task)
         domains = {t.mail.envelope_domain: t.id for t in config.app.tenants.values()}
@@ -310,6 +325,13 @@ class Runtime:
         await site_runner.setup()
         stack.push_async_callback(site_runner.cleanup)
         await web.TCPSite(site_runner, self._config.app.http.host, self._config.app.http.port).start()
+
+
+def _mx_hosts(services: Services) -> Callable[[str], Awaitable[frozenset[str]]]:
+    async def hosts(domain: str) -> frozenset[str]:
+        return frozenset((await destination(services.resolver, domain)).hosts)
+
+    return hosts
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -46,6 +46,8 @@ class CardData:
     last_notice: Notice | None
     now: datetime
     today: date
+    named: Invoice | None = None
+    """The invoice by which the subscriber was looked up."""
 
 
 def is_overdue(invoice: Invoice, today: date) -> bool:

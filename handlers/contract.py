@@ -100,6 +100,11 @@ async def audit(
 ) -> None:
     """One audit row of this interaction, in the caller's transaction; a second run adds none."""
     entry = AuditEntry(tx.now, request.actor.user_id, action, subject, detail or {}, personal or {})
+    await tx.audit.append(audit_key(request, action, subject), entry)
+
+
+def audit_key(request: CommandRequest, action: str, subject: str) -> str:
+    """The key of that row; whether it stands tells whether this interaction did the thing before."""
     # A domain is up to 253 characters, the key of a row 160: what it is about goes in by its hash.
     about = hashlib.sha256(subject.encode()).hexdigest()[:16]
-    await tx.audit.append(request.step(f"{action}:{about}"), entry)
+    return request.step(f"{action}:{about}")

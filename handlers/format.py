@@ -20,12 +20,15 @@ def day(value: date, locale: str = "en_US") -> str:
 
 
 def moment(value: datetime, zone: ZoneInfo, locale: str = "en_US") -> str:
-    """`Nov 3, 2026, 10:12 AM`, in the tenant's zone."""
-    return format_datetime(value, format="medium", tzinfo=zone, locale=locale).replace("\u202f", " ")
+    """`Nov 3, 2026, 10:12:05 AM PST`: in the tenant's zone, which it names."""
+    text = format_datetime(value, format="medium", tzinfo=zone, locale=locale).replace("\u202f", " ")
+    return f"{text} {value.astimezone(zone):%Z}"
 
 
-def clock_time(value: datetime, zone: ZoneInfo, locale: str = "en_US") -> str:
-    return format_time(value, format="short", tzinfo=zone, locale=locale).replace("\u202f", " ")
+def clock_time(value: datetime, zone: ZoneInfo, locale: str = "en_US", *, seconds: bool = False) -> str:
+    return format_time(value, format="medium" if seconds else "short", tzinfo=zone, locale=locale).replace(
+        "\u202f", " "
+    )
 
 
 def age(since: datetime, now: datetime) -> str:

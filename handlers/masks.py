@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
+from store.models import Subscriber, SubscriberKind
+
 
 def mask_email(address: str) -> str:
-    """`maria.santos@inbox.example` -> `m•••@inbox.example`: the domain is what support needs."""
+    """`maria.santos@inbox.example` -> `m•••s@inbox.example`: the domain is what support needs, and two
+    addresses of one person should not look the same. Short ones keep one letter."""
     local, at, domain = address.rpartition("@")
     if not at:
         return "•••"
-    return f"{local[:1]}•••@{domain}"
+    return f"{local[:1]}•••{local[-1:] if len(local) >= 5 else ''}@{domain}"
 
 
 def mask_phone(number: str) -> str:
@@ -29,3 +34,16 @@ def mask_name(name: str) -> str:
     if len(words) == 1:
         return words[0][:3] + "•••"
     return f"{words[0]} {words[-1][:1]}."
+
+
+def shown_name(subscriber: Subscriber) -> str:
+    """A business is known by its name; a person is not for everybody to read."""
+    return subscriber.name if subscriber.kind is SubscriberKind.BUSINESS else mask_name(subscriber.name)
+
+
+_IN_TEXT = re.compile(r"[^\s<>()\[\]\"',;:]+@[A-Za-z0-9.-]+")
+
+
+def mask_in_text(text: str) -> str:
+    """Raw server answers quote addresses; their domains stay."""
+    return _IN_TEXT.sub(lambda found: mask_email(found.group()), text)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
 
-from store.models import Delivery, Invoice, Subscriber, SubscriberStatus
+from store.models import Delivery, Event, Invoice, Subscriber, SubscriberStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +17,8 @@ class Target:
     on_file: bool
     refusal: str = ""
     """Why it is left out; empty when it goes."""
+    last_failure: Delivery | None = None
+    """The newest mail to this address, when it did not arrive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,13 @@ class ResendPlan:
     targets: tuple[Target, ...]
     earlier: tuple[Delivery, ...]
     """Deliveries of this invoice that arrived or may still arrive, newest first."""
+    events: Mapping[UUID, tuple[Event, ...]] = field(default_factory=dict)
+    """Of the newest of `earlier`: why it waits, when it does."""
+
+    @property
+    def newest(self) -> str:
+        """What the preview knew of earlier sendings; compared again at the press."""
+        return self.earlier[0].id.hex if self.earlier else ""
 
     @property
     def going(self) -> tuple[str, ...]:

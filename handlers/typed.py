@@ -37,10 +37,14 @@ def _unwrapped(match: re.Match[str]) -> str:
 
 
 def split_to(text: str) -> tuple[str, str | None]:
-    """`1001 to me@inbox.example` -> ("1001", "me@inbox.example"); the address is None when none is given."""
-    before, separator, after = text.rpartition(" to ")
-    if separator:
-        return before.strip(), after.strip()
-    if text.startswith("to "):
-        return "", text[3:].strip()
+    """`1001 to me@inbox.example` -> ("1001", "me@inbox.example"); the address is None when none is given.
+
+    "to" may be forgotten before an address; "to" with nothing behind it gives an empty address.
+    """
+    words = text.split()
+    if "to" in words:
+        at = len(words) - 1 - words[::-1].index("to")
+        return " ".join(words[:at]), " ".join(words[at + 1 :])
+    if len(words) > 1 and "@" in words[-1]:
+        return " ".join(words[:-1]), words[-1]
     return text.strip(), None

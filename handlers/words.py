@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from handlers.format import clock_time, moment
 from handlers.masks import mask_address
-from store.models import Confidence, Delivery, Event, EventKind, Outcome, Reason, Stage
+from store.models import Confidence, Delivery, Event, EventKind, EventSource, Outcome, Reason, Stage
 
 BOUNCE_WORDS: dict[str, str] = {
     "no_such_user": "the mailbox does not exist",
@@ -27,7 +27,7 @@ BOUNCE_WORDS: dict[str, str] = {
     "rate_limited": "their server asks us to wait",
     "relay_or_security": "their server does not accept mail for this address from us",
     "temporary": "their server had a passing fault",
-    "other": "their server refused it",
+    "other": "it was refused",
 }
 
 NEXT_STEP: dict[str, str] = {
@@ -36,9 +36,9 @@ NEXT_STEP: dict[str, str] = {
     "mailbox_disabled": "Ask the customer for another address.",
     "domain_missing": "Check what stands behind the @ with the customer.",
     "filtered": "Ask the customer to allow our address, or for another one.",
-    "blocked_auth": "Our side: check the SPF record. The customer's address is fine.",
-    "blocked_reputation": "Our side: tell whoever runs our mail. The customer's address is fine.",
-    "spam_content": "Our side: tell whoever writes our mails. The customer's address is fine.",
+    "blocked_auth": "Our side: check the SPF record. It says nothing against the address.",
+    "blocked_reputation": "Our side: tell whoever runs our mail. It says nothing against the address.",
+    "spam_content": "Our side: tell whoever writes our mails. It says nothing against the address.",
     "too_big": "Send it without the attachment.",
     "rate_limited": "Send it again later: their server was too busy for us the whole time.",
     "relay_or_security": "Our side: whoever runs our mail should look at the raw answer under Timeline.",
@@ -63,14 +63,14 @@ def _named(remote: str) -> str:
 
 
 def bounce_words(cls: str) -> str:
-    return BOUNCE_WORDS.get(cls, "their server refused it")
+    return BOUNCE_WORDS.get(cls, BOUNCE_WORDS["other"])
 
 
 def mark(delivery: Delivery) -> str:
     """One emoji that says how it stands, always beside words."""
-    if delivery.outcome is Outcome.DELIVERED:
+    if delivery.outcome is Outcome.DELIVERED and delivery.confidence is not Confidence.PRESUMED:
         return ":white_check_mark:"
-    if delivery.outcome is Outcome.SENT:
+    if delivery.outcome in (Outcome.SENT, Outcome.DELIVERED):
         return ":outbox_tray:"
     if delivery.outcome in (Outcome.BOUNCED, Outcome.FAILED):
         return ":x:"
@@ -83,6 +83,8 @@ def status(delivery: Delivery, events: Sequence[Event], zone: ZoneInfo) -> str:
     """Where it stands, in one sentence."""
     if delivery.outcome is Outcome.NONE:
         return _under_way(delivery, events, zone)
+    if delivery.outcome in _NOT_SENT and any(e.kind is EventKind.IN_DOUBT for e in events):
+        return f"It may have gone out, and is not tried again: {_why_not(delivery)}"
     domain_server = server_of(delivery.address)
     match delivery.outcome:
         case Outcome.DELIVERED if delivery.confidence is Confidence.PRESUMED:
@@ -93,15 +95,20 @@ def status(delivery: Delivery, events: Sequence[Event], zone: ZoneInfo) -> str:
             return f"Handed to the relay{_named(delivery.remote)}, no bounce reported so far"
         case Outcome.BOUNCED:
             return f"Not delivered: {bounce_words(delivery.cls)}"
-        case Outcome.FAILED:
-            why = BOUNCE_WORDS.get(delivery.cls) or REASON_WORDS.get(
-                delivery.reason, "it could not be handed over"
-            )
-            return f"Not sent: {why}"
-        case Outcome.SUPPRESSED:
-            return "Not sent: this address is on our do-not-send list"
         case _:
-            return f"Not sent: {delivery.diagnostic or delivery.outcome}"
+            return f"Not sent: {_why_not(delivery)}"
+
+
+_NOT_SENT = (Outcome.FAILED, Outcome.SUPPRESSED, Outcome.CANCELLED, Outcome.EXPIRED)
+
+
+def _why_not(delivery: Delivery) -> str:
+    if delivery.outcome is Outcome.SUPPRESSED:
+        return "this address is on our do-not-send list"
+    if delivery.outcome is Outcome.FAILED:
+        unknown = "it could not be handed over"
+        return BOUNCE_WORDS.get(delivery.cls) or REASON_WORDS.get(delivery.reason, unknown)
+    return delivery.diagnostic or str(delivery.outcome)
 
 
 def _under_way(delivery: Delivery, events: Sequence[Event], zone: ZoneInfo) -> str:
@@ -115,7 +122,7 @@ def _under_way(delivery: Delivery, events: Sequence[Event], zone: ZoneInfo) -> s
     last = waits[-1]
     when = clock_time(delivery.due_at, zone)
     if last.kind is EventKind.IN_DOUBT:
-        return f"The connection broke while it was being sent. Trying again at {when}"
+        return f"We were cut off while it was being sent. Trying again at {when}"
     why = BOUNCE_WORDS.get(last.cls) or REASON_WORDS.get(last.reason, "our mail server could not be reached")
     return f"Not sent yet: {why}. Trying again at {when}"
 
@@ -141,6 +148,8 @@ EVENT_WORDS: dict[EventKind, str] = {
 
 def event_words(event: Event, address: str) -> str:
     """One line of a timeline, without codes."""
+    if event.kind is EventKind.IN_DOUBT and event.source is EventSource.SWEEP:
+        return "We were cut off while it was in our hands: it may or may not have gone out"
     if event.kind in EVENT_WORDS:
         return EVENT_WORDS[event.kind]
     if event.kind is EventKind.ACCEPTED:

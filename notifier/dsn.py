@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -59,12 +60,27 @@ def reason_of(cls: BounceClass, fault: Fault) -> Reason:
     return REASON_OF[fault]
 
 
+MxHosts = Callable[[str], Awaitable[frozenset[str]]]
+"""The names of a domain's mail servers; empty when DNS does not say."""
+
+
+async def no_hosts(_domain: str) -> frozenset[str]:
+    return frozenset()
+
+
 async def receive(
-    store: Store, keyring: Keyring, *, raw: bytes, envelope_to: str, tenant: int | None
+    store: Store,
+    keyring: Keyring,
+    *,
+    raw: bytes,
+    envelope_to: str,
+    tenant: int | None,
+    mx_hosts: MxHosts = no_hosts,
 ) -> Received:
     """Records what the message says, in one transaction. Never raises for what the bytes say.
 
-    `tenant` is whose bounce domain it came to; unmatched reports are kept there.
+    `tenant` is whose bounce domain it came to; unmatched reports are kept there. `mx_hosts` tells whether
+    a relay's "relayed" was to the recipient's own server or only to the next relay.
     """
     reports = parse_bounce(raw)
     if not reports:
@@ -72,10 +88,15 @@ async def receive(
             await _keep(tx, raw, envelope_to, "no delivery report in it")
         return Received.NO_REPORT
     headers = returned_headers(raw)
+    theirs = [await _taken_by_their_server(report, mx_hosts) for report in reports]
     async with store.system() as tx:
         match = await _match(tx, keyring, raw, envelope_to, headers, tenant)
         if match is not None:
-            events = [event for r in reports if (event := to_event(r, match, tx.now)) is not None]
+            events = [
+                event
+                for report, own in zip(reports, theirs, strict=True)
+                if (event := to_event(report, match, tx.now, their_server=own)) is not None
+            ]
             recorded = await tracking.record(tx, [tracking.Report(match.tenant, event) for event in events])
             return Received.RECORDED if any(r.new for r in recorded) else Received.KNOWN
     async with store.begin(tenant or SYSTEM_TENANT) as tx:
@@ -127,12 +148,29 @@ async def _delivery(tx: Tx, token: DeliveryToken) -> Delivery | None:
     return found.get((token.tenant, token.delivery_id))
 
 
-def to_event(report: BounceReport, match: _Match, at: datetime) -> Event | None:
+async def _taken_by_their_server(report: BounceReport, mx_hosts: MxHosts) -> bool:
+    """RFC 3464 section 2.3.3: "relayed" says only that somebody without success reports took it on."""
+    if report.action != "relayed":
+        return True
+    remote = report.remote_mta.casefold().rstrip(".")
+    domain = (report.recipient or report.original_recipient or "").rpartition("@")[2].casefold()
+    if not remote or not domain:
+        return False
+    return remote == domain or remote.endswith(f".{domain}") or remote in await mx_hosts(domain)
+
+
+def to_event(report: BounceReport, match: _Match, at: datetime, *, their_server: bool = True) -> Event | None:
     """The event that one report makes; None for an automatic reply, which says nothing of delivery."""
     kind = event_kind(report)
     if kind is None:
         return None
-    reported = kind is EventKind.DELIVERED
+    if kind is EventKind.DELIVERED and not their_server:
+        kind = EventKind.ACCEPTED
+    reported = kind in (EventKind.DELIVERED, EventKind.ACCEPTED)
+    confidence = {
+        EventKind.DELIVERED: Confidence.ACCEPTED_BY_SERVER,
+        EventKind.ACCEPTED: Confidence.HANDED_TO_RELAY,
+    }.get(kind, Confidence.UNKNOWN)
     content = (report.action, report.status, report.recipient, report.diagnostic, kind)
     digest = hashlib.sha256("\x00".join(content).encode()).hexdigest()[:24]
     return Event(
@@ -143,7 +181,7 @@ def to_event(report: BounceReport, match: _Match, at: datetime) -> Event | None:
         at=at,
         source=EventSource.DSN,
         reason=Reason.NONE if reported else reason_of(report.cls, report.fault),
-        confidence=Confidence.ACCEPTED_BY_SERVER if reported else Confidence.UNKNOWN,
+        confidence=confidence,
         hard=report.hard
         and match.signed
         and kind is EventKind.BOUNCED
@@ -171,5 +209,6 @@ def event_kind(report: BounceReport) -> EventKind | None:
 
 def _about(report: BounceReport, address: str) -> bool:
     """Whether the dead mailbox is the one that we mail, and not one that it forwards to."""
-    named = [a.casefold() for a in (report.recipient, report.original_recipient or "") if a]
-    return not named or address.casefold() in named
+    # Original-Recipient is our own ORCPT come back: it says whom we mailed, not who is gone.
+    failed = report.recipient or report.original_recipient or address
+    return failed.casefold() == address.casefold()

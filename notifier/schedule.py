@@ -19,6 +19,8 @@ ROUTE_RETRY = timedelta(seconds=15)
 LAST_RETRY = timedelta(hours=4)
 DOUBT_RETRY = timedelta(seconds=5)
 """After a lost connection: soon (then doubling), with the same Message-ID, since it may not have gone."""
+STILL_TRYING = timedelta(days=5)
+"""A relay that says "delayed" commonly goes on for this long (RFC 5321 section 4.5.4.1: 4 to 5 days)."""
 PRESUMED_AFTER = timedelta(hours=72)
 """No bounce for this long after a hand-over is taken as arrival (docs/glossary.md, presumed)."""
 

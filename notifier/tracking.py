@@ -17,15 +17,18 @@ from notifier.schedule import (
     FIRST_RETRY,
     PRESUMED_AFTER,
     ROUTE_RETRY,
+    STILL_TRYING,
     TRANSITIONS,
     Ignored,
     Next,
     next_attempt,
 )
 from store.deliveries import DeliveryChange, Ref
-from store.models import Confidence, Delivery, Event, EventKind, EventSource, Outcome, Stage
+from store.models import Confidence, Delivery, Event, EventKind, EventSource, Outcome, Reason, Stage
 from store.unit import Tx
 
+MOST_DOUBTS = 4
+TOO_DOUBTFUL = "It may have gone out several times already. Check with the customer before sending again"
 _DECISIONS = (EventKind.SUPPRESSED, EventKind.CANCELLED, EventKind.EXPIRED)
 DELIVERY_SURFACE = "delivery"
 """The posts that show a notification's deliveries; their key is the notification's id."""
@@ -82,23 +85,28 @@ def _change(
     delivery: Delivery, history: Sequence[Event], fresh: Sequence[Report], now: datetime
 ) -> DeliveryChange:
     verdict = fold(history)
-    stage, due_at, reason = delivery.stage, delivery.due_at, delivery.stage_reason
+    stage, due_at, reason, by = delivery.stage, delivery.due_at, delivery.stage_reason, delivery.stage_by
     for report in fresh:
         step = TRANSITIONS[stage][report.event.kind]
         if isinstance(step, Ignored) or not _may_move(delivery, report, stage):
             continue
         stage, due_at = _step(step, report, delivery, now)
-        reason = None
+        reason = by = None
     decided = verdict.decided_by
+    if stage is Stage.QUEUED and _too_doubtful(history, fresh):
+        stage, reason, by = Stage.HELD, TOO_DOUBTFUL, "doubt"
     if stage is not Stage.CLAIMED and decided is not None:
         stage, due_at = _by_evidence(stage, due_at, delivery, history, verdict, now)
+    news = stage is not delivery.stage or any(r.event.kind is EventKind.DELAYED for r in fresh)
+    if stage is Stage.AWAITING and news and any(e.kind is EventKind.DELAYED for e in history):
+        due_at = max(due_at, now + STILL_TRYING)  # while somebody still tries, silence is no arrival
     return DeliveryChange(
         tenant=delivery.tenant,
         id=delivery.id,
         stage=stage,
         due_at=due_at,
         stage_reason=reason,
-        stage_by=delivery.stage_by if stage is delivery.stage else None,
+        stage_by=by,
         outcome=verdict.outcome,
         reason=verdict.reason,
         confidence=verdict.confidence,
@@ -108,6 +116,12 @@ def _change(
         remote=decided.remote if decided else "",
         queue_id=next((r.queue_id for r in fresh if r.queue_id), None),
     )
+
+
+def _too_doubtful(history: Sequence[Event], fresh: Sequence[Report]) -> bool:
+    """Each doubt may have been a mail: after a few a person decides, not a timer."""
+    doubts = sum(event.kind is EventKind.IN_DOUBT for event in history)
+    return doubts >= MOST_DOUBTS and any(r.event.kind is EventKind.IN_DOUBT for r in fresh)
 
 
 def _may_move(delivery: Delivery, report: Report, stage: Stage) -> bool:
@@ -223,3 +237,25 @@ async def sweep_settled(tx: Tx) -> int:
     if reports:
         await record(tx, reports)
     return len(due)
+
+
+async def sweep_overdue(tx: Tx) -> int:
+    """Waiting past their expiry: out of date, also where no claim would ever look."""
+    overdue = await tx.deliveries.overdue()
+    reports = [
+        Report(
+            d.tenant,
+            worker_event(
+                d,
+                EventKind.EXPIRED,
+                tx.now,
+                source=EventSource.SWEEP,
+                reason=Reason.STALE,
+                diagnostic="It could not be sent in time and is out of date now.",
+            ),
+        )
+        for d in overdue
+    ]
+    if reports:
+        await record(tx, reports)
+    return len(overdue)

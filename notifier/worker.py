@@ -20,7 +20,17 @@ import structlog
 
 from notifier import templates, tracking
 from notifier.bounces import BounceClass, BounceVerdict, Fault
-from notifier.channels import Accepted, Deferred, InDoubt, Provider, Refused, Route, Session, SubmitOutcome
+from notifier.channels import (
+    Accepted,
+    Deferred,
+    Destinations,
+    InDoubt,
+    Provider,
+    Refused,
+    Route,
+    Session,
+    SubmitOutcome,
+)
 from notifier.compose import Composer
 from notifier.dsn import reason_of
 from notifier.schedule import FIRST_RETRY, ROUTE_RETRY, next_attempt
@@ -60,6 +70,9 @@ class _Work:
     delivery: Delivery = field(compare=False)
     notification: Notification = field(compare=False)
     source: TemplateSource = field(compare=False)
+
+
+MOST_TRIES = 5
 
 
 class InFlight:
@@ -107,8 +120,9 @@ class InFlight:
 class Recorder:
     """Writes the ends of attempts in small groups; `record` returns when its own is committed."""
 
-    def __init__(self, store: Store, window_s: float, patience_s: float) -> None:
-        self._store, self._window_s, self._patience_s = store, window_s, patience_s
+    def __init__(self, store: Store, window_s: float, pause_s: float = 0.5) -> None:
+        self._store, self._window_s, self._pause_s = store, window_s, pause_s
+        self._failed: dict[str, int] = {}
         self._pending: list[tuple[Report, asyncio.Future[None]]] = []
         self._wake = asyncio.Event()
 
@@ -128,24 +142,48 @@ class Recorder:
                 await self._flush(batch)
 
     async def _flush(self, batch: Sequence[tuple[Report, asyncio.Future[None]]]) -> None:
-        """Tries until the lease would end: an attempt whose end is not on disk is made again."""
-        deadline = asyncio.get_running_loop().time() + self._patience_s
+        """Tries until it is written: what is known of a mail is never thrown away while this process lives.
+
+        A database that is gone is waited for. One report that cannot be written is told apart by halving, so
+        that it takes nobody with it.
+        """
         while True:
             try:
                 async with self._store.system() as tx:
                     await tracking.record(tx, [report for report, _ in batch])
             except Exception as error:
                 log.exception("record_failed", error=type(error).__name__, reports=len(batch))
-                if asyncio.get_running_loop().time() < deadline:
-                    await asyncio.sleep(0.5)
-                    continue
-                for _, done in batch:
-                    if not done.done():
-                        done.set_exception(error)
+                if not await self._database_answers():
+                    await asyncio.sleep(self._pause_s)
+                elif len(batch) > 1:
+                    middle = len(batch) // 2
+                    await self._flush(batch[:middle])
+                    await self._flush(batch[middle:])
+                    return
+                elif (tries := self._tries(batch[0][0])) >= MOST_TRIES:
+                    if not batch[0][1].done():
+                        batch[0][1].set_exception(error)
+                    return
+                else:
+                    await asyncio.sleep(self._pause_s * tries)
+                continue
             for _, done in batch:
                 if not done.done():
                     done.set_result(None)
             return
+
+    def _tries(self, report: Report) -> int:
+        self._failed[report.event.key] = self._failed.get(report.event.key, 0) + 1
+        return self._failed[report.event.key]
+
+    async def _database_answers(self) -> bool:
+        try:
+            async with self._store.system() as tx:
+                await tx.tenants.all()
+        except Exception as error:  # noqa: BLE001  # whatever it is, it does not answer
+            log.warning("database_gone", error=type(error).__name__)
+            return False
+        return True
 
 
 class RouteRunner:
@@ -165,11 +203,12 @@ class RouteRunner:
         pace: Pace,
         in_flight: InFlight,
         stopping: asyncio.Event,
+        destinations: Destinations | None,
     ) -> None:
         self._tenant, self._route, self._provider, self._store = tenant, route, provider, store
         self._truth, self._composer, self._recorder = truth, composer, recorder
         self._name, self._pace, self._in_flight = name, pace, in_flight
-        self._stopping = stopping
+        self._stopping, self._destinations = stopping, destinations
         self._sources: dict[str, TemplateSource] = {}
         self._sequence = 0
 
@@ -220,23 +259,24 @@ class RouteRunner:
         while free < size and not room.locked():
             await room.acquire()
             free += 1
-        taken = 0
+        claimed = taken = 0
         try:
             with self._in_flight.claiming():
-                for work in await self._claim(highest, lowest, free):
+                claimed, going = await self._claim(highest, lowest, free)
+                for work in going:
                     queue.put_nowait(work)
                     taken += 1
         finally:
             for _ in range(free - taken):
                 room.release()
-        if taken < free:
+        if claimed < free:  # not `taken`: what was put aside left its place free for the next at once
             await due.wait(self._pace.poll_s)
 
     def _sender(
         self, queue: asyncio.PriorityQueue[_Work], room: asyncio.Semaphore
     ) -> Callable[[], Awaitable[None]]:
         async def run() -> None:
-            session = self._provider.session(self._route)
+            session = self._provider.session(self._route, self._destinations)
             try:
                 while True:
                     work = await queue.get()
@@ -250,8 +290,8 @@ class RouteRunner:
 
         return run
 
-    async def _claim(self, highest: Priority, lowest: Priority, limit: int) -> list[_Work]:
-        """Takes work and commits, before any network."""
+    async def _claim(self, highest: Priority, lowest: Priority, limit: int) -> tuple[int, list[_Work]]:
+        """Takes work and commits, before any network; how many there were, and those that may go."""
         async with self._store.system() as tx:
             claimed = await tx.deliveries.claim_due(
                 tenant=self._tenant,
@@ -264,14 +304,20 @@ class RouteRunner:
                 retry_at=tx.now + timedelta(seconds=self._pace.lease_s),
             )
         if not claimed:
-            return []
+            return 0, []
         refs = [(d.tenant, d.id) for d in claimed]
         self._in_flight.add(refs)
         try:
-            return await self._sort_out(claimed)
+            return len(claimed), await self._sort_out(claimed)
         except BaseException:
             self._in_flight.end(refs)  # or the heartbeat would renew for ever what nobody sends
+            await asyncio.shield(self._give_back(claimed))
             raise
+
+    async def _give_back(self, claimed: Sequence[Delivery]) -> None:
+        """Nothing was done with them, so nothing is in doubt."""
+        async with self._store.system() as tx:
+            await tx.deliveries.give_back(claimed, tx.now + timedelta(seconds=self._pace.sweep_s))
 
     async def _sort_out(self, claimed: Sequence[Delivery]) -> list[_Work]:
         """Asks for the truth about each; what must not go out is recorded as such."""
@@ -349,7 +395,8 @@ class RouteRunner:
 
 def _not_composed(error: Exception) -> Refused:
     verdict = BounceVerdict(BounceClass.OTHER, hard=False, fault=Fault.OURS, permanent=True)
-    return Refused("", "", "", f"The message could not be written: {error}", verdict)
+    text = f"The message could not be written: {error}"
+    return Refused("", "", "", text, verdict, about_sender=True)
 
 
 def describe(outcome: SubmitOutcome, accepted_as: Confidence) -> tuple[EventKind, dict[str, Any], str]:
@@ -374,10 +421,11 @@ def describe(outcome: SubmitOutcome, accepted_as: Confidence) -> tuple[EventKind
             fields |= {"cls": "", "reason": Reason.CONFIG if login else Reason.NETWORK}
         return EventKind.DEFERRED, fields, ""
     if outcome.about_sender:
-        return EventKind.FAILED, fields | {"cls": "", "reason": Reason.CONFIG}, ""
+        reason = Reason.CONFIG if outcome.reply_code else Reason.INFRASTRUCTURE
+        return EventKind.FAILED, fields | {"cls": "", "reason": reason}, ""
     fields["hard"] = verdict.hard if verdict else False
     # No reply code: it never reached a server. That is a failure of ours, not a bounce.
-    return (EventKind.BOUNCED if outcome.reply_code else EventKind.FAILED), fields, ""
+    return (EventKind.BOUNCED if outcome.reply_code or outcome.status else EventKind.FAILED), fields, ""
 
 
 class Worker:
@@ -392,10 +440,14 @@ class Worker:
         truth: Truth,
         composer: Composer,
         name: str,
+        dead: Sequence[str] = (),
+        destinations: Destinations | None = None,
         pace: Pace | None = None,
     ) -> None:
-        self._store, self._name, self._pace = store, name, pace or Pace()
-        self._recorder = Recorder(store, self._pace.record_s, self._pace.lease_s)
+        """`dead`: owners of leases that are known to be gone (store.presence); taken over at the start."""
+        self._store, self._name, self._dead, self._pace = store, name, tuple(dead), pace or Pace()
+        self._routes = {tenant: [route.name for route in rs] for tenant, rs in routes.items()}
+        self._recorder = Recorder(store, self._pace.record_s)
         self._in_flight = InFlight()
         self._stopping = asyncio.Event()
         self._runners = [
@@ -411,6 +463,7 @@ class Worker:
                 pace=self._pace,
                 in_flight=self._in_flight,
                 stopping=self._stopping,
+                destinations=destinations,
             )
             for tenant, tenant_routes in routes.items()
             for route in tenant_routes
@@ -418,10 +471,15 @@ class Worker:
 
     async def run(self) -> None:
         """Until cancelled. A loop that fails for a passing reason (database gone) starts again."""
-        async with self._store.system() as tx:
-            recovered = await tracking.sweep_lost(tx, dead_worker=self._name)
-        if recovered:
+        for dead in self._dead:
+            async with self._store.system() as tx:
+                recovered = await tracking.sweep_lost(tx, dead_worker=dead)
             log.info("claims_recovered", count=recovered)
+        for tenant, known in self._routes.items():
+            async with self._store.system() as tx:
+                moved = await tx.deliveries.reroute(tenant, known, known[0])
+            if moved:
+                log.warning("deliveries_rerouted", count=moved, route=known[0])
         loops: list[Callable[[], Awaitable[None]]] = [self._recorder.run, self._heartbeat, self._sweep]
         loops += [loop for runner in self._runners for loop in runner.loops()]
         async with asyncio.TaskGroup() as group:
@@ -459,6 +517,7 @@ class Worker:
             async with self._store.system() as tx:
                 lost = await tracking.sweep_lost(tx)
                 settled = await tracking.sweep_settled(tx)
-            if lost or settled:
-                log.info("swept", lost=lost, settled=settled)
+                overdue = await tracking.sweep_overdue(tx)
+            if lost or settled or overdue:
+                log.info("swept", lost=lost, settled=settled, overdue=overdue)
             await asyncio.sleep(self._pace.sweep_s)

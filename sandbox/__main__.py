@@ -15,6 +15,7 @@ from sandbox.cast import Cast
 from sandbox.dns import DnsPart
 from sandbox.mail import MailPart
 from sandbox.page import PagePart
+from sandbox.phone import PhonePart
 from sandbox.product import ProductPart
 from sandbox.slack import SlackPart
 from sandbox.world import World
@@ -34,7 +35,8 @@ def build(
     dns = DnsPart(world)
     slack = SlackPart(world)
     core = CorePart(world, product, slack, cast)
-    return Site(world, [product, dns, MailPart(world, dns), slack, PagePart(world, slack), core], port)
+    mail, phone, page = MailPart(world, dns), PhonePart(world, cast), PagePart(world, slack)
+    return Site(world, [product, dns, mail, slack, phone, page, core], port)
 
 
 def _argv(text: str) -> list[str]:

@@ -78,6 +78,11 @@ class Audit(Repository):
             )
         return True
 
+    async def stands(self, step_key: str) -> bool:
+        """Whether this step was done before."""
+        statement = select(audit.c.id).where(audit.c.tenant_id == self._tenant, audit.c.step_key == step_key)
+        return (await self._tx.conn.execute(statement)).first() is not None
+
     async def seal(self, limit: int = 500) -> int:
         """Chains what is unsealed; one sealer per tenant at a time (PostgreSQL: an advisory lock)."""
         if not self._tx.sqlite:

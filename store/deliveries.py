@@ -121,6 +121,21 @@ class Deliveries(Repository):
                 found[row.notification_id].append(_delivery(row))
         return found
 
+    async def newest_to(self, channel: Channel, addresses: Sequence[str]) -> dict[str, Delivery]:
+        """The newest delivery to each address; those never mailed are left out."""
+        found: dict[str, Delivery] = {}
+        for address in addresses:
+            statement = (
+                self._mine()
+                .where(deliveries.c.channel == channel, deliveries.c.address == address)
+                .order_by(deliveries.c.id.desc())
+                .limit(1)
+            )
+            row = (await self._tx.conn.execute(statement)).first()
+            if row is not None:
+                found[address] = _delivery(row)
+        return found
+
     async def by_queue_id(self, queue_id: str) -> list[Delivery]:
         """Across tenants (`system()`): who was told "queued as" this id."""
         rows = await self._tx.conn.execute(
@@ -187,6 +202,46 @@ class Deliveries(Repository):
             .values(stage=Stage.HELD, stage_reason=reason, stage_by=by, attempt=delivery.attempt - 1)
         )
         return bool(result.rowcount)
+
+    async def give_back(self, items: Sequence[Delivery], due_at: datetime) -> None:
+        """Claimed -> queued for deliveries that nothing was done with; the attempt's number is given back."""
+        c = deliveries.c
+        for item in items:
+            await self._tx.conn.execute(
+                update(deliveries)
+                .where(
+                    c.tenant_id == item.tenant,
+                    c.id == item.id,
+                    c.stage == Stage.CLAIMED,
+                    c.attempt == item.attempt,
+                )
+                .values(stage=Stage.QUEUED, attempt=item.attempt - 1, due_at=due_at)
+            )
+
+    async def overdue(self, limit: int = 500) -> list[Delivery]:
+        """Queued or held past their expiry, which no claim would ever look at; locked."""
+        statement = (
+            select(deliveries)
+            .where(
+                deliveries.c.stage.in_([Stage.QUEUED, Stage.HELD]), deliveries.c.expires_at <= self._tx.now
+            )
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        return [_delivery(row) for row in await self._tx.conn.execute(statement)]
+
+    async def reroute(self, tenant: int, known: Sequence[str], default: str) -> int:
+        """What waits for a route that does not exist any more goes by `default`."""
+        result = await self._tx.conn.execute(
+            update(deliveries)
+            .where(
+                deliveries.c.tenant_id == tenant,
+                deliveries.c.stage.in_([Stage.QUEUED, Stage.HELD]),
+                deliveries.c.route.not_in(list(known)),
+            )
+            .values(route=default)
+        )
+        return int(result.rowcount)
 
     async def release_held(self, tenant: int, by: str) -> int:
         """Held by `by` -> queued, due now."""

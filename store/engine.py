@@ -52,6 +52,11 @@ def is_sqlite(url: str) -> bool:
     return normalise_url(url).startswith("sqlite")
 
 
+def sqlite_file(url: str) -> Path:
+    """Where the SQLite database of this URL lies."""
+    return Path(str(make_url(normalise_url(url)).database)).absolute()
+
+
 class ProcessLock:
     """Proof that no other process writes to this SQLite file (SQLite's own lock would make it wait)."""
 
@@ -227,11 +232,14 @@ class Engine:
         self.sqlite = self.url.startswith("sqlite")
         self._lock: ProcessLock | None = None
         if self.sqlite:
-            path = Path(str(make_url(self.url).database)).absolute()
+            path = sqlite_file(self.url)
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = ProcessLock(path)
             self._write_engine = create_async_engine(
-                self.url, poolclass=StaticPool, connect_args={"timeout": 10, "isolation_level": None}
+                self.url,
+                poolclass=StaticPool,
+                hide_parameters=True,
+                connect_args={"timeout": 10, "isolation_level": None},
             )
             # As a URI, where "?", "#" and "%" have a meaning that they do not have in a file's name.
             uri = f"file:{quote(str(path))}"
@@ -239,6 +247,7 @@ class Engine:
             self._read_engine = create_async_engine(
                 read_url,
                 poolclass=AsyncAdaptedQueuePool,
+                hide_parameters=True,
                 pool_size=4,
                 max_overflow=4,
                 connect_args={"timeout": 10, "isolation_level": None},
@@ -252,6 +261,7 @@ class Engine:
                 pool_size=10,
                 max_overflow=10,
                 pool_pre_ping=True,
+                hide_parameters=True,  # an error text must not hold what people are called
                 connect_args={"server_settings": {"application_name": "ispbot", "jit": "off"}},
             )
             self._read_engine = self._write_engine.execution_options(postgresql_readonly=True)

@@ -118,6 +118,7 @@ class Interactions(Repository):
             .values(
                 state=InteractionState.FAILED if error else InteractionState.DONE,
                 error=error,
+                body=b"",
                 finished_at=self._tx.now,
                 lease_until=None,
             )

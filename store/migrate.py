@@ -34,7 +34,7 @@ def _config(connection: Connection | None = None) -> Config:
 
 def _on_connection(url: str, work: Callable[[Connection], Any]) -> Any:
     async def run() -> Any:
-        engine = create_async_engine(normalise_url(url), poolclass=NullPool)
+        engine = create_async_engine(normalise_url(url), poolclass=NullPool, hide_parameters=True)
         try:
             async with engine.connect() as conn:
                 result = await conn.run_sync(work)

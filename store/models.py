@@ -469,8 +469,11 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
+    """`scope` account, town or tag; `scope_key` the account's number, the town's or the tag's name."""
+
     id: UUID
-    subscriber_id: UUID
+    scope: str
+    scope_key: str
     until: date
     reason: str
     owner: str

@@ -40,19 +40,20 @@ class Notes(Repository):
         )
         await self._tx.conn.execute(insert.on_conflict_do_nothing())
 
-    async def holds_of(self, subscriber_id: UUID) -> list[Hold]:
-        """Holds that have not ended."""
+    async def holds_of(self, account: str) -> list[Hold]:
+        """Holds on this account that have not ended."""
         statement = (
             select(holds)
             .where(
                 holds.c.tenant_id == self._tenant,
-                holds.c.subscriber_id == subscriber_id,
+                holds.c.scope == "account",
+                holds.c.scope_key == account,
                 holds.c.ended_at.is_(None),
             )
             .order_by(holds.c.until)
         )
         return [
-            Hold(row.id, row.subscriber_id, row.until, row.reason, row.owner, row.created_at)
+            Hold(row.id, row.scope, row.scope_key, row.until, row.reason, row.owner, row.created_at)
             for row in await self._tx.conn.execute(statement)
         ]
 
@@ -61,7 +62,8 @@ class Notes(Repository):
         insert = self._insert(holds).values(
             tenant_id=self._tenant,
             id=hold.id,
-            subscriber_id=hold.subscriber_id,
+            scope=hold.scope,
+            scope_key=hold.scope_key,
             until=hold.until,
             reason=hold.reason,
             owner=hold.owner,

@@ -22,7 +22,7 @@ def _post(row: Row[Any]) -> Post:
         surface=row.surface,
         key=row.key,
         channel=row.channel,
-        thread_ts=row.thread_ts,
+        thread_ts=row.thread_ts or None,
         ts=row.ts,
         wanted=row.wanted,
         shown=row.shown,
@@ -42,7 +42,7 @@ class Posts(Repository):
             surface=surface,
             key=key,
             channel=channel,
-            thread_ts=thread_ts,
+            thread_ts=thread_ts or "",
             wanted=1,
             shown=0,
             posting=False,
@@ -121,8 +121,12 @@ class Posts(Repository):
             error=None,
         )
 
-    async def put_off(self, post: Post, *, until: datetime, error: str) -> bool:
-        return await self._fenced(post, lease_until=None, worker=None, not_before=until, error=error)
+    async def put_off(self, post: Post, *, until: datetime, error: str, refused: bool = False) -> bool:
+        """`refused`: Slack said no, so nothing was posted that would have to be looked for."""
+        values: dict[str, Any] = {"posting": False} if refused else {}
+        return await self._fenced(
+            post, lease_until=None, worker=None, not_before=until, error=error, **values
+        )
 
     async def give_up(self, post: Post, *, error: str) -> bool:
         """Cannot be shown (message deleted, channel gone); the row says why."""
@@ -131,7 +135,14 @@ class Posts(Repository):
         )
 
     async def redirect(self, post: Post, channel: str) -> bool:
-        return await self._fenced(post, channel=channel, lease_until=None, worker=None, posting=False)
+        """To be shown in `channel` instead; `post.channel` stays what was asked for."""
+        return await self._fenced(post, posted_in=channel, lease_until=None, worker=None, posting=False)
+
+    async def release(self, workers: Sequence[str]) -> None:
+        """Frees what these dead processes were showing."""
+        await self._tx.conn.execute(
+            update(posts).where(posts.c.worker.in_(workers)).values(lease_until=None, worker=None)
+        )
 
     async def of(self, surface: str, key: str) -> list[Post]:
         statement = select(posts).where(

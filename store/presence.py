@@ -1,56 +1,93 @@
-"""A name for this process that no living process has, so that its dead namesake's leases can be taken over.
+"""A name for this process, and which of the names in the leases belong to processes that are dead for sure.
 
-SQLite: the process lock proves that nobody else is there. PostgreSQL: a session advisory lock per name and
-slot; it goes with the connection, so whoever gets it knows that the former holder is gone. Everybody else's
-leases are left to run out.
+A name tells machine, role, process-id namespace, process id and a random part. Whoever starts on the same
+machine can ask the kernel whether the owner of a lease is still alive, and take over what a dead one left at
+once; everybody else's leases run out by themselves. No connection has to be kept for that, so a database
+that goes away for a minute makes nobody look dead.
 """
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
+import os
+import secrets
+import socket
+from dataclasses import dataclass
+from pathlib import Path
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import select, union
 
-from store.engine import Engine
+from store.models import InteractionState, Stage
+from store.tables import deliveries, interactions, posts
+from store.unit import Store
 
-SLOTS = 64
-_PATIENCE = 10
-_PAUSE_S = 0.1
+_HOST_MAX, _ROLE_MAX = 32, 16
 
 
+@dataclass(frozen=True, slots=True)
 class Presence:
-    def __init__(self, name: str, conn: AsyncConnection | None) -> None:
-        self.name, self._conn = name, conn
+    """One process. `name` is what its leases bear."""
+
+    machine: str
+    role: str
+    namespace: str
+    pid: int
+    boot: str
 
     @classmethod
-    async def take(cls, engine: Engine, base: str) -> Presence:
-        """`base` is the machine's and role's name, for example `desk1-worker`."""
-        if engine.sqlite:
-            return cls(base, None)
-        conn = await engine.raw()
-        await conn.execution_options(isolation_level="AUTOCOMMIT")
-        for slot in range(SLOTS):
-            name = f"{base}-{slot}"
-            # A namesake killed a moment ago: the server needs an instant to notice.
-            for _ in range(_PATIENCE if slot == 0 else 1):
-                taken = await conn.execute(
-                    text("SELECT pg_try_advisory_lock(:space, :slot)"), {"space": _space(base), "slot": slot}
-                )
-                if taken.scalar_one():
-                    return cls(name, conn)
-                await asyncio.sleep(_PAUSE_S)
-        await conn.close()
-        raise RuntimeError(f"all {SLOTS} names of {base} are taken")
+    def mine(cls, role: str) -> Presence:
+        return cls(
+            machine=socket.gethostname()[:_HOST_MAX].replace("/", "_"),
+            role=role[:_ROLE_MAX],
+            namespace=_pid_namespace(),
+            pid=os.getpid(),
+            boot=secrets.token_hex(4),
+        )
 
-    async def close(self) -> None:
-        if self._conn is not None:
-            await self._conn.invalidate()
-            await self._conn.close()
-            self._conn = None
+    @property
+    def name(self) -> str:
+        return f"{self.machine}/{self.role}/{self.namespace}/{self.pid}/{self.boot}"
+
+    def knows_dead(self, name: str) -> bool:
+        """True only when the owner of `name` ran here and cannot be running any more."""
+        parts = name.split("/")
+        if len(parts) != 5 or not parts[3].isdigit():
+            return False
+        machine, _role, namespace, pid, boot = parts
+        if (machine, namespace) != (self.machine, self.namespace):
+            return False
+        if int(pid) == self.pid:
+            return boot != self.boot  # our own number: its former owner is gone
+        return not _alive(int(pid))
 
 
-def _space(base: str) -> int:
-    """A signed 32-bit number for pg_try_advisory_lock(int, int)."""
-    return int.from_bytes(hashlib.sha256(base.encode()).digest()[:4], "big", signed=True)
+def _pid_namespace() -> str:
+    """Two containers with one host name have different process tables."""
+    try:
+        return os.readlink("/proc/self/ns/pid").strip("pid:[]")
+    except OSError:
+        return "0"
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    try:  # a zombie answers too, but runs nothing
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (OSError, IndexError):
+        return True
+
+
+async def dead_names(store: Store, mine: Presence) -> list[str]:
+    """The owners of leases that are known to be dead."""
+    held = union(
+        select(deliveries.c.worker).where(deliveries.c.stage == Stage.CLAIMED),
+        select(interactions.c.worker).where(interactions.c.state == InteractionState.RUNNING),
+        select(posts.c.worker).where(posts.c.lease_until.is_not(None)),
+    )
+    async with store.system() as tx:
+        owners = (await tx.conn.execute(held)).scalars().all()
+    return sorted(owner for owner in owners if owner and mine.knows_dead(owner))

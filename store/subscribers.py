@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,8 +59,13 @@ class SubscriberRecord:
 
 
 def search_key(name: str) -> str:
-    """What names are compared by: case folded, one space between words."""
-    return " ".join(name.casefold().split())
+    """What names are compared by: no accents, no apostrophes, case folded, one space between words."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
+    return " ".join(_BETWEEN.sub(" ", _INSIDE.sub("", plain.casefold())).split())
+
+
+_INSIDE = re.compile(r"['’`´.]")
+_BETWEEN = re.compile(r"[^\w]+")
 
 
 def _subscriber(row: Row[Any]) -> Subscriber:

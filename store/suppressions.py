@@ -9,7 +9,8 @@ from sqlalchemy import select, tuple_, update
 
 from store.models import Channel, Suppression
 from store.repository import BATCH, Repository, batched
-from store.tables import suppressions
+from store.tables import suppression_log, suppressions
+from store.types import new_id
 
 
 class Suppressions(Repository):
@@ -38,11 +39,38 @@ class Suppressions(Repository):
         insert = self._insert(suppressions).values(
             tenant_id=self._tenant if tenant is None else tenant, channel=channel, address=address, **row
         )
-        await self._tx.conn.execute(
+        changed = await self._tx.conn.execute(
             insert.on_conflict_do_update(
                 index_elements=["tenant_id", "channel", "address"],
                 set_=row,
                 where=suppressions.c.released_at.is_not(None),
+            ).returning(suppressions.c.address)
+        )
+        if changed.first() is not None:
+            owner = self._tenant if tenant is None else tenant
+            await self._note(owner, channel, address, "suppressed", reason, actor, delivery_id)
+
+    async def _note(
+        self,
+        tenant: int,
+        channel: Channel,
+        address: str,
+        change: str,
+        reason: str,
+        actor: str,
+        delivery_id: UUID | None,
+    ) -> None:
+        await self._tx.conn.execute(
+            suppression_log.insert().values(
+                tenant_id=tenant,
+                id=new_id(),
+                channel=channel,
+                address=address,
+                change=change,
+                reason=reason,
+                delivery_id=delivery_id,
+                actor=actor,
+                at=self._tx.now,
             )
         )
 
@@ -57,6 +85,8 @@ class Suppressions(Repository):
             )
             .values(released_at=self._tx.now, released_by=actor)
         )
+        if result.rowcount:
+            await self._note(self._tenant, channel, address, "released", "", actor, None)
         return bool(result.rowcount)
 
     async def active(

@@ -295,6 +295,12 @@ deliveries = Table(
         sqlite_where=text("stage = 'awaiting'"),
     ),
     Index(
+        "ix_deliveries_expiry",
+        "expires_at",
+        postgresql_where=text("stage IN ('queued', 'held')"),
+        sqlite_where=text("stage IN ('queued', 'held')"),
+    ),
+    Index(
         "ix_deliveries_queue_id",
         "queue_id",
         postgresql_where=text("queue_id IS NOT NULL"),
@@ -360,6 +366,22 @@ suppressions = Table(
     _pk("channel", "address"),
 )
 
+suppression_log = Table(  # suppressions says what holds now; this, what was said when
+    "suppression_log",
+    metadata,
+    _tenant(),
+    _id(),
+    Column("channel", String(8), nullable=False),
+    Column("address", Text, nullable=False),
+    Column("change", String(10), nullable=False),  # suppressed, released
+    Column("reason", Text, nullable=False),
+    _id("delivery_id", nullable=True),
+    Column("actor", String(80), nullable=False),
+    _at("at"),
+    _pk(),
+    Index("ix_suppression_log_address", "tenant_id", "channel", "address"),
+)
+
 consents = Table(
     "consents",
     metadata,
@@ -410,7 +432,7 @@ posts = Table(
     Column("surface", String(30), nullable=False),
     Column("key", String(200), nullable=False),
     Column("channel", String(40), nullable=False),
-    Column("thread_ts", String(24)),
+    Column("thread_ts", String(24), nullable=False),  # empty: not in a thread
     Column("ts", String(24)),
     Column("posted_in", String(40)),
     Column("wanted", Integer, nullable=False),
@@ -423,7 +445,7 @@ posts = Table(
     Column("error", Text),
     _at("created_at"),
     _pk(),
-    UniqueConstraint("tenant_id", "surface", "key", "channel"),
+    UniqueConstraint("tenant_id", "surface", "key", "channel", "thread_ts"),
     Index(
         "ix_posts_behind",
         "not_before",
@@ -445,7 +467,9 @@ billing_acts = Table(
     Column("reason", Text, nullable=False),
     Column("actor", String(80), nullable=False),
     Column("attempt", SmallInteger, nullable=False),
+    Column("worker", String(80)),
     _at("lease_until", nullable=True),
+    Column("external_ref", String(80)),  # the billing system's own name for the act
     Column("result", Text),
     _at("created_at"),
     _at("finished_at", nullable=True),
@@ -515,14 +539,14 @@ holds = Table(
     metadata,
     _tenant(),
     _id(),
-    _id("subscriber_id"),
+    Column("scope", String(10), nullable=False),  # account, town, tag
+    Column("scope_key", String(80), nullable=False),
     Column("until", Date, nullable=False),
     Column("reason", Text, nullable=False),
     Column("owner", String(80), nullable=False),
     _at("created_at"),
     _at("ended_at", nullable=True),
     _pk(),
-    _fk("subscriber_id", "subscribers"),
-    Index("ix_holds_subscriber_id", "tenant_id", "subscriber_id"),
+    Index("ix_holds_scope", "tenant_id", "scope", "scope_key"),
     Index("ix_holds_until", "tenant_id", "until"),
 )

@@ -189,10 +189,11 @@ def note_of(subscriber_id: UUID, **more: Any) -> Note:
     return Note(**(fields | more))
 
 
-def hold_of(subscriber_id: UUID, **more: Any) -> Hold:
+def hold_of(account: str, **more: Any) -> Hold:
     fields: dict[str, Any] = {
         "id": new_id(),
-        "subscriber_id": subscriber_id,
+        "scope": "account",
+        "scope_key": account,
         "until": date(2026, 3, 20),
         "reason": "promise to pay",
         "owner": "U_AGENT",

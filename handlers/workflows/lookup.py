@@ -7,6 +7,9 @@ invoice is asked about, never guessed.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+
+from rapidfuzz import process
 
 from handlers.found import AccountOrInvoice, Found, One, Several
 from handlers.profile import TenantProfile
@@ -22,8 +25,15 @@ _PHONE = re.compile(r"\+?[\d\s().-]{7,20}")
 _PREFIXES = {"account": "account", "acct": "account", "invoice": "invoice", "inv": "invoice"}
 
 
-def nothing(asked: str, command: str) -> UserError:
+def nothing(asked: str, command: str, words: Sequence[str] = ()) -> UserError:
+    """`words`: what commands are called, for whoever mistyped one."""
     shown = asked if len(asked) <= 60 else asked[:59] + "…"
+    close = process.extractOne(asked.partition(" ")[0].casefold(), words, score_cutoff=75)
+    if close is not None:
+        rest = asked.partition(" ")[2]
+        return UserError(
+            f"Nobody fits “{shown}”.", f"Did you mean `{' '.join(filter(None, (command, close[0], rest)))}`?"
+        )
     return UserError(
         f"Nobody fits “{shown}”.",
         f"Try an account number, an invoice number, a phone, an e-mail or the first letters of a name: "
@@ -31,9 +41,9 @@ def nothing(asked: str, command: str) -> UserError:
     )
 
 
-async def find(tx: Tx, profile: TenantProfile, text: str) -> Found:
+async def find(tx: Tx, profile: TenantProfile, text: str, commands: Sequence[str] = ()) -> Found:
     """UserError when nothing fits or nothing was asked."""
-    text = text.strip("\"' ")
+    text = text.strip("\"' ?!.,;-")
     if not text:
         raise UserError(
             "Whom are you looking for?",
@@ -57,7 +67,7 @@ async def find(tx: Tx, profile: TenantProfile, text: str) -> Found:
         return _several(matches, text, profile)
     if len(text) < 2:
         raise UserError("One letter fits too many people.", "Type at least two letters of the name.")
-    return _several(await tx.subscribers.by_name_prefix(text, LIMIT), text, profile)
+    return _several(await tx.subscribers.by_name_prefix(text, LIMIT), text, profile, commands)
 
 
 async def _number(tx: Tx, number: str) -> Found | None:
@@ -86,9 +96,11 @@ async def _exact(tx: Tx, profile: TenantProfile, number: str, kind: str) -> Foun
     return One(owner, invoice)
 
 
-def _several(matches: list[Subscriber], asked: str, profile: TenantProfile) -> Found:
+def _several(
+    matches: list[Subscriber], asked: str, profile: TenantProfile, commands: Sequence[str] = ()
+) -> Found:
     if not matches:
-        raise nothing(asked, profile.command)
+        raise nothing(asked, profile.command, commands)
     if len(matches) == 1:
         return One(matches[0])
     return Several(tuple(matches[: LIMIT - 1]), len(matches) >= LIMIT)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from handlers.cards import CardData, Notice
 from handlers.profile import TenantProfile
 from handlers.workflows.lookup import payer_of
-from store.models import Notification, Subscriber
+from store.models import Invoice, Notification, Subscriber
 from store.unit import Tx
 
 
-async def load_card(tx: Tx, profile: TenantProfile, subscriber: Subscriber) -> CardData:
+async def load_card(
+    tx: Tx, profile: TenantProfile, subscriber: Subscriber, named: Invoice | None = None
+) -> CardData:
     payer = await payer_of(tx, subscriber)
     points = await tx.subscribers.points([subscriber.id, payer.id])
     everything = [*points[subscriber.id], *points[payer.id]]
@@ -26,10 +28,11 @@ async def load_card(tx: Tx, profile: TenantProfile, subscriber: Subscriber) -> C
         packages=tuple(await tx.packages.of_subscriber(subscriber.id)),
         invoices=tuple(await tx.invoices.latest(subscriber.id, 3)),
         notes=tuple(await tx.notes.of_subscriber(subscriber.id)),
-        holds=tuple(await tx.notes.holds_of(subscriber.id)),
+        holds=tuple(await tx.notes.holds_of(subscriber.account)),
         last_notice=notices[0] if notices else None,
         now=tx.now,
         today=tx.now.astimezone(profile.time_zone).date(),
+        named=named,
     )
 
 

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from enum import StrEnum
 from uuid import UUID
 
 from handlers import format as fmt
-from handlers.contract import CommandRequest, Services, audit
+from handlers.contract import CommandRequest, Services, audit, audit_key
 from handlers.found import One
+from handlers.masks import mask_address
 from handlers.plans import ResendPlan, Target
 from handlers.profile import TenantProfile
 from handlers.reply import UserError
+from handlers.words import bounce_words
 from handlers.workflows.lookup import payer_of
-from notifier.outbox import Draft, KeyConflict
+from notifier.outbox import Draft
 from notifier.outbox import email as to_email
 from notifier.tracking import DELIVERY_SURFACE
 from store.addresses import normalise_email
@@ -32,6 +35,7 @@ from store.models import (
     Point,
     Priority,
     Subscriber,
+    Suppression,
 )
 from store.unit import Tx
 
@@ -64,6 +68,11 @@ async def plan(tx: Tx, invoice: Invoice, to: Sequence[str] | None) -> ResendPlan
         raise UserError(
             f"Invoice {invoice.number} was voided, so it is not sent again.", "Send the one that replaced it."
         )
+    if invoice.status is InvoiceStatus.UNCOLLECTIBLE:
+        raise UserError(
+            f"Invoice {invoice.number} was written off, so nobody is asked to pay it.",
+            "Talk to billing if it should be paid after all.",
+        )
     if invoice.status is InvoiceStatus.DRAFT:
         raise UserError(f"Invoice {invoice.number} is a draft.", "It can be sent once billing has issued it.")
     payer = await payer_of(tx, subscriber)
@@ -71,15 +80,36 @@ async def plan(tx: Tx, invoice: Invoice, to: Sequence[str] | None) -> ResendPlan
     on_file = {p.address for ps in points.values() for p in ps if p.channel is Channel.EMAIL}
     wanted = [(a, None) for a in to] if to is not None else billing_addresses(points[payer.id])
     suppressed = await tx.suppressions.active([(Channel.EMAIL, a) for a, _ in wanted])
+    newest = await tx.deliveries.newest_to(Channel.EMAIL, [a for a, _ in wanted])
     targets = tuple(
         Target(
             address,
             on_file=address in on_file,
-            refusal=problem or ("on our do-not-send list" if (Channel.EMAIL, address) in suppressed else ""),
+            refusal=problem or _suppressed(suppressed.get((Channel.EMAIL, address))),
+            last_failure=d if (d := newest.get(address)) and d.outcome in _FAILED else None,
         )
         for address, problem in wanted
     )
-    return ResendPlan(invoice, subscriber, payer, _within_limits(targets), await _earlier(tx, invoice))
+    earlier = await _earlier(tx, invoice)
+    events = await tx.events.of([(d.tenant, d.id) for d in earlier[:1]])
+    return ResendPlan(
+        invoice,
+        subscriber,
+        payer,
+        _within_limits(targets),
+        earlier,
+        {ref[1]: tuple(found) for ref, found in events.items()},
+    )
+
+
+_FAILED = (Outcome.BOUNCED, Outcome.FAILED)
+
+
+def _suppressed(suppression: Suppression | None) -> str:
+    if suppression is None:
+        return ""
+    since = f"{suppression.created_at:%b %d, %Y}"
+    return f"on our do-not-send list since {since}: {bounce_words(suppression.reason)}"
 
 
 def _within_limits(targets: Sequence[Target]) -> tuple[Target, ...]:
@@ -119,10 +149,28 @@ def typed_address(text: str) -> str:
     return found.address
 
 
+class Sent(StrEnum):
+    """What a press on Send came to."""
+
+    NOW = "now"
+    BEFORE = "before"
+    CHANGED = "changed"
+    """Somebody else has sent it since the preview: look again first."""
+
+
 async def send(
-    services: Services, request: CommandRequest, *, invoice_id: UUID, to: Sequence[str], preview: str
-) -> bool:
-    """Writes the notification, its audit row and the card's post in one transaction; False: sent before."""
+    services: Services,
+    request: CommandRequest,
+    *,
+    invoice_id: UUID,
+    to: Sequence[str],
+    preview: str,
+    newest: str,
+) -> tuple[Sent, ResendPlan]:
+    """Writes the notification, its audit row and the card's post in one transaction.
+
+    `newest` is what the preview knew of earlier sendings.
+    """
     profile = services.profile(request.tenant)
     async with services.store.begin(request.tenant) as tx:
         invoice = await tx.invoices.by_id(invoice_id)
@@ -130,31 +178,43 @@ async def send(
             raise UserError("This invoice is gone.", "Look the subscriber up again.")
         # Made again, not taken from the button: a suppression or a void since then counts.
         current = await plan(tx, invoice, to)
+        if await tx.notifications.holders([_key(preview)]):
+            # Pressed twice, or run again after a crash: the first time counts.
+            mine = await tx.audit.stands(audit_key(request, "invoice.resend", _subject(current)))
+            return (Sent.NOW if mine else Sent.BEFORE), current
+        if current.newest != newest:
+            return Sent.CHANGED, current
         if not current.going:
             raise UserError("None of these addresses can be used any more.", "Ask for another address.")
-        try:
-            queued = await services.outbox.enqueue(tx, _draft(profile, current, request, preview))
-        except KeyConflict:
-            # The first press sent it; since then an address was suppressed or a payment came in.
-            return False
+        queued = await services.outbox.enqueue(tx, _draft(profile, current, request, preview))
         await audit(
             tx,
             request,
             "invoice.resend",
-            f"account:{current.subscriber.account}",
+            _subject(current),
             detail={"invoice": invoice.number, "notification": str(queued.notification_id)},
             personal={"to": list(current.going)},
         )
         await tx.posts.want(DELIVERY_SURFACE, str(queued.notification_id), request.channel)
-    return queued.created
+    return Sent.NOW, current
+
+
+def _key(preview: str) -> str:
+    return f"resend:{preview}"
+
+
+def _subject(current: ResendPlan) -> str:
+    return f"account:{current.subscriber.account}"
 
 
 def _draft(profile: TenantProfile, current: ResendPlan, request: CommandRequest, preview: str) -> Draft:
+    left_out = [f"{mask_address(t.address)}: not sent, {t.refusal}" for t in current.targets if t.refusal]
     return Draft(
-        key=f"resend:{preview}",
+        key=_key(preview),
         kind=NotificationKind.RESEND,
         language=current.payer.language,
-        context=invoice_context(profile, current.invoice, current.payer),
+        context=invoice_context(profile, current.invoice, current.payer, current.subscriber)
+        | {"left_out": left_out},
         recipients=[to_email(a, current.payer.id) for a in current.going],
         route=profile.default_route,
         requested_by=request.actor.user_id,
@@ -165,19 +225,26 @@ def _draft(profile: TenantProfile, current: ResendPlan, request: CommandRequest,
     )
 
 
-def invoice_context(profile: TenantProfile, invoice: Invoice, person: Subscriber) -> dict[str, object]:
-    """What invoice templates are filled with; frozen into the notification."""
-    locale = "es_US" if person.language.startswith("es") else profile.locale
+def invoice_context(
+    profile: TenantProfile, invoice: Invoice, payer: Subscriber, owner: Subscriber
+) -> dict[str, object]:
+    """What invoice templates are filled with; frozen into the notification.
+
+    `owner` is whose invoice it is, `payer` who gets it (bill-to-another).
+    """
+    locale = "es_US" if payer.language.startswith("es") else profile.locale
     brand = profile.brand
+    account = owner.account if owner.id == payer.id else f"{owner.account} ({owner.name})"
     return {
         "brand": {
             "name": brand.name,
             "support_email": brand.support_email,
             "support_phone": brand.support_phone,
         },
-        "subscriber": {"name": person.name, "account": person.account},
+        "subscriber": {"name": payer.name, "account": account},
         "invoice": {
             "number": invoice.number,
+            "paid": invoice.status is InvoiceStatus.PAID,
             "due": fmt.money(invoice.due, locale),
             "total": fmt.money(invoice.total, locale),
             "due_on": fmt.day(invoice.due_on, locale),

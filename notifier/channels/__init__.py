@@ -6,17 +6,20 @@ of retries. Expected ends are values (Accepted, Refused, Deferred, InDoubt), nev
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from notifier.bounces import BounceVerdict
+from notifier.mx import Destination
 from store.models import Channel, Confidence
+
+Destinations = Callable[[str], Awaitable[Destination]]
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One way out for e-mail: a relay, or the recipients' own servers."""
+    """One way out for e-mail: a relay, or the recipients' own servers (direct: `host` is empty then)."""
 
     name: str
     kind: Literal["direct", "relay"]
@@ -30,9 +33,13 @@ class Route:
     helo: str | None = None
     tls: Literal["off", "starttls", "implicit"] = "off"
     username: str | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     connections: int = 4
     timeout_s: float = 30.0
+    """For connecting and for each answer but the last."""
+    final_timeout_s: float = 600.0
+    """For the answer to the end of data (RFC 5321 section 4.5.3.2.6: 10 minutes): giving up earlier than
+    the server does makes a second copy of a mail that it takes."""
 
     @property
     def confidence(self) -> Confidence:
@@ -108,4 +115,6 @@ class Provider(Protocol):
 
     channel: Channel
 
-    def session(self, route: Route) -> Session: ...
+    def session(self, route: Route, destinations: Destinations | None = None) -> Session:
+        """`destinations` finds the servers of a domain, for routes that go there directly."""
+        ...

@@ -14,8 +14,18 @@ import structlog
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 
 from notifier.bounces import classify_reply
-from notifier.channels import Accepted, Deferred, InDoubt, OutgoingMessage, Refused, Route, SubmitOutcome
+from notifier.channels import (
+    Accepted,
+    Deferred,
+    Destinations,
+    InDoubt,
+    OutgoingMessage,
+    Refused,
+    Route,
+    SubmitOutcome,
+)
 from notifier.mime import is_addr_spec
+from notifier.mx import MailHosts
 from store.models import Channel
 from store.unit import in_transaction
 
@@ -27,6 +37,8 @@ _QUEUED_AS = re.compile(
 )
 _CLOSING = 421  # RFC 5321 section 3.8: the server is closing the connection
 _LOST = (SMTPException, OSError, TimeoutError)
+QUIT_S = 1.0
+"""A courtesy: a server that does not answer must not hold up the end of the process."""
 _LOGIN = frozenset({530, 534, 535, 538})
 """RFC 4954 section 6: the server wants another login from us. No recipient has a part in that."""
 
@@ -45,9 +57,11 @@ def xtext(value: str) -> str:
 class SmtpSession:
     """One connection, opened when first needed and again after a loss."""
 
-    def __init__(self, route: Route) -> None:
-        self._route = route
+    def __init__(self, route: Route, destinations: Destinations | None = None) -> None:
+        self._route, self._destinations = route, destinations
         self._client: SMTP | None = None
+        self._domain = ""
+        """Whose server the open connection leads to, on a direct route."""
 
     async def submit(self, message: OutgoingMessage) -> SubmitOutcome:
         if in_transaction():
@@ -63,20 +77,56 @@ class SmtpSession:
         return outcome
 
     async def _attempt(self, message: OutgoingMessage) -> SubmitOutcome:
+        domain = message.envelope_to.rpartition("@")[2].casefold()
+        hosts: tuple[str, ...] = (self._route.host,)
+        if self._by_mx:
+            if self._domain != domain:
+                await self.close()
+            found = await self._where(domain)
+            if isinstance(found, Refused | Deferred):
+                return found
+            hosts = found
         try:
-            client = await self._connected()
+            client = await self._connected(hosts)
         except SMTPResponseException as error:
             return self._answer(error.code, error.message, route_down=True)
         except _LOST as error:
             return Deferred(self._route.name, "", "", _plain(error), route_down=True)
+        self._domain = domain
         return await self._transaction(client, message)
 
-    async def _connected(self) -> SMTP:
+    @property
+    def _by_mx(self) -> bool:
+        return self._route.kind == "direct" and not self._route.host
+
+    async def _where(self, domain: str) -> tuple[str, ...] | Refused | Deferred:
+        """The recipient's own servers, best first."""
+        if self._destinations is None:
+            raise RuntimeError("a direct route needs to know where domains take their mail")
+        found = await self._destinations(domain)
+        if found.kind is MailHosts.NONE:
+            # 5.1.2: bad destination system address (RFC 3463); no server spoke, DNS did.
+            verdict = classify_reply(550, "5.1.2", "Host or domain name not found")
+            return Refused(domain, "", "5.1.2", found.why, verdict)
+        if found.kind is MailHosts.UNKNOWN:
+            return Deferred(domain, "", "", found.why)
+        return found.hosts
+
+    async def _connected(self, hosts: tuple[str, ...]) -> SMTP:
+        """The open connection, or a new one to the first host that answers."""
         if self._client is not None and self._client.is_connected:
             return self._client
+        for host in hosts[:-1]:
+            try:
+                return await self._connect(host)
+            except _LOST as error:
+                log.info("next_mail_host", route=self._route.name, error=type(error).__name__)
+        return await self._connect(hosts[-1])
+
+    async def _connect(self, host: str) -> SMTP:
         route = self._route
         client = SMTP(
-            hostname=route.host,
+            hostname=host,
             port=route.port,
             timeout=route.timeout_s,
             local_hostname=route.helo or route.envelope_domain,
@@ -114,7 +164,7 @@ class SmtpSession:
             await self.close()
             return Deferred(self._route.name, "", "", _plain(error), route_down=True)
         try:
-            response = await client.data(message.content)
+            response = await client.data(message.content, timeout=self._route.final_timeout_s)
         except aiosmtplib.SMTPDataError as error:
             outcome = self._answer(error.code, error.message)
             await self._reset(client)
@@ -143,7 +193,7 @@ class SmtpSession:
         client, self._client = self._client, None
         if client is not None and client.is_connected:
             try:
-                await client.quit()
+                await client.quit(timeout=min(self._route.timeout_s, QUIT_S))
             except _LOST as error:
                 log.debug("smtp_quit_failed", route=self._route.name, error=type(error).__name__)
                 client.close()
@@ -167,8 +217,8 @@ def _plain(error: BaseException) -> str:
 class EmailSmtp:
     channel = Channel.EMAIL
 
-    def session(self, route: Route) -> SmtpSession:
-        return SmtpSession(route)
+    def session(self, route: Route, destinations: Destinations | None = None) -> SmtpSession:
+        return SmtpSession(route, destinations)
 
 
 CHANNEL = EmailSmtp()

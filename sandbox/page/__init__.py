@@ -15,6 +15,7 @@ from aiohttp import web
 from aiohttp_sse import sse_response
 
 from sandbox.page.mailbox import ApiClient, Inbox
+from sandbox.page.phone import Phones
 from sandbox.page.render import Renderer
 from sandbox.page.scene import Scene, read_scene
 from sandbox.slack import SlackPart
@@ -24,8 +25,10 @@ HERE = Path(__file__).parent
 STATIC = {
     "page.css": "text/css",
     "blocks.css": "text/css",
+    "phone.css": "text/css",
     "kit.js": "text/javascript",
     "page.js": "text/javascript",
+    "phone.js": "text/javascript",
 }
 KEEP_ALIVE_S = 15.0
 # The mails in their frames inherit this: no script but ours, nothing from other hosts.
@@ -40,6 +43,7 @@ class PagePart:
         self._world = world
         self._api = ApiClient(world)
         self._inbox = Inbox(self._api)
+        self._phones = Phones(self._api)
         self._renderer = Renderer(world, slack.desk)
 
     async def start(self) -> None:
@@ -76,6 +80,9 @@ class PagePart:
             "modal": lambda: render.modal(scene),
             "inbox": str,
             "mail": str,
+            "numbers": str,
+            "phone": str,
+            "bubbles": str,
             "dns": str,
             "clock": render.clock,
             "wire": render.wire,
@@ -89,6 +96,12 @@ class PagePart:
         if name == "mail":
             await self._inbox.refresh()
             return self._renderer.mail(scene, self._inbox, await self._api.get("/sandbox/mail/behaviour", []))
+        if name == "numbers":
+            return self._renderer.numbers(scene, await self._phones.rows(scene.find))
+        if name == "phone":
+            return self._renderer.phone(await self._phones.row(scene.number))
+        if name == "bubbles":
+            return self._renderer.bubbles(await self._phones.texts(scene.number))
         if name == "dns":
             return self._renderer.dns(await self._api.get("/sandbox/dns", []))
         return self._makers(scene)[name]()

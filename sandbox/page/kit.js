@@ -110,7 +110,9 @@ function typedValues() {
   const values = {};
   for (const element of inModal()) (values[element.dataset.blockId] ??= {})[element.dataset.actionId] = valueOf(element);
   const focus = document.activeElement?.dataset?.actionId;
-  return { view: view?.dataset.viewId, node: view, values, focus };
+  // What is being looked for in an external select, before anything is chosen.
+  const sought = [...$("part-modal").querySelectorAll(".bk-external input")].filter((one) => one.value && !one.dataset.value);
+  return { view: view?.dataset.viewId, node: view, values, focus, sought: sought.map((one) => [one.dataset.actionId, one.value]) };
 }
 
 function settleModal(before) {
@@ -127,6 +129,13 @@ function settleModal(before) {
       if (typeof value === "string" && "value" in element && element.dataset.silent !== undefined && element.dataset.kind !== "external_select") element.value = value;
     }
     if (before.focus) [...inModal()].find((one) => one.dataset.actionId === before.focus)?.focus();
+    for (const [action, words] of before.sought) {
+      const input = [...inModal()].find((one) => one.dataset.actionId === action && one.dataset.kind === "external_select");
+      if (!input) continue;
+      input.value = words;
+      input.dataset.value = "";
+      if (before.focus === action) suggest(input);
+    }
   } else if (modal !== before.node) {
     (inModal()[0] ?? modal.querySelector("[type=submit], [data-close]"))?.focus();
   }

@@ -45,6 +45,7 @@ async function attempt(work, element) {
 const PARTS = {
   slack: ["messages", "thread", "home", "modal"],
   mail: ["inbox", "mail"],
+  phone: ["numbers", "phone", "bubbles"],
   wire: ["badge", "wire"],
   clock: ["clock"],
 };
@@ -79,8 +80,8 @@ function patch(container, html) {
 }
 
 function address(names) {
-  const query = new URLSearchParams({ ...scene, to: body.dataset.to, mail: body.dataset.mail, names: names.join(",") });
-  return "/page/parts?" + query;
+  const { to, mail, number, find } = body.dataset;
+  return "/page/parts?" + new URLSearchParams({ ...scene, to, mail, number, find, names: names.join(",") });
 }
 
 async function refresh(names) {
@@ -108,9 +109,10 @@ function apply(parts) {
     const container = $("part-" + name);
     if (!container) continue;
     if (name === "dns" && container.contains(document.activeElement)) continue;
-    const scroll = $({ messages: "messages-scroll", thread: "thread-scroll" }[name]);
-    const atEnd = scroll && scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 80;
+    const scroll = $({ messages: "messages-scroll", thread: "thread-scroll", bubbles: "bubbles-scroll" }[name]);
+    const atEnd = scroll && (scroll.dataset.toEnd || scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 80);
     patch(container, html);
+    if (scroll) delete scroll.dataset.toEnd;
     if (atEnd) scroll.scrollTop = scroll.scrollHeight;
   }
   if (values) settleModal(values);
@@ -260,7 +262,6 @@ document.addEventListener("click", (event) => {
   const element = target.closest("button[data-action-id]");
   const mail = target.closest("a[data-mail]");
   const attempted = target.closest(".try");
-  const pane = target.closest("[data-pane]");
   if (element) act(element);
   else if (target.closest("li[data-option]")) choose(target.closest("li[data-option]"));
   else if (target.closest("[data-close]")) closeModal(false);
@@ -272,10 +273,6 @@ document.addEventListener("click", (event) => {
   else if (target.closest("#close-drawer")) { showDrawer(false); $("open-drawer").focus(); }
   else if (mail && !event.ctrlKey && !event.metaKey) { event.preventDefault(); openMail(mail.dataset.mail); }
   else if (attempted) { composer.value = attempted.dataset.try; composer.focus(); }
-  else if (pane) {
-    document.querySelector(".panes").dataset.shown = pane.dataset.pane;
-    for (const tab of document.querySelectorAll("[data-pane]")) tab.setAttribute("aria-pressed", String(tab === pane));
-  }
   for (const menu of document.querySelectorAll("details.bk-overflow[open]")) if (!menu.contains(target)) menu.removeAttribute("open");
   for (const menu of document.querySelectorAll(".bk-external .menu")) if (!menu.parentElement.contains(target)) menu.hidden = true;
 });

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from sandbox.page.mailbox import Inbox
 from sandbox.page.mrkdwn import emoji, is_safe, markdown, mrkdwn, plain, rich
+from sandbox.page.phone import behaviour_words, dashed, status_words
 from sandbox.page.scene import Scene
 from sandbox.slack.call import Desk
 from sandbox.slack.interactions import CHOSEN
@@ -35,6 +36,7 @@ class Renderer:
             mrkdwn=mrkdwn, plain=plain, markdown=markdown, rich=rich, emoji=emoji, clock=_clock, day=_day
         )
         self._templates.filters.update(pretty=_pretty, tint=_tint, initials=_initials, size=_size)
+        self._templates.filters.update(dashed=dashed, status_words=status_words, doing=behaviour_words)
         self._templates.globals.update(
             text=_text_object, current=_current, options_of=options_of, safe_url=is_safe, users=USERS
         )
@@ -111,6 +113,15 @@ class Renderer:
         behaviour = set_for.get(address.lower()) or set_for.get(address.lower().rpartition("@")[2])
         shown = {k: v for k, v in (behaviour or {}).items() if k not in ("address", "domain")}
         return self._render("mail.html", mail=mail, address=address, behaviour=shown)
+
+    def numbers(self, scene: Scene, rows: Sequence[dict[str, Any]]) -> str:
+        return self._render("numbers.html", scene=scene, rows=rows)
+
+    def phone(self, row: dict[str, Any] | None) -> str:
+        return self._render("phone.html", row=row)
+
+    def bubbles(self, texts: Sequence[dict[str, Any]]) -> str:
+        return self._render("bubbles.html", texts=texts)
 
     def dns(self, records: Sequence[dict[str, Any]]) -> str:
         rows = [{**record, "lines": _dns_lines(record["values"])} for record in records]

@@ -1,4 +1,4 @@
-"""What the page shows now, read from its address: whose eyes, which channel, thread, mailbox and mail."""
+"""What the page shows now, read from its address: whose eyes, which channel, thread, mail and phone."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ class Scene:
     thread: str = ""
     to: str = ""
     mail: str = ""
+    number: str = ""
+    find: str = ""
 
     @property
     def at_home(self) -> bool:
@@ -26,7 +28,7 @@ class Scene:
     def address(self, **changes: str) -> str:
         """The page's address with something changed. Another user starts without a thread."""
         fields = {"user": self.user.id, "channel": self.channel, "thread": self.thread}
-        fields |= {"to": self.to, "mail": self.mail, **changes}
+        fields |= {"to": self.to, "mail": self.mail, "number": self.number, "find": self.find, **changes}
         return "/?" + urlencode({name: value for name, value in fields.items() if value})
 
     def as_user(self, user: User) -> Scene:
@@ -43,4 +45,5 @@ def read_scene(query: Mapping[str, str]) -> Scene:
     channel = CHANNELS.get(wanted)
     if wanted != HOME and (channel is None or channel.im_user not in (None, user.id)):
         wanted = "C_SUPPORT"
-    return Scene(user, wanted, query.get("thread", ""), query.get("to", ""), query.get("mail", ""))
+    kept = {name: query.get(name, "") for name in ("thread", "to", "mail", "number", "find")}
+    return Scene(user, wanted, **kept)

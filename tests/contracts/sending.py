@@ -66,6 +66,7 @@ class Sending:
             "from_name": "Cascade Fiber",
             "connections": 2,
             "timeout_s": 5.0,
+            "final_timeout_s": more.get("timeout_s", 5.0),
         }
         return Route(**(fields | more))
 
@@ -89,6 +90,7 @@ class Sending:
         store: Store | None = None,
         truth: Truth | None = None,
         provider: Provider = email_smtp.CHANNEL,
+        dead: Sequence[str] = (),
     ) -> Worker:
         return Worker(
             store=store or self.store,
@@ -98,6 +100,7 @@ class Sending:
             composer=Composer(KEYRING, self.clock),
             name=name,
             pace=pace,
+            dead=dead,
         )
 
     @asynccontextmanager

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 Answer = bytes | None
 """One whole reply without its CRLF; None closes the connection instead."""
 
+SILENCE = b""
+"""No reply, ever."""
 QUEUED = b"250 2.0.0 Ok: queued as 4QSCRIPT"
 USUAL: dict[str, Answer] = {
     "GREETING": b"220 script.example ESMTP",
@@ -81,6 +83,9 @@ class Script:
         while goes_on:
             answer = self._next(verb)
             if answer is None:
+                return
+            if answer == SILENCE:
+                await reader.read()  # until the client has had enough
                 return
             writer.write(answer + b"\r\n")
             await writer.drain()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -256,16 +257,31 @@ async def test_a_dead_address_that_a_live_mailbox_forwards_to_suppresses_nobody(
     assert await suppressed(store, DANA, "gone@other.example") == set()
 
 
-async def test_the_original_recipient_may_name_ours_when_the_final_one_does_not(store: Store) -> None:
+async def test_a_dead_forward_says_nothing_against_the_mailbox_that_forwards(store: Store) -> None:
+    """Original-Recipient is our own ORCPT come back, also from far behind the mailbox that we know."""
     item = await sent(store)
     fields = block("u1234@backend.example") + f"Original-Recipient: rfc822; {DANA.title()}\r\n"
     await come(store, dsn(fields), verp(item))
-    assert await suppressed(store, DANA) == {DANA}
+    assert await suppressed(store, DANA) == set()
+    assert (await row(store, item)).outcome is Outcome.BOUNCED
+
+
+async def test_relayed_to_somebody_else_is_no_arrival(store: Store) -> None:
+    """RFC 3464 section 2.3.3: only that whoever took it sends no success reports."""
+    item = await sent(store, confidence=Confidence.HANDED_TO_RELAY)
+    raw = dsn(block(action="relayed", status="2.0.0", diagnostic="250 2.0.0 Ok"))
+    await come(store, raw, verp(item))
+    after = await row(store, item)
+    assert (after.stage, after.outcome, after.confidence) == (
+        Stage.AWAITING,
+        Outcome.SENT,
+        Confidence.HANDED_TO_RELAY,
+    )
 
 
 @pytest.mark.parametrize(
     ("action", "status"),
-    [("delivered", "2.0.0"), ("relayed", "2.0.0"), ("expanded", "2.0.0"), ("relayed", "2.1.9")],
+    [("delivered", "2.0.0"), ("expanded", "2.0.0")],
 )
 async def test_a_report_of_success_is_delivered_as_the_recipients_server_says(
     store: Store, action: str, status: str
@@ -289,7 +305,9 @@ async def test_a_delay_is_news_and_lowers_nothing(store: Store, confidence: Conf
     before = await row(store, item)
     delayed = block(action="delayed", status="4.4.1", diagnostic="connect to mx.example.com: timed out")
     assert await come(store, dsn(delayed), verp(item)) is Received.RECORDED
-    assert await row(store, item) == before
+    after = await row(store, item)
+    assert replace(after, due_at=before.due_at) == before
+    assert after.due_at > before.due_at, "while the relay is still trying, silence is no arrival"
     assert [e.kind for e in await history(store, item)] == [EventKind.ACCEPTED, EventKind.DELAYED]
 
 

@@ -187,13 +187,13 @@ async def test_notes_are_newest_first_and_added_once(store: Store, clock: FakeCl
 
 async def test_holds_are_told_soonest_end_first_and_added_once(store: Store) -> None:
     async with store.begin(1) as tx:
-        sid = (await tx.subscribers.upsert([subscriber_record()]))["1001"]
-        late, soon = hold_of(sid), hold_of(sid, until=date(2026, 3, 10))
+        await tx.subscribers.upsert([subscriber_record()])
+        late, soon = hold_of("1001"), hold_of("1001", until=date(2026, 3, 10))
         for hold in (late, soon, replace(soon, reason="changed")):
             await tx.notes.add_hold(hold)
-        assert await tx.notes.holds_of(sid) == [soon, late]
+        assert await tx.notes.holds_of("1001") == [soon, late]
     async with store.read(2) as tx:
-        assert await tx.notes.holds_of(sid) == []
+        assert await tx.notes.holds_of("1001") == []
 
 
 async def test_a_billing_act_is_intended_once_per_step(store: Store) -> None:

@@ -49,7 +49,7 @@ async def only(store: Store, key: str = "k", tenant: int = 1) -> Post:
 async def test_wanting_the_same_post_again_changes_nothing(store: Store) -> None:
     await want(store, thread_ts="1699.5")
     first = await only(store)
-    await want(store, thread_ts="1700.9")
+    await want(store, thread_ts="1699.5")
     assert await only(store) == first
     assert (first.wanted, first.shown, first.ts, first.thread_ts, first.posting) == (
         1,
@@ -181,7 +181,10 @@ async def test_a_redirected_post_is_free_to_be_shown_elsewhere(store: Store) -> 
     (post,) = await claim(store)
     async with store.system() as tx:
         assert await tx.posts.redirect(post, "D_U_AGENT")
-    assert [p.channel for p in await claim(store)] == ["D_U_AGENT"]
+    (again,) = await claim(store)
+    assert (again.channel, again.posted_in) == (post.channel, "D_U_AGENT"), "what was asked for is kept"
+    await want(store)
+    assert await only(store) == again, "asking once more is still the same post"
 
 
 async def test_bumping_wakes_the_poster_only_when_something_is_shown(store: Store) -> None:

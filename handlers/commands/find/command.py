@@ -20,7 +20,7 @@ from handlers.reply import Answer, FieldErrors, Modal, Reply, To, UserError
 from handlers.typed import plain_text
 from handlers.workflows.lookup import find
 from handlers.workflows.profile_card import load_card
-from store.models import Subscriber
+from store.models import Invoice, Subscriber
 from store.unit import Tx
 
 SUBSCRIBER_SURFACE = "subscriber"
@@ -50,14 +50,14 @@ class Find:
             if request.action == "share":
                 return [await self._share(tx, request)]
             if request.action in ("open", "contacts"):
-                subscriber = await self._pointed(tx, request)
-                return [await self._card(tx, request, services, subscriber)]
+                subscriber, invoice = await self._pointed(tx, request)
+                return [await self._card(tx, request, services, subscriber, invoice)]
             return [await self._search(tx, request, services)]
 
     async def _search(self, tx: Tx, request: CommandRequest, services: Services) -> Reply:
         profile = services.profile(request.tenant)
         asked = plain_text(request.inputs.get("query", "")) or request.text
-        found = await find(tx, profile, asked)
+        found = await find(tx, profile, asked, [spec.name for spec in services.specs])
         if isinstance(found, Several):
             await audit(
                 tx, request, "subscriber.search", "search", detail={"matches": len(found.subscribers)}
@@ -65,37 +65,45 @@ class Find:
             return narrow_down(found, "find.open", label="Open")
         if isinstance(found, AccountOrInvoice):
             return account_or_invoice(found, "find.open")
-        return await self._card(tx, request, services, found.subscriber)
+        return await self._card(tx, request, services, found.subscriber, found.invoice)
 
-    async def _pointed(self, tx: Tx, request: CommandRequest) -> Subscriber:
+    async def _pointed(self, tx: Tx, request: CommandRequest) -> tuple[Subscriber, Invoice | None]:
         """The subscriber that a button names, by itself or by one of its invoices."""
-        subscriber_id = request.value.get("s")
-        if subscriber_id is None:
-            invoice = await tx.invoices.by_id(UUID(request.value["i"]))
-            subscriber_id = str(invoice.subscriber_id) if invoice else None
-        subscriber = await tx.subscribers.by_id(UUID(subscriber_id)) if subscriber_id else None
+        invoice = await tx.invoices.by_id(UUID(request.value["i"])) if "i" in request.value else None
+        subscriber_id = invoice.subscriber_id if invoice else UUID(request.value["s"])
+        subscriber = await tx.subscribers.by_id(subscriber_id)
         if subscriber is None:
             raise UserError("This subscriber is not on file any more.", "Look them up again.")
-        return subscriber
+        return subscriber, invoice
 
     async def _card(
-        self, tx: Tx, request: CommandRequest, services: Services, subscriber: Subscriber
+        self,
+        tx: Tx,
+        request: CommandRequest,
+        services: Services,
+        subscriber: Subscriber,
+        invoice: Invoice | None,
     ) -> Reply:
-        data: CardData = await load_card(tx, services.profile(request.tenant), subscriber)
+        profile = services.profile(request.tenant)
+        data: CardData = await load_card(tx, profile, subscriber, invoice)
         shown = request.action == "contacts"
         action = "subscriber.contacts" if shown else "subscriber.look"
         await audit(tx, request, action, f"account:{subscriber.account}")
         return view.card(
             data,
-            services.profile(request.tenant),
+            profile,
             masked=False,
             contacts_shown=shown,
             to=To.REPLACE if shown else To.ASKER,
+            role=request.actor.role,
+            nonce=request.id[:12],
         )
 
     async def _share(self, tx: Tx, request: CommandRequest) -> Reply:
-        subscriber = await self._pointed(tx, request)
-        await tx.posts.want(SUBSCRIBER_SURFACE, f"{subscriber.id}:{request.id}", request.channel)
+        subscriber, _ = await self._pointed(tx, request)
+        # By the card that it stands on: pressed twice, it is shared once.
+        key = f"{subscriber.id}:{request.value.get('n') or request.id}"
+        await tx.posts.want(SUBSCRIBER_SURFACE, key, request.channel)
         await audit(
             tx,
             request,

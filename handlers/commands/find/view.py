@@ -20,8 +20,8 @@ from handlers.blocks import (
     shorten,
 )
 from handlers.cards import CardData, is_overdue
-from handlers.masks import mask_address, mask_name
-from handlers.profile import TenantProfile
+from handlers.masks import mask_address, shown_name
+from handlers.profile import Role, TenantProfile
 from handlers.reply import Block, Reply, To
 from store.models import (
     Channel,
@@ -60,11 +60,18 @@ def standing(data: CardData) -> str:
 
 
 def card(
-    data: CardData, profile: TenantProfile, *, masked: bool, contacts_shown: bool = False, to: To = To.ASKER
+    data: CardData,
+    profile: TenantProfile,
+    *,
+    masked: bool,
+    contacts_shown: bool = False,
+    to: To = To.ASKER,
+    role: Role = Role.AGENT,
+    nonce: str = "",
 ) -> Reply:
     """`masked`: for a channel, with the name cut short; else for the asker, contacts still masked."""
     s = data.subscriber
-    name = mask_name(s.name) if masked else s.name
+    name = shown_name(s) if masked else s.name
     title = f"{shorten(clean(name), 100)} · {s.account}"
     blocks: list[Block] = [header(title), section(_facts(data, profile))]
     blocks += _warnings(data)
@@ -77,7 +84,7 @@ def card(
         blocks.append(section(_last_notice(data, profile)))
     age = fmt.age(s.facts.as_of, data.now)
     blocks.append(context(md("Facts from {}, read {}.", s.facts.source, age)))
-    blocks += _buttons(data, masked=masked, contacts_shown=contacts_shown)
+    blocks += _buttons(data, role, nonce, masked=masked, contacts_shown=contacts_shown)
     return Reply(f"{title}: balance {fmt.money(s.balance, profile.locale)}", fit(blocks), to)
 
 
@@ -140,6 +147,11 @@ def invoice_line(invoice: Invoice, data: CardData, profile: TenantProfile) -> st
 
 
 def _invoices(data: CardData, profile: TenantProfile) -> str:
+    if data.named is not None:
+        asked = md("*{}*", invoice_line(data.named, data, profile))
+        others = [invoice_line(i, data, profile) for i in data.invoices if i.id != data.named.id]
+        more = ["*Latest invoices*", *others] if others else []
+        return lines(["*The invoice you asked for*", asked, *more])
     if not data.invoices:
         return md("*Invoices*\nNone issued yet")
     return lines(["*Latest invoices*", *(invoice_line(i, data, profile) for i in data.invoices)])
@@ -157,16 +169,24 @@ def _last_notice(data: CardData, profile: TenantProfile) -> str:
     return lines(rows)
 
 
-def _buttons(data: CardData, *, masked: bool, contacts_shown: bool) -> list[Block]:
+def _buttons(data: CardData, role: Role, nonce: str, *, masked: bool, contacts_shown: bool) -> list[Block]:
+    """What this role may do; the permission is checked again at the press."""
     value = {"s": str(data.subscriber.id)}
     if masked:
         return actions(button("Open for me", "find.open", value))
-    invoice = data.invoices[0] if data.invoices else None
+    messages = button("Messages", "messages.open", value)
+    if role < Role.AGENT:
+        return actions(messages)
+    invoice = data.named or (data.invoices[0] if data.invoices else None)
+    resend = None
+    if invoice is not None and invoice.status not in _NEVER_SENT:
+        resend = button(f"Resend invoice {invoice.number}", "resend.open", {"i": str(invoice.id)})
     return actions(
-        button("Messages", "messages.open", value),
-        button(f"Resend invoice {invoice.number}", "resend.open", {"i": str(invoice.id)})
-        if invoice
-        else None,
+        messages,
+        resend,
         None if contacts_shown else button("Show contacts", "find.contacts", value),
-        button("Share here", "find.share", value),
+        button("Share here", "find.share", value | {"n": nonce}),
     )
+
+
+_NEVER_SENT = (InvoiceStatus.VOID, InvoiceStatus.DRAFT, InvoiceStatus.UNCOLLECTIBLE)

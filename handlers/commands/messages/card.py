@@ -8,11 +8,11 @@ from handlers import format as fmt
 from handlers import words
 from handlers.blocks import actions, button, context, esc, fit, lines, md, section
 from handlers.cards import Notice
-from handlers.masks import mask_name
+from handlers.masks import shown_name
 from handlers.profile import TenantProfile
 from handlers.reply import Block, Reply
 from notifier.outcome import headline
-from store.models import NotificationKind, Outcome, Stage, Subscriber
+from store.models import Confidence, NotificationKind, Outcome, Reason, Stage, Subscriber
 
 _USER = re.compile(r"[UW][A-Z0-9_]{2,}")
 _TITLE = {
@@ -35,8 +35,8 @@ _HEADLINE = {
 def card(notice: Notice, subscriber: Subscriber | None, profile: TenantProfile) -> Reply:
     number = f" {notice.invoice.number}" if notice.invoice else ""
     title = f"{_TITLE[notice.notification.kind]}{number}"
-    whose = f"{mask_name(subscriber.name)}, account {subscriber.account}" if subscriber else ""
-    state = _HEADLINE[headline(d.outcome for d in notice.deliveries)]
+    whose = f"{shown_name(subscriber)}, account {subscriber.account}" if subscriber else ""
+    state = _state(notice)
     blocks: list[Block] = [section(lines([md("*{}* · {}", title, whose), md("*{}*", esc(state))]))]
     rows, steps = [], []
     for d in notice.deliveries:
@@ -44,17 +44,25 @@ def card(notice: Notice, subscriber: Subscriber | None, profile: TenantProfile) 
         rows.append(md("{} {}: {}", words.mark(d), words.masked_target(d), how))
         if step := words.next_step(d):
             steps.append(md(":bulb: {}", step))
+    rows += [md(":no_entry_sign: {}", left) for left in notice.notification.context.get("left_out", ())]
     if rows:
         blocks.append(section(lines(rows)))
     if steps:
         blocks.append(section(lines(dict.fromkeys(steps))))
     value = {"n": str(notice.notification.id)}
-    troubled = any(d.outcome in _TROUBLE for d in notice.deliveries)
+    troubled = [d for d in notice.deliveries if d.outcome in _TROUBLE]
+    # Another address helps where the address is the trouble, and only there.
+    theirs = any(d.reason in _ABOUT_THE_ADDRESS for d in troubled)
+    spf = any(d.cls == "blocked_auth" for d in troubled)
+    other = (
+        button("Try another address", "resend.other", {"i": str(notice.invoice.id)})
+        if notice.invoice
+        else None
+    )
     blocks += actions(
         button("Timeline", "messages.timeline", value),
-        button("Try another address", "resend.other", {"i": str(notice.invoice.id)})
-        if troubled and notice.invoice
-        else None,
+        other if theirs else None,
+        button("Check SPF", "spf.open") if spf else None,
     )
     blocks.append(context(_footer(notice, profile)))
     return Reply(f"{title}: {_spoken(notice)}", fit(blocks))
@@ -63,9 +71,27 @@ def card(notice: Notice, subscriber: Subscriber | None, profile: TenantProfile) 
 _TROUBLE = (Outcome.BOUNCED, Outcome.FAILED, Outcome.SUPPRESSED, Outcome.EXPIRED)
 
 
+_ABOUT_THE_ADDRESS = (Reason.RECIPIENT, Reason.CAPACITY, Reason.OPTED_OUT)
+
+
+def _state(notice: Notice) -> str:
+    """The headline: the best that was reached, and how many were not."""
+    outcomes = [d.outcome for d in notice.deliveries]
+    best = headline(outcomes)
+    presumed = all(
+        d.confidence is Confidence.PRESUMED for d in notice.deliveries if d.outcome is Outcome.DELIVERED
+    )
+    state = PRESUMED_STATE if best is Outcome.DELIVERED and presumed else _HEADLINE[best]
+    lost = sum(outcome in _TROUBLE for outcome in outcomes)
+    return f"{state}, but {lost} of {len(outcomes)} not" if 0 < lost < len(outcomes) else state
+
+
+PRESUMED_STATE = ":outbox_tray: Probably arrived"
+
+
 def _spoken(notice: Notice) -> str:
     """The headline without emoji, for notifications and screen readers."""
-    return _HEADLINE[headline(d.outcome for d in notice.deliveries)].rpartition(": ")[2]
+    return _state(notice).rpartition(": ")[2]
 
 
 def _footer(notice: Notice, profile: TenantProfile) -> str:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from handlers.commands.messages import view
 from handlers.contract import CommandRequest, Services, audit
-from handlers.found import AccountOrInvoice, Several
+from handlers.found import AccountOrInvoice, One, Several
 from handlers.profile import CommandSpec, Role
 from handlers.questions import account_or_invoice, narrow_down
 from handlers.reply import Answer, Reply, To, UserError
@@ -15,6 +15,8 @@ from handlers.workflows.lookup import find
 from handlers.workflows.profile_card import load_notices
 from store.models import Invoice, Subscriber
 from store.unit import Tx
+
+MESSAGES_SURFACE = "messages"
 
 
 class Messages:
@@ -25,6 +27,7 @@ class Messages:
         examples=("messages 1042", "messages invoice 20042"),
         aliases=("log", "logs", "mails"),
         role=Role.VIEWER,
+        action_roles={"unmask": Role.AGENT, "share": Role.AGENT},
     )
 
     async def answer(self, request: CommandRequest, services: Services) -> Answer:
@@ -32,13 +35,17 @@ class Messages:
 
     async def run(self, request: CommandRequest, services: Services) -> Sequence[Reply]:
         async with services.store.begin(request.tenant) as tx:
-            if request.action == "timeline":
+            if request.action in ("timeline", "unmask"):
                 return [await self._timeline(tx, request, services)]
+            if request.action == "share":
+                return [await self._share(tx, request)]
             if request.action:
                 subscriber, invoice = await self._pointed(tx, request)
             else:
                 profile = services.profile(request.tenant)
                 found = await find(tx, profile, request.text)
+                if not isinstance(found, One):
+                    await audit(tx, request, "subscriber.search", "search")
                 if isinstance(found, AccountOrInvoice):
                     return [account_or_invoice(found, "messages.open")]
                 if isinstance(found, Several):
@@ -78,15 +85,39 @@ class Messages:
             invoice=invoice,
             profile=services.profile(request.tenant),
             to=To.REPLACE if request.action == "page" else To.ASKER,
+            role=request.actor.role,
+            nonce=request.id[:12],
         )
 
     async def _timeline(self, tx: Tx, request: CommandRequest, services: Services) -> Reply:
         notification = await tx.notifications.get(UUID(request.value["n"]))
         if notification is None:
             raise UserError("This message is not on file any more.")
-        await audit(tx, request, "messages.timeline", f"notification:{notification.id}")
+        shown = request.action == "unmask"
+        action = "messages.addresses" if shown else "messages.timeline"
+        await audit(tx, request, action, f"notification:{notification.id}")
         notice = (await load_notices(tx, [notification]))[0]
-        return view.timeline(notice, services.profile(request.tenant))
+        return view.timeline(
+            notice,
+            services.profile(request.tenant),
+            masked=not shown,
+            may_unmask=request.actor.role >= Role.AGENT,
+        )
+
+    async def _share(self, tx: Tx, request: CommandRequest) -> Reply:
+        subscriber, invoice = await self._pointed(tx, request)
+        about = f"i{invoice.id}" if invoice else f"s{subscriber.id}"
+        offset = max(int(request.value.get("o", 0)), 0)
+        key = f"{about}:{offset}:{request.value.get('n') or request.id}"
+        await tx.posts.want(MESSAGES_SURFACE, key, request.channel)
+        await audit(
+            tx,
+            request,
+            "messages.share",
+            f"account:{subscriber.account}",
+            detail={"channel": request.channel},
+        )
+        return Reply("Shared here, with addresses masked.")
 
 
 COMMAND = Messages()

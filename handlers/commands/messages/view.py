@@ -8,7 +8,8 @@ from handlers import format as fmt
 from handlers import words
 from handlers.blocks import actions, button, code, context, divider, fit, header, lines, md, section
 from handlers.cards import Notice
-from handlers.profile import TenantProfile
+from handlers.masks import mask_in_text
+from handlers.profile import Role, TenantProfile
 from handlers.reply import Block, Reply, To
 from store.models import Invoice, NotificationKind, Subscriber
 
@@ -35,7 +36,10 @@ def page(
     invoice: Invoice | None,
     profile: TenantProfile,
     to: To,
+    role: Role = Role.AGENT,
+    nonce: str = "",
 ) -> Reply:
+    """`nonce` makes sharing this very page twice one post; viewers get no buttons that they may not use."""
     about = f"invoice {invoice.number}" if invoice else f"account {subscriber.account}"
     if not total:
         return Reply(
@@ -43,7 +47,7 @@ def page(
             [
                 section(md("*No message was sent for {} from here.*", about)),
                 context(md("Mail that the billing system sends by itself is not seen here.")),
-                *_resend(invoice),
+                *(_resend(invoice) if role >= Role.AGENT else []),
             ],
             to,
         )
@@ -63,8 +67,12 @@ def page(
     blocks += actions(
         button("Newer", "messages.page:newer", target | {"o": offset - PAGE}) if offset else None,
         button("Older", "messages.page:older", target | {"o": offset + PAGE}) if last < total else None,
+        button("Share here", "messages.share", target | {"o": offset, "n": nonce})
+        if role >= Role.AGENT and nonce
+        else None,
     )
-    return Reply(f"{total} messages for {about}", fit(blocks), to)
+    plural = "" if total == 1 else "s"
+    return Reply(f"{total} message{plural} for {about}", fit(blocks), to)
 
 
 def _resend(invoice: Invoice | None) -> list[Block]:
@@ -81,18 +89,20 @@ def entry(notice: Notice, profile: TenantProfile) -> str:
     return lines(rows)
 
 
-def timeline(notice: Notice, profile: TenantProfile) -> Reply:
+def timeline(
+    notice: Notice, profile: TenantProfile, *, masked: bool = True, may_unmask: bool = False
+) -> Reply:
     """Every event of every delivery with its time; the servers' own words below."""
     blocks: list[Block] = [header(f"Timeline · {title_of(notice)}")]
     asked = fmt.moment(notice.notification.created_at, profile.time_zone, profile.locale)
     for d in notice.deliveries:
-        rows = [md("*{}*", words.masked_target(d)), md("{} · Queued", asked)]
+        rows = [md("*{}*", words.masked_target(d) if masked else d.address), md("{} · Queued", asked)]
         answers = []
         for e in notice.events[d.id]:
             when = fmt.moment(e.at, profile.time_zone, profile.locale)
             rows.append(md("{} · {}", when, words.event_words(e, d.address)))
             if raw := words.raw_answer(e):
-                answers.append(raw)
+                answers.append(mask_in_text(raw) if masked else raw)
         rows.append(md("_Now: {}_", words.status(d, notice.events[d.id], profile.time_zone)))
         blocks.append(section(lines(rows)))
         if step := words.next_step(d):
@@ -101,4 +111,10 @@ def timeline(notice: Notice, profile: TenantProfile) -> Reply:
             blocks.append(section(lines([md("What the servers said:"), code("\n".join(answers))])))
         blocks.append(context(md("Message-ID {}", d.message_id)))
         blocks.append(divider())
-    return Reply(f"Timeline of {title_of(notice)}", fit(blocks[:-1] if notice.deliveries else blocks))
+    blocks = blocks[:-1] if notice.deliveries else blocks
+    if masked and may_unmask:
+        blocks += actions(
+            button("Show addresses", "messages.unmask", {"n": str(notice.notification.id)}),
+        )
+    to = To.ASKER if masked else To.REPLACE
+    return Reply(f"Timeline of {title_of(notice)}", fit(blocks), to)

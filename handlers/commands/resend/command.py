@@ -49,14 +49,17 @@ class Resend:
             return [await self._preview(tx, request, services)]
 
     async def _send(self, request: CommandRequest, services: Services) -> Reply:
-        fresh = await resend.send(
+        outcome, plan = await resend.send(
             services,
             request,
             invoice_id=UUID(request.value["i"]),
             to=request.value["to"],
             preview=request.value["p"],
+            newest=request.value.get("e", ""),
         )
-        return view.sent() if fresh else view.sent_before()
+        if outcome is resend.Sent.CHANGED:
+            return view.preview(plan, services.profile(request.tenant), request.id, To.REPLACE, changed=True)
+        return view.sent() if outcome is resend.Sent.NOW else view.sent_before()
 
     async def _preview(self, tx: Tx, request: CommandRequest, services: Services) -> Reply:
         profile = services.profile(request.tenant)
@@ -67,8 +70,21 @@ class Resend:
             )
         else:
             target, typed = split_to(request.text)
+            if typed == "":
+                raise UserError(
+                    "To which address?",
+                    f"Write it behind “to”: `{profile.command} resend {target} to name@example.net`.",
+                )
+            if not target:
+                raise UserError(
+                    "Which invoice, or whose?", f"Add an account or invoice: `{profile.command} resend 1001`."
+                )
+            if typed:
+                typed = resend.typed_address(typed)  # before anything is asked back: it travels in buttons
             looked_up = await find(tx, profile, target)
             carry = {"to": typed} if typed else {}
+            if not isinstance(looked_up, One):
+                await audit(tx, request, "subscriber.search", "search")
             if isinstance(looked_up, AccountOrInvoice):
                 return account_or_invoice(looked_up, "resend.open", carry)
             if isinstance(looked_up, Several):

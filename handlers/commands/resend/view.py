@@ -5,24 +5,33 @@ from __future__ import annotations
 from handlers import format as fmt
 from handlers import words
 from handlers.blocks import actions, button, context, fit, header, lines, md, section
-from handlers.plans import ResendPlan
+from handlers.plans import ResendPlan, Target
 from handlers.profile import TenantProfile
 from handlers.reply import Block, Reply, To
-from store.models import Delivery, InvoiceStatus, Outcome
+from store.models import InvoiceStatus, Outcome
 
 
-def preview(plan: ResendPlan, profile: TenantProfile, preview_id: str, to: To = To.ASKER) -> Reply:
+def preview(
+    plan: ResendPlan,
+    profile: TenantProfile,
+    preview_id: str,
+    to: To = To.ASKER,
+    *,
+    changed: bool = False,
+) -> Reply:
+    """`changed`: somebody has sent it since the last preview."""
     invoice = plan.invoice
-    amount = fmt.money(invoice.due, profile.locale)
-    due_on = fmt.day(invoice.due_on, profile.locale)
     title = f"Resend invoice {invoice.number}?"
-    about = md("{} · account {} · *{}* due {}", plan.subscriber.name, plan.subscriber.account, amount, due_on)
-    blocks: list[Block] = [header(title), section(about), section(_targets(plan))]
-    if warnings := _warnings(plan, profile):
+    about = md("{} · account {} · {}", plan.subscriber.name, plan.subscriber.account, _amount(plan, profile))
+    blocks: list[Block] = [header(title), section(about)]
+    if changed:
+        blocks.append(section(md(":warning: *Somebody has sent it since. Nothing went out on your press.*")))
+    blocks.append(section(_targets(plan)))
+    if plan.going and (warnings := _warnings(plan, profile)):
         blocks.append(section(lines(warnings)))
     if plan.going:
-        again = any(d.outcome in (Outcome.DELIVERED, Outcome.SENT) for d in plan.earlier)
-        value = {"i": str(invoice.id), "to": list(plan.going), "p": preview_id}
+        again = bool(plan.earlier)
+        value = {"i": str(invoice.id), "to": list(plan.going), "p": preview_id, "e": plan.newest}
         blocks += actions(
             button(
                 "Send again" if again else "Send", "resend.send", value, style=None if again else "primary"
@@ -34,6 +43,15 @@ def preview(plan: ResendPlan, profile: TenantProfile, preview_id: str, to: To = 
         hint = f"`{profile.command} resend {invoice.number} to new@address.example`"
         blocks.append(section(md("Nothing can be sent like this. Ask for another address: {}", hint)))
     return Reply(title, fit(blocks), to)
+
+
+def _amount(plan: ResendPlan, profile: TenantProfile) -> str:
+    invoice = plan.invoice
+    total = fmt.money(invoice.total, profile.locale)
+    if invoice.status is InvoiceStatus.PAID:
+        return md("*{}*, paid", total)
+    due = md("*{}* due {}", fmt.money(invoice.due, profile.locale), fmt.day(invoice.due_on, profile.locale))
+    return md("{} (partly paid, {} in all)", due, total) if invoice.paid.minor else due
 
 
 def _targets(plan: ResendPlan) -> str:
@@ -56,25 +74,38 @@ def _targets(plan: ResendPlan) -> str:
 def _warnings(plan: ResendPlan, profile: TenantProfile) -> list[str]:
     rows = []
     if plan.earlier:
-        rows.append(_already(plan.earlier[0], profile))
-    if plan.invoice.status is InvoiceStatus.PAID:
-        rows.append(md(":information_source: This invoice is paid."))
+        rows.append(_already(plan, profile))
+    rows += [_failed(t, profile) for t in plan.targets if not t.refusal and t.last_failure is not None]
     if plan.archived:
         rows.append(md(":warning: This account is archived."))
-    if any(not t.on_file for t in plan.targets):
+    if any(not t.on_file and not t.refusal for t in plan.targets):
         rows.append(md(":warning: Whoever reads the new address sees the name and the amount. Is it theirs?"))
     return rows
 
 
-def _already(d: Delivery, profile: TenantProfile) -> str:
-    when = fmt.moment(d.outcome_at or d.created_at, profile.time_zone, profile.locale)
-    target = words.masked_target(d)
-    state = words.status(d, (), profile.time_zone)
+def _already(plan: ResendPlan, profile: TenantProfile) -> str:
+    """About the newest copy. The preview is the asker's alone: its address stands in full."""
+    d = plan.earlier[0]
+    when = fmt.moment(d.created_at, profile.time_zone, profile.locale)
+    state = words.status(d, plan.events.get(d.id, ()), profile.time_zone)
     if d.outcome is Outcome.NONE:
-        return md(
-            ":warning: *One is under way already*: {}, {}. A second copy would follow it.", target, state
-        )
-    return md(":warning: *Already sent*: {}, {} on {}. This sends a second copy.", state, target, when)
+        text = ":warning: *One is under way already* to {}, since {}: {}. A second copy would follow it."
+        return md(text, d.address, when, state)
+    return md(":warning: *Already sent* on {} to {}: {}. This sends a second copy.", when, d.address, state)
+
+
+def _failed(target: Target, profile: TenantProfile) -> str:
+    d = target.last_failure
+    if d is None:
+        return ""
+    when = fmt.day(d.created_at.astimezone(profile.time_zone).date(), profile.locale)
+    state = words.status(d, (), profile.time_zone)
+    hint = (
+        f" It will fail again until that is mended: `{profile.command} spf`."
+        if d.cls == "blocked_auth"
+        else ""
+    )
+    return md(":warning: *The last mail to {} failed* ({}). {}.{}", target.address, when, state, hint)
 
 
 def _mode(profile: TenantProfile) -> str:
@@ -93,8 +124,10 @@ def sent() -> Reply:
 
 
 def sent_before() -> Reply:
-    text = "This preview was sent already, so nothing went out a second time."
-    return Reply(text, [section(md("{} The card in this channel shows how it stands.", text))], To.REPLACE)
+    text = "It is on its way already: one mail went out, not two."
+    return Reply(
+        text, [section(md(":outbox_tray: {} The card in this channel follows it.", text))], To.REPLACE
+    )
 
 
 def cancelled() -> Reply:

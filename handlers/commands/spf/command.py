@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from handlers import format as fmt
 from handlers.commands.spf import view
 from handlers.contract import CommandRequest, Services, audit
-from handlers.profile import CommandSpec
+from handlers.profile import CommandSpec, Role
 from handlers.reply import Answer, Reply, To, UserError
 from notifier.mailauth import lint_spf
 
-_DOMAIN = re.compile(r"(?:https?://)?(?:[^@/\s]+@)?([^\s/@:]+\.[^\s/@:]+)/?", re.IGNORECASE)
+_DOMAIN = re.compile(r"(?:https?://)?(?:[^@/\s]+@)?([^\s/@:]+\.[^\s/@:]+)(?::\d+)?(?:/\S*)?", re.IGNORECASE)
 
 
 def typed_domain(text: str) -> str:
@@ -25,18 +26,24 @@ def typed_domain(text: str) -> str:
     return found.group(1).rstrip(".").lower()
 
 
+SPF_SURFACE = "spf"
+
+
 class Spf:
     spec = CommandSpec(
         name="spf",
         usage="spf [domain]",
         summary="Check that our mail servers are authorised",
         examples=("spf", "spf example.net"),
+        action_roles={"share": Role.AGENT},
     )
 
     async def answer(self, request: CommandRequest, services: Services) -> Answer:
         return Answer()
 
     async def run(self, request: CommandRequest, services: Services) -> Sequence[Reply]:
+        if request.action == "share":
+            return [await self._share(request, services)]
         profile = services.profile(request.tenant)
         asked = request.value.get("d") or request.text
         domain = typed_domain(asked) if asked else profile.route().envelope_domain
@@ -45,7 +52,24 @@ class Spf:
         async with services.store.begin(request.tenant) as tx:
             await audit(tx, request, "spf.check", f"domain:{domain}"[:120], detail={"ok": report.ok})
         to = To.REPLACE if request.action == "recheck" else To.ASKER
-        return [view.answer(report, profile.required_include, to)]
+        checked = fmt.clock_time(services.now(), profile.time_zone, profile.locale, seconds=True)
+        return [
+            view.answer(
+                report,
+                profile.required_include,
+                to,
+                checked=checked,
+                nonce=request.id[:12] if request.actor.role >= Role.AGENT else "",
+            )
+        ]
+
+    async def _share(self, request: CommandRequest, services: Services) -> Reply:
+        domain = str(request.value["d"])
+        async with services.store.begin(request.tenant) as tx:
+            await tx.posts.want(SPF_SURFACE, f"{domain[:150]}#{request.value['n']}", request.channel)
+            about = f"domain:{domain}"[:120]
+            await audit(tx, request, "spf.share", about, detail={"channel": request.channel})
+        return Reply("Shared here.")
 
 
 COMMAND = Spf()

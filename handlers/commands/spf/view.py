@@ -31,10 +31,13 @@ def verdict(report: SpfReport, required: str) -> tuple[str, str]:
             ":grey_question:",
             f"A part of the record of {report.domain} could not be read, so this is not sure.",
         )
+    if report.record and f"include:{required}" in report.record.casefold():
+        return ":x:", f"{report.domain} names {required}, but not in a way that authorises it. See below."
     return ":x:", f"{report.domain} does not authorise the Visp server: include:{required} is missing."
 
 
-def answer(report: SpfReport, required: str, to: To) -> Reply:
+def answer(report: SpfReport, required: str, to: To, *, checked: str = "", nonce: str = "") -> Reply:
+    """`checked` is the time of day; without a `nonce` there is nothing to share it with."""
     mark, sentence = verdict(report, required)
     blocks: list[Block] = [header(f"SPF · {report.domain}"), section(md("{} *{}*", esc(mark), sentence))]
     for record in report.records[:3]:
@@ -46,12 +49,13 @@ def answer(report: SpfReport, required: str, to: To) -> Reply:
     ]
     if problems:
         blocks.append(section(lines(problems[:12])))
+    replaces = "(it replaces what is published now)" if report.records else "(there is none yet)"
     if report.corrected and report.corrected != report.record:
         blocks.append(
             section(
                 lines(
                     [
-                        md("*Publish this TXT record at {}* (it replaces the one above):", report.domain),
+                        md("*Publish this TXT record at {}* {}:", report.domain, replaces),
                         code(
                             " ".join(f'"{s}"' for s in report.strings)
                             if len(report.strings) > 1
@@ -65,7 +69,13 @@ def answer(report: SpfReport, required: str, to: To) -> Reply:
         blocks.append(section(lines([md("*What it includes*"), code("\n".join(tree(report.tree)))])))
     counts = f"{report.lookups} of at most 10 DNS look-ups · {report.voids} of at most 2 empty answers"
     blocks.append(context(md("{}", counts)))
-    blocks += actions(button("Recheck", "spf.recheck", {"d": report.domain}, style="primary"))
+    if checked:
+        blocks.append(context(md("Checked at {}", checked)))
+    value = {"d": report.domain}
+    blocks += actions(
+        button("Recheck", "spf.recheck", value, style="primary"),
+        button("Share here", "spf.share", value | {"n": nonce}) if nonce else None,
+    )
     return Reply(sentence, fit(blocks), to)
 
 

@@ -108,6 +108,13 @@ def upgrade() -> None:
             sqlite_where=sa.text("stage = 'queued'"),
         )
         batch_op.create_index(
+            "ix_deliveries_expiry",
+            ["expires_at"],
+            unique=False,
+            postgresql_where=sa.text("stage IN ('queued', 'held')"),
+            sqlite_where=sa.text("stage IN ('queued', 'held')"),
+        )
+        batch_op.create_index(
             "ix_deliveries_lease",
             ["lease_until"],
             unique=False,
@@ -157,6 +164,23 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("events", schema=None) as batch_op:
         batch_op.create_index("ix_events_delivery_id", ["tenant_id", "delivery_id"], unique=False)
+
+    op.create_table(
+        "holds",
+        sa.Column("tenant_id", sa.Integer(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("scope", sa.String(length=10), nullable=False),
+        sa.Column("scope_key", sa.String(length=80), nullable=False),
+        sa.Column("until", sa.Date(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("owner", sa.String(length=80), nullable=False),
+        sa.Column("created_at", store.types.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", store.types.UtcDateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("pk_holds")),
+    )
+    with op.batch_alter_table("holds", schema=None) as batch_op:
+        batch_op.create_index("ix_holds_scope", ["tenant_id", "scope", "scope_key"], unique=False)
+        batch_op.create_index("ix_holds_until", ["tenant_id", "until"], unique=False)
 
     op.create_table(
         "idempotency",
@@ -241,7 +265,7 @@ def upgrade() -> None:
         sa.Column("surface", sa.String(length=30), nullable=False),
         sa.Column("key", sa.String(length=200), nullable=False),
         sa.Column("channel", sa.String(length=40), nullable=False),
-        sa.Column("thread_ts", sa.String(length=24), nullable=True),
+        sa.Column("thread_ts", sa.String(length=24), nullable=False),
         sa.Column("ts", sa.String(length=24), nullable=True),
         sa.Column("posted_in", sa.String(length=40), nullable=True),
         sa.Column("wanted", sa.Integer(), nullable=False),
@@ -255,7 +279,12 @@ def upgrade() -> None:
         sa.Column("created_at", store.types.UtcDateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("pk_posts")),
         sa.UniqueConstraint(
-            "tenant_id", "surface", "key", "channel", name=op.f("uq_posts_tenant_id_surface_key_channel")
+            "tenant_id",
+            "surface",
+            "key",
+            "channel",
+            "thread_ts",
+            name=op.f("uq_posts_tenant_id_surface_key_channel_thread_ts"),
         ),
     )
     with op.batch_alter_table("posts", schema=None) as batch_op:
@@ -296,6 +325,22 @@ def upgrade() -> None:
     with op.batch_alter_table("subscribers", schema=None) as batch_op:
         batch_op.create_index("ix_subscribers_payer_account", ["tenant_id", "payer_account"], unique=False)
         batch_op.create_index("ix_subscribers_search_name", ["tenant_id", "search_name"], unique=False)
+
+    op.create_table(
+        "suppression_log",
+        sa.Column("tenant_id", sa.Integer(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("channel", sa.String(length=8), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("change", sa.String(length=10), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("delivery_id", sa.Uuid(), nullable=True),
+        sa.Column("actor", sa.String(length=80), nullable=False),
+        sa.Column("at", store.types.UtcDateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("pk_suppression_log")),
+    )
+    with op.batch_alter_table("suppression_log", schema=None) as batch_op:
+        batch_op.create_index("ix_suppression_log_address", ["tenant_id", "channel", "address"], unique=False)
 
     op.create_table(
         "suppressions",
@@ -343,7 +388,9 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("actor", sa.String(length=80), nullable=False),
         sa.Column("attempt", sa.SmallInteger(), nullable=False),
+        sa.Column("worker", sa.String(length=80), nullable=True),
         sa.Column("lease_until", store.types.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("external_ref", sa.String(length=80), nullable=True),
         sa.Column("result", sa.Text(), nullable=True),
         sa.Column("created_at", store.types.UtcDateTime(timezone=True), nullable=False),
         sa.Column("finished_at", store.types.UtcDateTime(timezone=True), nullable=True),
@@ -378,27 +425,6 @@ def upgrade() -> None:
             "tenant_id", "subscriber_id", "role", name=op.f("uq_contacts_tenant_id_subscriber_id_role")
         ),
     )
-    op.create_table(
-        "holds",
-        sa.Column("tenant_id", sa.Integer(), nullable=False),
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("subscriber_id", sa.Uuid(), nullable=False),
-        sa.Column("until", sa.Date(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("owner", sa.String(length=80), nullable=False),
-        sa.Column("created_at", store.types.UtcDateTime(timezone=True), nullable=False),
-        sa.Column("ended_at", store.types.UtcDateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["tenant_id", "subscriber_id"],
-            ["subscribers.tenant_id", "subscribers.id"],
-            name=op.f("fk_holds_tenant_id_subscriber_id"),
-        ),
-        sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("pk_holds")),
-    )
-    with op.batch_alter_table("holds", schema=None) as batch_op:
-        batch_op.create_index("ix_holds_subscriber_id", ["tenant_id", "subscriber_id"], unique=False)
-        batch_op.create_index("ix_holds_until", ["tenant_id", "until"], unique=False)
-
     op.create_table(
         "invoices",
         sa.Column("tenant_id", sa.Integer(), nullable=False),
@@ -552,11 +578,6 @@ def downgrade() -> None:
         batch_op.drop_index("ix_invoices_issued_on")
 
     op.drop_table("invoices")
-    with op.batch_alter_table("holds", schema=None) as batch_op:
-        batch_op.drop_index("ix_holds_until")
-        batch_op.drop_index("ix_holds_subscriber_id")
-
-    op.drop_table("holds")
     op.drop_table("contacts")
     with op.batch_alter_table("billing_acts", schema=None) as batch_op:
         batch_op.drop_index("ix_billing_acts_subscriber_id")
@@ -565,6 +586,10 @@ def downgrade() -> None:
     op.drop_table("tenants")
     op.drop_table("template_sources")
     op.drop_table("suppressions")
+    with op.batch_alter_table("suppression_log", schema=None) as batch_op:
+        batch_op.drop_index("ix_suppression_log_address")
+
+    op.drop_table("suppression_log")
     with op.batch_alter_table("subscribers", schema=None) as batch_op:
         batch_op.drop_index("ix_subscribers_search_name")
         batch_op.drop_index("ix_subscribers_payer_account")
@@ -594,6 +619,11 @@ def downgrade() -> None:
 
     op.drop_table("interactions")
     op.drop_table("idempotency")
+    with op.batch_alter_table("holds", schema=None) as batch_op:
+        batch_op.drop_index("ix_holds_until")
+        batch_op.drop_index("ix_holds_scope")
+
+    op.drop_table("holds")
     with op.batch_alter_table("events", schema=None) as batch_op:
         batch_op.drop_index("ix_events_delivery_id")
 
@@ -615,6 +645,11 @@ def downgrade() -> None:
             "ix_deliveries_lease",
             postgresql_where=sa.text("stage = 'claimed'"),
             sqlite_where=sa.text("stage = 'claimed'"),
+        )
+        batch_op.drop_index(
+            "ix_deliveries_expiry",
+            postgresql_where=sa.text("stage IN ('queued', 'held')"),
+            sqlite_where=sa.text("stage IN ('queued', 'held')"),
         )
         batch_op.drop_index(
             "ix_deliveries_due",

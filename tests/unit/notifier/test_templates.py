@@ -21,6 +21,7 @@ CONTEXT: dict[str, Any] = {
     "subscriber": {"name": "Dana Whitfield", "account": "1042"},
     "invoice": {
         "number": "INV-1042-03",
+        "paid": False,
         "due": "$49.90",
         "due_on": "March 15, 2026",
         "issued_on": "March 1, 2026",
@@ -61,6 +62,17 @@ def test_an_invoice_mail_says_number_amount_and_due_date_in_both_parts(
             assert fact in part, fact
     assert "INV-1042-03" in rendered.subject
     assert rendered.subject.count("\n") == 1
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_a_paid_invoice_is_no_demand(language: str) -> None:
+    context = CONTEXT | {"invoice": CONTEXT["invoice"] | {"paid": True, "due": "$0.00"}}
+    rendered = render(load(NotificationKind.RESEND, language), context)
+    for part in (rendered.text, rendered.html):
+        assert "$59.90" in part
+        assert "$0.00" not in part
+        assert "March 15, 2026" not in part
+        assert ("Paid in full" if language == "en" else "Pagada") in part
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,125 @@
+"""`ispbot check`: every dependency tried over the wire, each failure with what to do about it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bot.bounce_listener import BounceHandler, listen
+from bot.checks import Finding, run_checks
+from bot.config import load_config
+from tests.unit.bot.support import Office
+from tests.unit.bot.test_config import ENV, TENANT
+
+
+@pytest.fixture
+async def smtp_port(office: Office) -> Any:
+    """An SMTP server that greets: our own listener will do."""
+    domains = {"mail.cascade.example": 1}
+    handler = BounceHandler(store=office.store, inbox=office.inbox, runner=office.runner, domains=domains)
+    server = await listen(handler, "127.0.0.1", 0, "mail.cascade.example")
+    yield server.sockets[0].getsockname()[1]
+    server.close()
+    await server.wait_closed()
+
+
+async def _checked(
+    office: Office, tmp_path: Path, port: int, *, database: str | None = None, **more: Any
+) -> dict[str, Finding]:
+    tenant = {**TENANT, "mail": {**TENANT["mail"]}, "slack": {**TENANT["slack"]}}
+    tenant["mail"]["routes"] = {"visp": {"kind": "relay", "host": "127.0.0.1", "port": port}}
+    tenant["slack"] |= more.pop("slack", {})
+    data = {
+        "database": database or office.store.engine.url.replace("+aiosqlite", ""),
+        "public_url": "http://127.0.0.1",
+        "slack": {"api_url": more.pop("api_url", office.slack.endpoints["slack"]["api"])},
+        "tenants": {"cascade": tenant},
+    }
+    file = tmp_path / "app.yaml"
+    file.write_text(yaml.safe_dump(data))
+    environ = {**ENV, "CASCADE_TOKEN": more.pop("token", office.slack.token)}
+    return {f.what: f for f in await run_checks(load_config(file, environ))}
+
+
+async def test_everything_in_order_is_told_to_be_in_order(
+    office: Office, tmp_path: Path, smtp_port: int
+) -> None:
+    findings = await _checked(office, tmp_path, smtp_port)
+    assert set(findings) == {
+        "configuration",
+        "database",
+        "schema",
+        "SQLite",
+        "Slack of cascade",
+        "mail route cascade/visp",
+    }
+    assert all(f.ok and not f.remedy for f in findings.values()), findings
+
+
+async def test_a_wrong_token_is_told_with_the_variable_to_set(
+    office: Office, tmp_path: Path, smtp_port: int
+) -> None:
+    slack = (await _checked(office, tmp_path, smtp_port, token="xoxb-wrong"))["Slack of cascade"]
+    assert not slack.ok
+    assert "invalid_auth" in slack.found
+    assert "CASCADE_TOKEN" in slack.remedy
+    assert "xoxb-wrong" not in str(slack)
+
+
+async def test_a_token_of_another_team_is_told(office: Office, tmp_path: Path, smtp_port: int) -> None:
+    slack = (await _checked(office, tmp_path, smtp_port, slack={"team_id": "T_ELSEWHERE"}))[
+        "Slack of cascade"
+    ]
+    assert not slack.ok
+    assert "Set tenants.cascade.slack.team_id to T_CASCADE" in slack.remedy
+
+
+async def test_slack_out_of_reach_is_told(office: Office, tmp_path: Path, smtp_port: int) -> None:
+    findings = await _checked(office, tmp_path, smtp_port, api_url="http://127.0.0.1:9/api/")
+    assert not findings["Slack of cascade"].ok
+    assert "api_url" in findings["Slack of cascade"].remedy
+    assert findings["mail route cascade/visp"].ok
+
+
+async def test_a_relay_that_does_not_answer_is_told_with_its_host_and_port(
+    office: Office, tmp_path: Path
+) -> None:
+    route = (await _checked(office, tmp_path, 9))["mail route cascade/visp"]
+    assert not route.ok
+    assert "127.0.0.1:9" in route.found
+    assert "host, port and tls of visp" in route.remedy
+
+
+async def test_a_relay_that_greets_with_a_refusal_is_told(office: Office, tmp_path: Path) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"554 5.3.2 go away\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    route = (await _checked(office, tmp_path, server.sockets[0].getsockname()[1]))["mail route cascade/visp"]
+    assert not route.ok
+    server.close()
+    await server.wait_closed()
+
+
+async def test_a_database_without_schema_is_told_how_to_get_one(
+    office: Office, tmp_path: Path, smtp_port: int
+) -> None:
+    findings = await _checked(office, tmp_path, smtp_port, database=f"sqlite:///{tmp_path}/empty.db")
+    assert findings["database"].ok
+    assert not findings["schema"].ok
+    assert findings["schema"].remedy == "Run: ispbot migrate"
+
+
+async def test_a_database_out_of_reach_is_told_without_its_password(
+    office: Office, tmp_path: Path, smtp_port: int
+) -> None:
+    url = "postgresql://isp:hunter2@127.0.0.1:9/isp"
+    database = (await _checked(office, tmp_path, smtp_port, database=url))["database"]
+    assert not database.ok
+    assert "hunter2" not in str(database)

@@ -1,0 +1,100 @@
+"""Masks hide who it is and keep what support needs; money, dates and ages in the tenant's own way."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from handlers import format as fmt
+from handlers.masks import mask_address, mask_email, mask_name, mask_phone
+from store.money import Money
+from tests.builders import NOW
+
+
+@pytest.mark.parametrize(
+    ("address", "masked"),
+    [
+        ("maria.santos@inbox.example", "m•••s@inbox.example"),
+        ("x@y.example", "x•••@y.example"),
+        ("@y.example", "•••@y.example"),
+        ("a@b@y.example", "a•••@y.example"),
+        ("nothing", "•••"),
+        ("", "•••"),
+    ],
+)
+def test_an_address_keeps_its_domain_and_one_letter(address: str, masked: str) -> None:
+    assert mask_email(address) == masked
+
+
+@pytest.mark.parametrize(
+    ("number", "masked"),
+    [("+15415550142", "•••• 0142"), ("555-0142", "•••• 0142"), ("0142", "••••"), ("", "••••")],
+)
+def test_a_number_keeps_its_last_four_digits_unless_that_is_most_of_it(number: str, masked: str) -> None:
+    assert mask_phone(number) == masked
+
+
+def test_what_is_no_address_at_all_is_masked_whole() -> None:
+    assert mask_address("call the neighbour") == "••••"
+    assert mask_address("a@b.example").startswith("a•••@")
+
+
+@pytest.mark.parametrize(
+    ("name", "masked"),
+    [
+        ("Maria Santos Vega", "Maria V."),
+        ("Dana Whitfield", "Dana W."),
+        ("Bakery", "Bak•••"),
+        ("", "•••"),
+        (" \n ", "•••"),
+    ],
+)
+def test_a_name_in_a_channel_is_cut_short(name: str, masked: str) -> None:
+    assert mask_name(name) == masked
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "locale", "shown"),
+    [
+        (4990, "USD", "en_US", "$49.90"),
+        (-4990, "USD", "en_US", "-$49.90"),
+        (1200, "JPY", "ja_JP", "¥1,200"),
+        (12345, "KWD", "en_US", "KWD12.345"),
+        (123456, "EUR", "de_DE", "1.234,56 €"),
+    ],
+)
+def test_money_has_the_decimals_of_its_currency(minor: int, currency: str, locale: str, shown: str) -> None:
+    written = fmt.money(Money(minor, currency), locale)
+    assert written.replace("\u00a0", " ").replace("￥", "¥") == shown
+
+
+@pytest.mark.parametrize(
+    ("ago", "shown"),
+    [
+        (timedelta(seconds=-5), "just now"),
+        (timedelta(0), "just now"),
+        (timedelta(seconds=89), "just now"),
+        (timedelta(seconds=91), "2 minutes ago"),
+        (timedelta(minutes=89), "89 minutes ago"),
+        (timedelta(minutes=91), "2 hours ago"),
+        (timedelta(hours=35), "35 hours ago"),
+        (timedelta(hours=37), "2 days ago"),
+        (timedelta(days=400), "400 days ago"),
+    ],
+)
+def test_the_age_of_a_fact_is_told_in_its_largest_sensible_unit(ago: timedelta, shown: str) -> None:
+    assert fmt.age(NOW - ago, NOW) == shown
+
+
+def test_a_moment_is_told_in_the_tenants_zone_across_a_change_of_clocks() -> None:
+    zone = ZoneInfo("America/Los_Angeles")
+    assert fmt.moment(datetime(2026, 3, 8, 9, 59, tzinfo=UTC), zone) == "Mar 8, 2026, 1:59:00 AM PST"
+    assert fmt.moment(datetime(2026, 3, 8, 10, 0, tzinfo=UTC), zone) == "Mar 8, 2026, 3:00:00 AM PDT"
+    assert fmt.clock_time(datetime(2026, 3, 8, 10, 0, tzinfo=UTC), zone) == "3:00 AM"
+
+
+def test_a_day_is_told_in_the_locale() -> None:
+    assert fmt.day(date(2026, 11, 3)) == "Nov 3, 2026"
+    assert fmt.day(date(2026, 11, 3), "es_MX") == "3 nov 2026"
