@@ -134,7 +134,9 @@ async def test_kill_between_ack_and_answer_still_answers_and_does_nothing_twice(
     await desk.until(answered, "the press is answered")
     await desk.shows("Accepted by inbox.example's server", after=preview["ts"])
     assert len(await desk.mails(address)) == 1
-    cards = [m for m in await desk.messages() if f"a•••{round_}@inbox.example" in words(m) and not m["ephemeral"]]
+    cards = [
+        m for m in await desk.messages() if f"a•••{round_}@inbox.example" in words(m) and not m["ephemeral"]
+    ]
     assert len([m for m in cards if float(m["ts"]) > float(preview["ts"])]) == 1
 
 
