@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from billing.local import ImportKind, ImportProblem, ImportResult, import_csv
 from bot import logs
@@ -257,7 +257,7 @@ def check(config: ConfigOption = DEFAULT_CONFIG, environment: EnvironmentOption 
     """Try everything that this deployment depends on; say what to do about what fails."""
     loaded = _config(config, environment)
     findings: list[Finding] = asyncio.run(run_checks(loaded))
-    table = Table("", "what", "found", "what to do")
+    table = Table("", Column("what", no_wrap=True), "found", Column("what to do", min_width=36))
     for finding in findings:
         mark = "[green]ok[/green]" if finding.ok else "[red]fails[/red]"
         table.add_row(mark, escape(finding.what), escape(finding.found), escape(finding.remedy))

@@ -35,7 +35,7 @@ class ResendPlan:
     @property
     def newest(self) -> str:
         """What the preview knew of earlier sendings; compared again at the press."""
-        return self.earlier[0].id.hex if self.earlier else ""
+        return str(self.earlier[0].id) if self.earlier else ""
 
     @property
     def going(self) -> tuple[str, ...]:

