@@ -257,11 +257,12 @@ def check(config: ConfigOption = DEFAULT_CONFIG, environment: EnvironmentOption 
     """Try everything that this deployment depends on; say what to do about what fails."""
     loaded = _config(config, environment)
     findings: list[Finding] = asyncio.run(run_checks(loaded))
-    table = Table("", Column("what", no_wrap=True), "found", Column("what to do", min_width=36))
+    table = Table("", Column("what", no_wrap=True), "found", "what to do")
     for finding in findings:
         mark = "[green]ok[/green]" if finding.ok else "[red]fails[/red]"
         table.add_row(mark, escape(finding.what), escape(finding.found), escape(finding.remedy))
-    out.print(table)
+    # A file or a pipe has no width of its own: lines stay whole there, for whoever greps them.
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
 
