@@ -262,7 +262,7 @@ def check(config: ConfigOption = DEFAULT_CONFIG, environment: EnvironmentOption 
         mark = "[green]ok[/green]" if finding.ok else "[red]fails[/red]"
         table.add_row(mark, escape(finding.what), escape(finding.found), escape(finding.remedy))
     # A file or a pipe has no width of its own: lines stay whole there, for whoever greps them.
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    Console(width=None if sys.stdout.isatty() else 300).print(table)
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
 
