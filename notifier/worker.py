@@ -122,7 +122,6 @@ class Recorder:
 
     def __init__(self, store: Store, window_s: float, pause_s: float = 0.5) -> None:
         self._store, self._window_s, self._pause_s = store, window_s, pause_s
-        self._failed: dict[str, int] = {}
         self._pending: list[tuple[Report, asyncio.Future[None]]] = []
         self._wake = asyncio.Event()
 
@@ -147,6 +146,7 @@ class Recorder:
         A database that is gone is waited for. One report that cannot be written is told apart by halving, so
         that it takes nobody with it.
         """
+        tries = 0
         while True:
             try:
                 async with self._store.system() as tx:
@@ -160,7 +160,7 @@ class Recorder:
                     await self._flush(batch[:middle])
                     await self._flush(batch[middle:])
                     return
-                elif (tries := self._tries(batch[0][0])) >= MOST_TRIES:
+                elif (tries := tries + 1) >= MOST_TRIES:
                     if not batch[0][1].done():
                         batch[0][1].set_exception(error)
                     return
@@ -171,10 +171,6 @@ class Recorder:
                 if not done.done():
                     done.set_result(None)
             return
-
-    def _tries(self, report: Report) -> int:
-        self._failed[report.event.key] = self._failed.get(report.event.key, 0) + 1
-        return self._failed[report.event.key]
 
     async def _database_answers(self) -> bool:
         try:
