@@ -70,7 +70,7 @@ class Poster:
             behind = await tx.posts.claim_behind(worker=self._worker, lease_s=self._lease_s)
         by_channel: dict[tuple[int, str], list[Post]] = {}
         for post in behind:
-            by_channel.setdefault((post.tenant, post.posted_in or post.channel), []).append(post)
+            by_channel.setdefault((post.tenant, post.place), []).append(post)
         await asyncio.gather(*(self._channel(posts) for posts in by_channel.values()))
         return len(behind)
 
@@ -111,16 +111,15 @@ class Poster:
         ts = post.ts
         if ts is None and post.posting:
             ts = await self._find(client, post)
-        place = post.posted_in or post.channel
         if ts is not None:
-            await client.chat_update(channel=place, ts=ts, text=spoken(reply.text), blocks=blocks)
-            channel = place
+            await client.chat_update(channel=post.place, ts=ts, text=spoken(reply.text), blocks=blocks)
+            channel = post.place
         else:
             async with self._store.begin(post.tenant) as tx:
                 if not await tx.posts.about_to_post(post):
                     return
             answer = await client.chat_postMessage(
-                channel=place,
+                channel=post.place,
                 thread_ts=post.thread_ts,
                 metadata={"event_type": EVENT_TYPE, "event_payload": {"id": str(post.id)}},
                 text=spoken(reply.text),
@@ -138,7 +137,7 @@ class Poster:
         oldest = str((post.created_at - timedelta(minutes=5)).timestamp())
         while True:
             page: Any = await client.conversations_history(
-                channel=post.posted_in or post.channel,
+                channel=post.place,
                 oldest=oldest,
                 limit=200,
                 include_all_metadata=True,
@@ -173,7 +172,7 @@ class Poster:
         """Into the support channel when the bot is not in the one where it was asked."""
         support = self._services.profile(post.tenant).support_channel
         async with self._store.begin(post.tenant) as tx:
-            if (post.posted_in or post.channel) == support or post.ts is not None:
+            if post.place == support or post.ts is not None:
                 await tx.posts.give_up(post, error=code)
             else:
                 await tx.posts.redirect(post, support)

@@ -446,6 +446,11 @@ class Post:
     posting: bool = False
     """chat.postMessage was called and its answer never recorded: look before posting again."""
 
+    @property
+    def place(self) -> str:
+        """The channel to talk to Slack about."""
+        return self.posted_in or self.channel
+
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
