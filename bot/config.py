@@ -9,6 +9,8 @@ import ipaddress
 import re
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
+from datetime import time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -150,6 +152,9 @@ class MailConfig(Section):
     default_route: str
     remote_route: str | None = None
     use_remote_mail_server: bool = False
+    test_mailboxes: tuple[str, ...] = ()
+    """Where leads may send test mails by any route."""
+    attach_pdf: bool = True
     send_mode: Literal["off", "only_to", "live"] = "only_to"
     only_to: tuple[str, ...] = ()
 
@@ -177,6 +182,63 @@ class MailConfig(Section):
         return self.remote_route if self.use_remote_mail_server and self.remote_route else self.default_route
 
 
+class SmsConfig(Section):
+    """Texts by Twilio. The account SID is no secret, the auth tokens are."""
+
+    name: str = "twilio"
+    account_sid: str = Field(pattern=r"^AC[0-9a-f]{32}$")
+    auth_token_env: str
+    """Several tokens, separated by commas, while a rotation lasts: the first one signs."""
+    sender: str
+    messaging_service_sid: str | None = Field(default=None, pattern=r"^MG[0-9a-f]{32}$")
+    api_url: str = Field(default="https://api.twilio.com", pattern=r"^https?://[^\s/]+$")
+    connections: int = Field(ge=1, le=100, default=4)
+    timeout_s: float = Field(gt=0, le=120, default=15)
+    segment_price: Decimal | None = Field(default=None, ge=0)
+    currency: str = Field(default="USD", pattern="^[A-Z]{3}$")
+    fallback: bool = False
+    window: tuple[time, time] = (time(9), time(20))
+
+    _env = field_validator("auth_token_env")(_env_name)
+
+    @field_validator("name")
+    @classmethod
+    def _route_name(cls, value: str) -> str:
+        if not _NAME.fullmatch(value):
+            raise ValueError("small letters, digits, - and _ only")
+        return value
+
+    @field_validator("sender")
+    @classmethod
+    def _number(cls, value: str) -> str:
+        return _e164(value)
+
+    @field_validator("window")
+    @classmethod
+    def _opens_before_it_closes(cls, value: tuple[time, time]) -> tuple[time, time]:
+        if value[0] >= value[1]:
+            raise ValueError("the window opens before it closes, such as ['09:00', '20:00']")
+        return value
+
+
+def _e164(value: str) -> str:
+    if not re.fullmatch(r"\+[1-9]\d{6,14}", value):
+        raise ValueError("write the number in full, such as '+15415550100' (with quotes)")
+    return value
+
+
+class OncallConfig(Section):
+    numbers: tuple[str, ...] = ()
+    text_after_minutes: float = Field(ge=0, le=1440, default=10)
+    burst: int = Field(ge=2, le=100_000, default=20)
+    burst_minutes: float = Field(gt=0, le=1440, default=15)
+
+    @field_validator("numbers")
+    @classmethod
+    def _numbers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_e164(number) for number in value)
+
+
 class TenantConfig(Section):
     id: int = Field(ge=1, lt=1 << 24)
     brand: BrandConfig
@@ -187,6 +249,17 @@ class TenantConfig(Section):
     channels: Channels
     roles: Roles
     mail: MailConfig
+    sms: SmsConfig | None = None
+    oncall: OncallConfig = OncallConfig()
+    portal_url: str = Field(default="", pattern=r"^(https?://[^\s]+)?$")
+
+    @model_validator(mode="after")
+    def _sms_name(self) -> Self:
+        if self.sms is not None and self.sms.name in self.mail.routes:
+            raise ValueError(f"sms.name {self.sms.name!r} is the name of a mail route already")
+        if self.oncall.numbers and self.sms is None:
+            raise ValueError("oncall.numbers are texted: that needs sms")
+        return self
 
     @field_validator("time_zone")
     @classmethod
@@ -276,6 +349,7 @@ class Secrets:
     signing_secret: str
     bot_tokens: Mapping[str, str]
     passwords: Mapping[tuple[str, str], str]
+    sms_tokens: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return "Secrets(...)"
@@ -347,9 +421,14 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
         for name, route in t.mail.routes.items()
         if route.password_env
     }
+    sms_tokens = {
+        key: tuple(filter(None, secret(t.sms.auth_token_env, f"tenants.{key}.sms.auth_token_env").split(",")))
+        for key, t in app.tenants.items()
+        if t.sms is not None
+    }
     if problems or keyring is None:
         raise ConfigProblems(problems)
-    return Config(app, url, Secrets(keyring, signing, tokens, passwords), path)
+    return Config(app, url, Secrets(keyring, signing, tokens, passwords, sms_tokens), path)
 
 
 def _parse(path: Path) -> AppConfig:

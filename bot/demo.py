@@ -62,7 +62,7 @@ async def run_demo(options: DemoOptions, say: Callable[[str], None]) -> None:
         loop.add_signal_handler(name, stopped.set)
     try:
         endpoints = await _endpoints(state, sandbox, options.port)
-        environ |= _slack_secrets(endpoints)
+        environ |= _wire_secrets(endpoints)
         _write_config(state, endpoints, options.database)
         await _prepare(state, environ, endpoints)
         _write_environment(state, environ)
@@ -94,9 +94,10 @@ def _environment(state: Path, database: str | None) -> dict[str, str]:
     return environ
 
 
-def _slack_secrets(endpoints: Mapping[str, Any]) -> dict[str, str]:
+def _wire_secrets(endpoints: Mapping[str, Any]) -> dict[str, str]:
     slack = endpoints["slack"]
     return {
+        "ISPBOT_CASCADE_TWILIO_TOKEN": endpoints["twilio"]["auth_token"],
         "ISPBOT_SLACK_SIGNING_SECRET": slack["signing_secret"],
         "ISPBOT_CASCADE_BOT_TOKEN": slack["bot_token"],
     }
@@ -195,7 +196,18 @@ def _write_config(state: Path, endpoints: Mapping[str, Any], database: str | Non
                     "default_route": "visp",
                     "remote_route": "remote",
                     "send_mode": "live",
+                    "test_mailboxes": ["me@inbox.example"],
                 },
+                "sms": {
+                    "account_sid": endpoints["twilio"]["account_sid"],
+                    "auth_token_env": "ISPBOT_CASCADE_TWILIO_TOKEN",
+                    "sender": endpoints["twilio"]["senders"][0],
+                    "api_url": endpoints["twilio"]["api"],
+                    "segment_price": "0.0079",
+                    "fallback": True,
+                },
+                "oncall": {"numbers": ["+17755550123"], "text_after_minutes": 10},
+                "portal_url": "https://my.cascade.example/pay",
             }
         },
     }

@@ -27,6 +27,8 @@ log = structlog.get_logger()
 EVENT_TYPE = "ispbot_post"
 COALESCE = timedelta(seconds=1)
 _RETRY = timedelta(seconds=5)
+NOT_YET = "-"
+_PARENT_WAIT = timedelta(milliseconds=300)
 _GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
 _NO_CHANNEL = frozenset({"channel_not_found", "not_in_channel", "is_archived"})
 
@@ -106,11 +108,15 @@ class Poster:
             async with self._store.begin(post.tenant) as tx:
                 await tx.posts.give_up(post, error="nothing to show")
             return
+        thread_ts = await self._thread_of(post)
+        if thread_ts == NOT_YET:
+            await self._later(post, _PARENT_WAIT, "its thread is not shown yet")
+            return
         client = self._clients[post.tenant]
         blocks = self._signer.blocks(post.tenant, reply.blocks)
         ts = post.ts
         if ts is None and post.posting:
-            ts = await self._find(client, post)
+            ts = await self._find(client, post, thread_ts)
         if ts is not None:
             await client.chat_update(channel=post.place, ts=ts, text=spoken(reply.text), blocks=blocks)
             channel = post.place
@@ -120,7 +126,7 @@ class Poster:
                     return
             answer = await client.chat_postMessage(
                 channel=post.place,
-                thread_ts=post.thread_ts,
+                thread_ts=thread_ts,
                 metadata={"event_type": EVENT_TYPE, "event_payload": {"id": str(post.id)}},
                 text=spoken(reply.text),
                 blocks=blocks,
@@ -131,17 +137,30 @@ class Poster:
                 post, ts=str(ts), revision=post.wanted, channel=str(channel), next_edit=tx.now + COALESCE
             )
 
-    async def _find(self, client: AsyncWebClient, post: Post) -> str | None:
+    async def _thread_of(self, post: Post) -> str | None:
+        """The thread that it stands in; NOT_YET while the post that begins it has no place."""
+        if post.parent_id is None:
+            return post.thread_ts
+        async with self._store.read(post.tenant) as tx:
+            parent = await tx.posts.get(post.parent_id)
+        if parent is None or (parent.ts is None and parent.shown >= parent.wanted):
+            return None  # the parent was given up: its replies stand in the channel itself
+        return parent.ts or NOT_YET
+
+    async def _find(self, client: AsyncWebClient, post: Post, thread_ts: str | None) -> str | None:
         """The ts of a message that was posted but whose answer was never recorded."""
         cursor: str | None = None
-        oldest = str((post.created_at - timedelta(minutes=5)).timestamp())
+        where: dict[str, Any] = {
+            "channel": post.place,
+            "oldest": str((post.created_at - timedelta(minutes=5)).timestamp()),
+            "limit": 200,
+            "include_all_metadata": True,
+        }
         while True:
-            page: Any = await client.conversations_history(
-                channel=post.place,
-                oldest=oldest,
-                limit=200,
-                include_all_metadata=True,
-                cursor=cursor,
+            page: Any = (
+                await client.conversations_replies(ts=thread_ts, cursor=cursor, **where)
+                if thread_ts
+                else await client.conversations_history(cursor=cursor, **where)
             )
             for message in page["messages"]:
                 payload = message.get("metadata", {}).get("event_payload", {})

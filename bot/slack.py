@@ -45,6 +45,8 @@ WINDOW_S = 300
 ROLE_S = 1.0
 BACKLOG = 2000
 ANY = re.compile(".*")
+THREAD, HOME = "thread", "home"
+"""The commands that hear what people write in threads, and that fill App Home."""
 _MENTION = re.compile(r"^\s*<@[UW][A-Z0-9_]+(?:\|[^>]*)?>")
 Ack = Callable[..., Awaitable[Any]]
 
@@ -143,6 +145,10 @@ class SlackRim:
                 self._roles.forget_groups()
             if _is_addressed(event):
                 await self._guarded(ack, body, self._addressed)
+            elif _is_said_in_thread(event) and THREAD in self._commands:
+                await self._guarded(ack, body, self._said_in_thread)
+            elif event.get("type") == "app_home_opened" and HOME in self._commands:
+                await self._guarded(ack, body, self._home_opened)
             else:
                 await ack()
 
@@ -331,6 +337,34 @@ class SlackRim:
             text=remaining,
         )
 
+    def _said_in_thread(self, body: Mapping[str, Any]) -> Incoming:
+        """A person wrote below a message in a channel; the command decides whether that thread is ours."""
+        event = body["event"]
+        return Incoming(
+            kind=InteractionKind.EVENT,
+            dedupe=str(body.get("event_id") or _identity(body)),
+            team=str(event.get("user_team") or body.get("team_id", "")),
+            user=str(event.get("user", "")),
+            channel=str(event.get("channel", "")),
+            command=THREAD,
+            action="said",
+            text=plain_text(str(event.get("text", ""))),
+            value={"thread_ts": str(event["thread_ts"]), "ts": str(event.get("ts", ""))},
+        )
+
+    def _home_opened(self, body: Mapping[str, Any]) -> Incoming:
+        event = body["event"]
+        return Incoming(
+            kind=InteractionKind.EVENT,
+            dedupe=str(body.get("event_id") or _identity(body)),
+            team=str(body.get("team_id", "")),
+            user=str(event.get("user", "")),
+            channel="",
+            command=HOME,
+            action="opened",
+            value={"tab": str(event.get("tab", "home"))},
+        )
+
     def _read(self, text: str) -> tuple[str, str, str]:
         """(command, action, the rest): the first word is a command or an alias, else all is looked up."""
         word, _, rest = text.partition(" ")
@@ -399,7 +433,8 @@ def _inputs(values: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, 
     for block_id, elements in values.items():
         for element in elements.values():
             option = element.get("selected_option") or {}
-            found[block_id] = str(element.get("value") or option.get("value") or "")
+            simple = (element.get(key) for key in ("value", "selected_user", "selected_date"))
+            found[block_id] = str(next(filter(None, simple), None) or option.get("value") or "")
     return found
 
 
@@ -418,3 +453,12 @@ def _is_addressed(event: Mapping[str, Any]) -> bool:
         return False
     direct = event.get("type") == "message" and event.get("channel_type") == "im"
     return direct or event.get("type") == "app_mention"
+
+
+def _is_said_in_thread(event: Mapping[str, Any]) -> bool:
+    """A person's message below another one, in a channel. A broadcast reply is one too."""
+    if event.get("bot_id") or not event.get("user") or event.get("type") != "message":
+        return False
+    if event.get("subtype") not in (None, "thread_broadcast", "file_share"):
+        return False
+    return bool(event.get("thread_ts")) and event["thread_ts"] != event.get("ts")

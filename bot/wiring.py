@@ -8,6 +8,7 @@ import asyncio
 import pkgutil
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -36,8 +37,8 @@ from bot.sealer import Sealer
 from bot.signing import ValueSigner
 from bot.slack import SlackRim
 from handlers.contract import Command, Services, Surface
-from handlers.profile import Brand, TenantProfile
-from notifier.channels import Provider, Route
+from handlers.profile import Brand, OncallProfile, SmsProfile, TenantProfile
+from notifier.channels import Provider, Route, SmsRoute
 from notifier.compose import Composer
 from notifier.mailauth.lookup import DnsResolver
 from notifier.mx import destination
@@ -137,6 +138,41 @@ def profile_of(config: Config, key: str, tenant: TenantConfig) -> TenantProfile:
         default_route=tenant.mail.route_in_use,
         required_include=tenant.mail.required_include,
         send_mode=tenant.mail.send_mode,
+        public_url=config.app.public_url.rstrip("/"),
+        remote_route=tenant.mail.remote_route,
+        test_mailboxes=tenant.mail.test_mailboxes,
+        attach_pdf=tenant.mail.attach_pdf,
+        sms=sms_profile_of(config, key, tenant),
+        oncall=OncallProfile(
+            numbers=tenant.oncall.numbers,
+            text_after=timedelta(minutes=tenant.oncall.text_after_minutes),
+            burst=tenant.oncall.burst,
+            burst_window=timedelta(minutes=tenant.oncall.burst_minutes),
+        ),
+        portal_url=tenant.portal_url,
+    )
+
+
+def sms_profile_of(config: Config, key: str, tenant: TenantConfig) -> SmsProfile | None:
+    sms = tenant.sms
+    if sms is None:
+        return None
+    return SmsProfile(
+        route=SmsRoute(
+            name=sms.name,
+            sender=sms.sender,
+            account_sid=sms.account_sid,
+            auth_tokens=config.secrets.sms_tokens[key],
+            api_url=sms.api_url,
+            messaging_service_sid=sms.messaging_service_sid,
+            callback_url=f"{config.app.public_url.rstrip('/')}/twilio/status",
+            connections=sms.connections,
+            timeout_s=sms.timeout_s,
+        ),
+        segment_price=sms.segment_price,
+        currency=sms.currency,
+        fallback=sms.fallback,
+        window=sms.window,
     )
 
 
@@ -163,6 +199,7 @@ def build_services(config: Config, store: Store, commands: Mapping[str, Command]
         forget_dns=resolver.forget,
         tenants=profiles,
         specs=[command.spec for command in commands.values()],
+        keyring=config.secrets.keyring,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from handlers.reply import Block
@@ -187,16 +188,56 @@ def actions(*elements: Block | None) -> list[Block]:
 
 
 def text_input(
-    block_id: str, label: str, *, placeholder: str = "", initial: str = "", hint: str = ""
+    block_id: str,
+    label: str,
+    *,
+    placeholder: str = "",
+    initial: str = "",
+    hint: str = "",
+    multiline: bool = False,
+    optional: bool = False,
+    longest: int = 300,
 ) -> Block:
-    element: Block = {"type": "plain_text_input", "action_id": block_id, "max_length": 300}
+    element: Block = {"type": "plain_text_input", "action_id": block_id, "max_length": longest}
+    if multiline:
+        element["multiline"] = True
     if placeholder:
         element["placeholder"] = plain(placeholder, 150)
     if initial:
         element["initial_value"] = initial
+    return _input(block_id, label, element, hint, optional=optional)
+
+
+def select_input(
+    block_id: str,
+    label: str,
+    options: Sequence[Block],
+    *,
+    initial: Block | None = None,
+    hint: str = "",
+    optional: bool = False,
+) -> Block:
+    """A drop-down in a dialog; what was chosen comes back as the option's value."""
+    element: Block = {"type": "static_select", "action_id": block_id, "options": list(options[:100])}
+    if initial is not None:
+        element["initial_option"] = initial
+    return _input(block_id, label, element, hint, optional=optional)
+
+
+def date_input(block_id: str, label: str, *, initial: date | None = None, hint: str = "") -> Block:
+    """A calendar in a dialog; comes back as an ISO 8601 day."""
+    element: Block = {"type": "datepicker", "action_id": block_id}
+    if initial is not None:
+        element["initial_date"] = initial.isoformat()
+    return _input(block_id, label, element, hint)
+
+
+def _input(block_id: str, label: str, element: Block, hint: str, *, optional: bool = False) -> Block:
     block: Block = {"type": "input", "block_id": block_id, "label": plain(label, 2000), "element": element}
     if hint:
         block["hint"] = plain(hint, 2000)
+    if optional:
+        block["optional"] = True
     return block
 
 

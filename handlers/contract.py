@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from handlers.profile import CommandSpec, Role, TenantProfile
 from handlers.reply import Answer, Reply
+from notifier.keys import Keyring
 from notifier.mailauth import Resolver
 from notifier.outbox import Outbox
 from store.models import AuditEntry
@@ -59,6 +60,7 @@ class Services:
     resolver: Resolver
     tenants: Mapping[int, TenantProfile]
     specs: Sequence[CommandSpec]
+    keyring: Keyring
     forget_dns: Callable[[], None] = _nothing_kept
     """Drops cached DNS answers: whoever asks again has just changed something."""
 

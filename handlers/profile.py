@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import time, timedelta
+from decimal import Decimal
 from enum import IntEnum
 from zoneinfo import ZoneInfo
 
-from notifier.channels import Route
+from notifier.channels import Route, SmsRoute
 
 
 class Role(IntEnum):
@@ -29,6 +30,30 @@ class Brand:
 
 
 @dataclass(frozen=True, slots=True)
+class SmsProfile:
+    """How this provider texts. `window`: no bulk text outside it, in the subscriber's own time."""
+
+    route: SmsRoute
+    segment_price: Decimal | None = None
+    """In `currency`, such as 0.0079; None: costs are not shown."""
+    currency: str = "USD"
+    fallback: bool = False
+    """Invoice notices whose mail failed go by text."""
+    window: tuple[time, time] = (time(9), time(20))
+
+
+@dataclass(frozen=True, slots=True)
+class OncallProfile:
+    """Whom to text when something urgent is not acknowledged in time."""
+
+    numbers: tuple[str, ...] = ()
+    text_after: timedelta = timedelta(minutes=10)
+    burst: int = 20
+    """Failures of one cause within `burst_window` that make an alert, whoever's fault they are."""
+    burst_window: timedelta = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
 class TenantProfile:
     """How one provider's desk is set up; the part of the configuration that handlers need."""
 
@@ -45,6 +70,18 @@ class TenantProfile:
     default_route: str
     required_include: str
     send_mode: str
+    public_url: str = ""
+    """Where subscribers and webhooks reach us, without a slash at the end."""
+    remote_route: str | None = None
+    """The provider's own mail server, for the "use remote mail server" test."""
+    test_mailboxes: tuple[str, ...] = ()
+    """Where leads may send test mails."""
+    attach_pdf: bool = True
+    sms: SmsProfile | None = None
+    """None: this provider sends no texts."""
+    oncall: OncallProfile = field(default_factory=OncallProfile)
+    portal_url: str = ""
+    """Where subscribers pay; empty: texts name the telephone number instead."""
 
     def route(self, name: str | None = None) -> Route:
         wanted = name or self.default_route

@@ -20,6 +20,7 @@ from store.models import (
     Channel,
     Confidence,
     Delivery,
+    Fallback,
     Notification,
     NotificationKind,
     Outcome,
@@ -46,13 +47,20 @@ class Draft:
     context: Mapping[str, Any]
     recipients: Sequence[Recipient]
     route: str
+    """By which e-mail goes."""
     requested_by: str
+    sms_route: str = ""
+    """By which texts go."""
     subscriber_id: UUID | None = None
     invoice_id: UUID | None = None
     priority: Priority = Priority.NORMAL
     receipt: bool = False
     not_before: datetime | None = None
     lifetime: timedelta = timedelta(days=3)
+    run_id: UUID | None = None
+    attach_pdf: bool = False
+    fallback: Sequence[Fallback] = ()
+    """Used when the first way is settled without success (notifier.fallback)."""
 
     def content_hash(self) -> str:
         """What the caller asked for. Not the template: a new one must not make an old request another."""
@@ -126,6 +134,9 @@ class Outbox:
             receipt=draft.receipt,
             expires_at=(draft.not_before or tx.now) + draft.lifetime,
             created_at=tx.now,
+            run_id=draft.run_id,
+            attach_pdf=draft.attach_pdf,
+            fallback=tuple(draft.fallback),
         )
 
     def _deliveries(self, tx: Tx, draft: Draft, notification: Notification) -> list[Delivery]:
@@ -139,7 +150,7 @@ class Outbox:
                 subscriber_id=recipient.subscriber_id or draft.subscriber_id,
                 channel=recipient.channel,
                 address=recipient.address,
-                route=draft.route,
+                route=draft.sms_route if recipient.channel is Channel.SMS else draft.route,
                 priority=draft.priority,
                 stage=Stage.QUEUED,
                 stage_reason=None,
@@ -172,3 +183,8 @@ def delivery_id(notification_id: UUID, recipient: Recipient) -> UUID:
 
 def email(address: str, subscriber_id: UUID | None = None) -> Recipient:
     return Recipient(Channel.EMAIL, address, subscriber_id)
+
+
+def text(number: str, subscriber_id: UUID | None = None) -> Recipient:
+    """`number` in E.164."""
+    return Recipient(Channel.SMS, number, subscriber_id)

@@ -68,6 +68,8 @@ def _delivery(row: Row[Any]) -> Delivery:
         message_id=row.message_id,
         expires_at=row.expires_at,
         created_at=row.created_at,
+        queue_id=row.queue_id,
+        checks=row.checks,
     )
 
 

@@ -69,9 +69,50 @@ class InvoiceStatus(StrEnum):
 
 
 class NotificationKind(StrEnum):
+    """What a message is about; the channel decides which of its template's parts is used."""
+
     INVOICE_ISSUED = "invoice_issued"
+    REMINDER = "reminder"
+    OVERDUE = "overdue"
     RESEND = "resend"
+    SUSPENDED = "suspended"
+    UNSUSPENDED = "unsuspended"
+    REPLY = "reply"
+    """An agent's own words to a subscriber, by text."""
+    AUTO_REPLY = "auto_reply"
+    """Our fixed answer to a subscriber's text (HELP, a confirmed STOP, a balance, ...)."""
+    ONCALL = "oncall"
+    """A text to whoever is on call."""
     TEST = "test"
+
+
+class RunState(StrEnum):
+    """running -> settled | cancelled."""
+
+    RUNNING = "running"
+    CANCELLED = "cancelled"
+    SETTLED = "settled"
+
+
+class IncidentState(StrEnum):
+    """open -> acknowledged -> resolved; open -> resolved."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+
+
+class Said(StrEnum):
+    """Who said a line of a conversation, and whether the subscriber saw it."""
+
+    IN = "in"
+    """The subscriber, by text."""
+    OUT = "out"
+    """A text of ours to the subscriber."""
+    NOTE = "note"
+    """A colleague, to the team only: never sent."""
+    EVENT = "event"
+    """Something that happened (opted out, account chosen); never sent."""
 
 
 class Priority(IntEnum):
@@ -192,6 +233,10 @@ class InteractionKind(StrEnum):
     SUBMIT = "submit"
     EVENT = "event"
     DSN = "dsn"
+    SMS = "sms"
+    """A subscriber's text, from the provider's webhook."""
+    SMS_STATUS = "sms_status"
+    """A provider's word on a text of ours."""
 
 
 class InteractionState(StrEnum):
@@ -306,6 +351,15 @@ class Recipient:
 
 
 @dataclass(frozen=True, slots=True)
+class Fallback:
+    """A second way, used only when the first is settled without success."""
+
+    channel: Channel
+    address: str
+    route: str
+
+
+@dataclass(frozen=True, slots=True)
 class Notification:
     id: UUID
     kind: NotificationKind
@@ -320,6 +374,11 @@ class Notification:
     """Ask the mail servers for a positive report: somebody is watching this one."""
     expires_at: datetime
     created_at: datetime
+    run_id: UUID | None = None
+    attach_pdf: bool = False
+    """E-mail carries the invoice as a PDF, drawn once per revision."""
+    fallback: tuple[Fallback, ...] = ()
+    """Where it goes when no delivery by the first channel can succeed any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,6 +409,10 @@ class Delivery:
     message_id: str
     expires_at: datetime
     created_at: datetime
+    queue_id: str | None = None
+    """The other side's own name for it: a relay's queue id, a provider's MessageSid."""
+    checks: int = 0
+    """How often a missing final status was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,6 +456,8 @@ class TemplateSource:
     subject: str
     text: str
     html: str
+    sms: str = ""
+    """The one line for a text; empty where the message never goes by text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -445,6 +510,8 @@ class Post:
     """Where it really stands: Slack answers a post to a person with the direct message's id."""
     posting: bool = False
     """chat.postMessage was called and its answer never recorded: look before posting again."""
+    parent_id: UUID | None = None
+    """The post in whose thread it stands; shown only once that one is."""
 
     @property
     def place(self) -> str:
@@ -495,3 +562,139 @@ class BillingAct:
     reason: str
     actor: str
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One invoice run: an audience notified at once, followed until all of it is settled."""
+
+    id: UUID
+    kind: NotificationKind
+    label: str
+    criteria: JsonObject
+    """What was asked for: issued_since, overdue, invoice, ..."""
+    state: RunState
+    requested_by: str
+    created_at: datetime
+    settled_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """Somebody whom a run left out, and why, in words for an agent."""
+
+    run_id: UUID
+    subscriber_id: UUID
+    invoice_id: UUID | None
+    reason: str
+    """A stable code (no_address, paid, held, ...): handlers know its words."""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What was said by text with one number; one open conversation a number and sender."""
+
+    id: UUID
+    number: str
+    """The subscriber's, E.164."""
+    sender: str
+    """Ours, E.164: answers leave by the number that was written to."""
+    subscriber_id: UUID | None
+    """None: nobody on file has this number, or it is not known yet which account is meant."""
+    choices: tuple[UUID, ...]
+    """The accounts between which the subscriber was asked to choose; empty when not (any more)."""
+    paused: bool
+    """Automatic texts wait until an agent has decided what was meant."""
+    created_at: datetime
+    last_at: datetime
+    closed_at: datetime | None = None
+    closed_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationLine:
+    """One thing said in a conversation. `body` is redacted before it is ever kept."""
+
+    id: UUID
+    conversation_id: UUID
+    said: Said
+    body: str
+    author: str
+    """A Slack user id; empty for the subscriber and for automatic texts."""
+    at: datetime
+    notification_id: UUID | None = None
+    provider_id: str | None = None
+    """The provider's MessageSid of an inbound text: the same one twice is one line."""
+    ts: str | None = None
+    """The Slack message that a note was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """One cause of failures, told once to whoever is on call."""
+
+    id: UUID
+    cause: str
+    """A stable key: class and whom it is about, such as `blocked_reputation:bigmail.example`."""
+    title: str
+    state: IncidentState
+    urgent: bool
+    """It cannot wait until morning."""
+    count: int
+    first_at: datetime
+    last_at: datetime
+    acknowledged_by: str | None = None
+    acknowledged_at: datetime | None = None
+    resolved_by: str | None = None
+    resolved_at: datetime | None = None
+    texted_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceLink:
+    """A short link to one invoice's page; `failed` counts wrong ZIP codes."""
+
+    id: UUID
+    code: str
+    invoice_id: UUID
+    subscriber_id: UUID
+    expires_at: datetime
+    created_at: datetime
+    failed: int = 0
+    opened_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InvoicePdf:
+    """The drawing of one revision of an invoice, made once."""
+
+    invoice_id: UUID
+    revision: int
+    hash: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Who takes care of something (a failed delivery, a cause)."""
+
+    subject: str
+    assignee: str
+    actor: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ContactOverride:
+    """An address that an agent mended here and billing does not have yet."""
+
+    id: UUID
+    subscriber_id: UUID
+    role: ContactRole
+    channel: Channel
+    old_address: str
+    new_address: str
+    actor: str
+    created_at: datetime
+    ended_at: datetime | None = None

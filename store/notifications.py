@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Row, func, select
 
-from store.models import Notification, NotificationKind, Priority, TemplateSource
+from store.models import Channel, Fallback, Notification, NotificationKind, Priority, TemplateSource
 from store.repository import BATCH, Repository, batched
 from store.tables import idempotency, notifications, template_sources
 
@@ -27,6 +27,9 @@ def _notification(row: Row[Any]) -> Notification:
         receipt=row.receipt,
         expires_at=row.expires_at,
         created_at=row.created_at,
+        run_id=row.run_id,
+        attach_pdf=row.attach_pdf,
+        fallback=tuple(Fallback(Channel(c), address, route) for c, address, route in row.fallback or ()),
     )
 
 
@@ -82,6 +85,9 @@ class Notifications(Repository):
                     "receipt": item.receipt,
                     "expires_at": item.expires_at,
                     "created_at": item.created_at,
+                    "run_id": item.run_id,
+                    "attach_pdf": item.attach_pdf,
+                    "fallback": [[f.channel, f.address, f.route] for f in item.fallback] or None,
                 }
                 for item in batch
             ]
@@ -133,6 +139,7 @@ class Notifications(Repository):
             subject=source.subject,
             text=source.text,
             html=source.html,
+            sms=source.sms,
             created_at=self._tx.now,
         )
         await self._tx.conn.execute(insert.on_conflict_do_nothing())
@@ -145,4 +152,4 @@ class Notifications(Repository):
         ).first()
         if row is None:
             return None
-        return TemplateSource(row.hash, row.name, row.language, row.subject, row.text, row.html)
+        return TemplateSource(row.hash, row.name, row.language, row.subject, row.text, row.html, row.sms)

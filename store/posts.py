@@ -30,12 +30,24 @@ def _post(row: Row[Any]) -> Post:
         created_at=row.created_at,
         posted_in=row.posted_in,
         posting=row.posting,
+        parent_id=row.parent_id,
     )
 
 
 class Posts(Repository):
-    async def want(self, surface: str, key: str, channel: str, thread_ts: str | None = None) -> None:
-        """A post for this thing in this channel; asking again changes nothing."""
+    async def want(
+        self,
+        surface: str,
+        key: str,
+        channel: str,
+        thread_ts: str | None = None,
+        *,
+        parent: UUID | None = None,
+    ) -> None:
+        """A post for this thing in this channel; asking again changes nothing.
+
+        `thread_ts` or `parent` (another post, which may not be shown yet) put it into a thread.
+        """
         insert = self._insert(posts).values(
             tenant_id=self._tenant,
             id=new_id(),
@@ -49,6 +61,7 @@ class Posts(Repository):
             attempt=0,
             not_before=self._tx.now,
             created_at=self._tx.now,
+            parent_id=parent,
         )
         await self._tx.conn.execute(insert.on_conflict_do_nothing())
         self._tx.signal("posts")
@@ -152,5 +165,14 @@ class Posts(Repository):
 
     async def get(self, post_id: UUID) -> Post | None:
         statement = select(posts).where(posts.c.tenant_id == self._tenant, posts.c.id == post_id)
+        row = (await self._tx.conn.execute(statement)).first()
+        return _post(row) if row else None
+
+    async def at(self, channel: str, ts: str) -> Post | None:
+        """The post that stands at this place in Slack."""
+        c = posts.c
+        statement = select(posts).where(
+            c.tenant_id == self._tenant, c.ts == ts, or_(c.channel == channel, c.posted_in == channel)
+        )
         row = (await self._tx.conn.execute(statement)).first()
         return _post(row) if row else None

@@ -25,6 +25,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    false,
     text,
 )
 
@@ -204,6 +205,7 @@ template_sources = Table(
     Column("subject", Text, nullable=False),
     Column("text", Text, nullable=False),
     Column("html", Text, nullable=False),
+    Column("sms", Text, nullable=False, server_default=""),
     _at("created_at"),
 )
 
@@ -223,7 +225,17 @@ notifications = Table(
     Column("receipt", Boolean, nullable=False),
     _at("expires_at"),
     _at("created_at"),
+    _id("run_id", nullable=True),
+    Column("attach_pdf", Boolean, nullable=False, server_default=false()),
+    Column("fallback", JSON, nullable=True),  # [[channel, address, route], ...]; null once it was used
     _pk(),
+    Index(
+        "ix_notifications_run_id",
+        "tenant_id",
+        "run_id",
+        postgresql_where=text("run_id IS NOT NULL"),
+        sqlite_where=text("run_id IS NOT NULL"),
+    ),
     Index("ix_notifications_subscriber_id", "tenant_id", "subscriber_id", "id"),
     Index("ix_notifications_invoice_id", "tenant_id", "invoice_id", "id"),
 )
@@ -268,6 +280,7 @@ deliveries = Table(
     Column("queue_id", String(120)),
     _at("expires_at"),
     _at("created_at"),
+    Column("checks", SmallInteger, nullable=False, server_default="0"),
     _pk(),
     Index("ix_deliveries_notification_id", "tenant_id", "notification_id"),
     Index("ix_deliveries_subscriber_id", "tenant_id", "subscriber_id", "id"),
@@ -293,6 +306,13 @@ deliveries = Table(
         "due_at",
         postgresql_where=text("stage = 'awaiting'"),
         sqlite_where=text("stage = 'awaiting'"),
+    ),
+    # Texts in doubt: held until the provider's list says whether they went out.
+    Index(
+        "ix_deliveries_settling",
+        "due_at",
+        postgresql_where=text("stage = 'held' AND stage_by = 'settling'"),
+        sqlite_where=text("stage = 'held' AND stage_by = 'settling'"),
     ),
     Index(
         "ix_deliveries_expiry",
@@ -444,8 +464,10 @@ posts = Table(
     _at("not_before"),
     Column("error", Text),
     _at("created_at"),
+    _id("parent_id", nullable=True),
     _pk(),
     UniqueConstraint("tenant_id", "surface", "key", "channel", "thread_ts"),
+    Index("ix_posts_place", "tenant_id", "ts"),
     Index(
         "ix_posts_behind",
         "not_before",
@@ -546,7 +568,191 @@ holds = Table(
     Column("owner", String(80), nullable=False),
     _at("created_at"),
     _at("ended_at", nullable=True),
+    Column("ended_by", String(80)),
     _pk(),
     Index("ix_holds_scope", "tenant_id", "scope", "scope_key"),
     Index("ix_holds_until", "tenant_id", "until"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    _tenant(),
+    _id(),
+    Column("step_key", String(120), nullable=False),
+    Column("kind", String(30), nullable=False),
+    Column("label", Text, nullable=False),
+    Column("criteria", JSON, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("requested_by", String(80), nullable=False),
+    _at("created_at"),
+    _at("settled_at", nullable=True),
+    _pk(),
+    UniqueConstraint("tenant_id", "step_key"),
+)
+
+run_exclusions = Table(
+    "run_exclusions",
+    metadata,
+    _tenant(),
+    _id(),  # derived from (run, subscriber, invoice)
+    _id("run_id"),
+    _id("subscriber_id"),
+    _id("invoice_id", nullable=True),
+    Column("reason", String(40), nullable=False),
+    Column("detail", Text, nullable=False),
+    _at("at"),
+    _pk(),
+    _fk("run_id", "runs"),
+    Index("ix_run_exclusions_run_id", "tenant_id", "run_id", "reason"),
+    Index("ix_run_exclusions_subscriber_id", "tenant_id", "subscriber_id"),
+)
+
+conversations = Table(
+    "conversations",
+    metadata,
+    _tenant(),
+    _id(),
+    Column("number", String(20), nullable=False),
+    Column("sender", String(20), nullable=False),
+    _id("subscriber_id", nullable=True),
+    Column("choices", JSON, nullable=False),
+    Column("paused", Boolean, nullable=False),
+    _at("created_at"),
+    _at("last_at"),
+    _at("closed_at", nullable=True),
+    Column("closed_by", String(80)),
+    _pk(),
+    Index(
+        "uq_conversations_open",
+        "tenant_id",
+        "number",
+        "sender",
+        unique=True,
+        postgresql_where=text("closed_at IS NULL"),
+        sqlite_where=text("closed_at IS NULL"),
+    ),
+    Index("ix_conversations_subscriber_id", "tenant_id", "subscriber_id"),
+)
+
+conversation_lines = Table(
+    "conversation_lines",
+    metadata,
+    _tenant(),
+    _id(),
+    _id("conversation_id"),
+    Column("said", String(6), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("author", String(80), nullable=False),
+    _at("at"),
+    _id("notification_id", nullable=True),
+    Column("provider_id", String(80)),
+    Column("ts", String(24)),
+    _pk(),
+    _fk("conversation_id", "conversations"),
+    UniqueConstraint("tenant_id", "provider_id"),
+    Index("ix_conversation_lines_conversation_id", "tenant_id", "conversation_id", "id"),
+    Index("ix_conversation_lines_notification_id", "tenant_id", "notification_id"),
+)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    _tenant(),
+    _id(),
+    Column("cause", String(200), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("urgent", Boolean, nullable=False),
+    Column("count", Integer, nullable=False),
+    _at("first_at"),
+    _at("last_at"),
+    Column("acknowledged_by", String(80)),
+    _at("acknowledged_at", nullable=True),
+    Column("resolved_by", String(80)),
+    _at("resolved_at", nullable=True),
+    _at("texted_at", nullable=True),
+    _pk(),
+    Index(
+        "uq_incidents_unresolved",
+        "tenant_id",
+        "cause",
+        unique=True,
+        postgresql_where=text("state <> 'resolved'"),
+        sqlite_where=text("state <> 'resolved'"),
+    ),
+)
+
+incident_members = Table(
+    "incident_members",
+    metadata,
+    _tenant(),
+    _id("incident_id"),
+    _id("delivery_id"),
+    _id("subscriber_id", nullable=True),
+    _at("at"),
+    _pk("incident_id", "delivery_id"),
+    _fk("incident_id", "incidents"),
+    Index("ix_incident_members_subscriber_id", "tenant_id", "subscriber_id"),
+    Index("ix_incident_members_delivery_id", "tenant_id", "delivery_id"),
+)
+
+invoice_links = Table(
+    "invoice_links",
+    metadata,
+    _tenant(),
+    _id(),
+    Column("code", String(32), nullable=False),
+    _id("invoice_id"),
+    _id("subscriber_id"),
+    Column("failed", SmallInteger, nullable=False),
+    _at("expires_at"),
+    _at("created_at"),
+    _at("opened_at", nullable=True),
+    _pk(),
+    UniqueConstraint("tenant_id", "code"),
+    _fk("invoice_id", "invoices"),
+    Index("ix_invoice_links_invoice_id", "tenant_id", "invoice_id"),
+)
+
+invoice_pdfs = Table(
+    "invoice_pdfs",
+    metadata,
+    _tenant(),
+    _id("invoice_id"),
+    Column("revision", Integer, nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    _at("created_at"),
+    _pk("invoice_id", "revision"),
+    _fk("invoice_id", "invoices"),
+)
+
+assignments = Table(
+    "assignments",
+    metadata,
+    _tenant(),
+    Column("subject", String(160), nullable=False),
+    Column("assignee", String(80), nullable=False),
+    Column("actor", String(80), nullable=False),
+    _at("at"),
+    _pk("subject"),
+)
+
+contact_overrides = Table(
+    "contact_overrides",
+    metadata,
+    _tenant(),
+    _id(),
+    _id("subscriber_id"),
+    Column("role", String(12), nullable=False),
+    Column("channel", String(8), nullable=False),
+    Column("old_address", Text, nullable=False),
+    Column("new_address", Text, nullable=False),
+    Column("actor", String(80), nullable=False),
+    _at("created_at"),
+    _at("ended_at", nullable=True),
+    _pk(),
+    _fk("subscriber_id", "subscribers"),
+    Index("ix_contact_overrides_subscriber_id", "tenant_id", "subscriber_id"),
 )

@@ -21,18 +21,25 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.acts import BillingActs
+from store.assignments import Assignments
 from store.audit import Audit
 from store.consents import Consents
+from store.conversations import Conversations
 from store.deliveries import Deliveries
 from store.engine import Engine
 from store.events import Events
+from store.incidents import Incidents
 from store.interactions import Interactions
 from store.invoices import Invoices
+from store.links import Links
 from store.notes import Notes
 from store.notifications import Notifications
 from store.orphans import Orphans
+from store.overrides import Overrides
 from store.packages import Packages
+from store.pdfs import Pdfs
 from store.posts import Posts
+from store.runs import Runs
 from store.subscribers import Subscribers
 from store.suppressions import Suppressions
 from store.tenants import Tenants
@@ -160,6 +167,34 @@ class Tx:
     @cached_property
     def acts(self) -> BillingActs:
         return BillingActs(self)
+
+    @cached_property
+    def runs(self) -> Runs:
+        return Runs(self)
+
+    @cached_property
+    def conversations(self) -> Conversations:
+        return Conversations(self)
+
+    @cached_property
+    def incidents(self) -> Incidents:
+        return Incidents(self)
+
+    @cached_property
+    def links(self) -> Links:
+        return Links(self)
+
+    @cached_property
+    def pdfs(self) -> Pdfs:
+        return Pdfs(self)
+
+    @cached_property
+    def assignments(self) -> Assignments:
+        return Assignments(self)
+
+    @cached_property
+    def overrides(self) -> Overrides:
+        return Overrides(self)
 
 
 SYSTEM_TENANT = 0

@@ -48,6 +48,29 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class SmsRoute:
+    """One way out for texts: a sender of an account at Twilio."""
+
+    name: str
+    sender: str
+    """E.164; what subscribers see and answer to."""
+    account_sid: str
+    auth_tokens: tuple[str, ...] = field(repr=False)
+    """The first signs our calls; all of them verify webhooks (rotation)."""
+    api_url: str = "https://api.twilio.com"
+    messaging_service_sid: str | None = None
+    callback_url: str = ""
+    """Where status callbacks come, without the delivery's token."""
+    connections: int = 4
+    timeout_s: float = 15.0
+
+    @property
+    def confidence(self) -> Confidence:
+        """What the provider's "accepted" means: it will try."""
+        return Confidence.HANDED_TO_RELAY
+
+
+@dataclass(frozen=True, slots=True)
 class OutgoingMessage:
     """One message for one recipient, ready for the wire."""
 

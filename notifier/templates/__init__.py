@@ -1,13 +1,15 @@
 """Message templates: sandboxed Jinja, pinned by the SHA-256 of their content.
 
 A notification stores the hash and the frozen context, so that a resend or a proof renders what was sent,
-also after the template has changed. Files: NAME.LANGUAGE.subject, .txt and .html beside this module.
+also after the template has changed. Files: NAME.LANGUAGE.subject, .txt and .html (e-mail) and .sms (text)
+beside this module; a message that never goes by one of the two has no files for it.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -40,41 +42,64 @@ class _Compiled:
     subject: Template
     text: Template
     html: Template
+    sms: Template
 
 
-def content_hash(subject: str, text: str, html: str) -> str:
-    return hashlib.sha256("\x00".join((subject, text, html)).encode()).hexdigest()
+def content_hash(subject: str, text: str, html: str, sms: str = "") -> str:
+    parts = (subject, text, html, sms) if sms else (subject, text, html)
+    return hashlib.sha256("\x00".join(parts).encode()).hexdigest()
 
 
 @lru_cache(maxsize=64)
 def load(name: str, language: str) -> TemplateSource:
     """The current template in this language, else in English; TemplateProblem when there is none."""
     for candidate in (language, language.split("-")[0], FALLBACK_LANGUAGE):
-        base = _HERE / f"{name}.{candidate}"
-        if base.with_name(base.name + ".subject").is_file():
-            subject, text, html = (
-                base.with_name(f"{base.name}.{part}").read_text("utf-8").strip() + "\n"
-                for part in ("subject", "txt", "html")
-            )
-            digest = content_hash(subject, text, html)
-            return TemplateSource(digest, name, candidate, subject, text, html)
+        parts = [_part(name, candidate, part) for part in ("subject", "txt", "html", "sms")]
+        if any(parts):
+            subject, text, html, sms = parts
+            digest = content_hash(subject, text, html, sms)
+            return TemplateSource(digest, name, candidate, subject, text, html, sms)
     raise TemplateProblem(f"There is no template {name}.")
+
+
+def _part(name: str, language: str, part: str) -> str:
+    file = _HERE / f"{name}.{language}.{part}"
+    return file.read_text("utf-8").strip() + "\n" if file.is_file() else ""
 
 
 @lru_cache(maxsize=256)
 def _compile(source: TemplateSource) -> _Compiled:
     return _Compiled(
-        _text.from_string(source.subject), _text.from_string(source.text), _html.from_string(source.html)
+        _text.from_string(source.subject),
+        _text.from_string(source.text),
+        _html.from_string(source.html),
+        _text.from_string(source.sms),
     )
 
 
 def render(source: TemplateSource, context: Mapping[str, Any]) -> Rendered:
-    """TemplateProblem names what is missing; nothing is ever rendered as an empty hole."""
-    try:
+    """The e-mail's parts. TemplateProblem names what is missing; no hole is ever rendered as nothing."""
+    if not source.text:
+        raise TemplateProblem(f"Template {source.name}.{source.language} has no e-mail.")
+    with _problems_of(source):
         compiled = _compile(source)
         return Rendered(
             compiled.subject.render(context), compiled.text.render(context), compiled.html.render(context)
         )
+
+
+def render_sms(source: TemplateSource, context: Mapping[str, Any]) -> str:
+    """The text message, line ends around it trimmed. TemplateProblem as for `render`."""
+    if not source.sms:
+        raise TemplateProblem(f"Template {source.name}.{source.language} has no text message.")
+    with _problems_of(source):
+        return _compile(source).sms.render(context).strip()
+
+
+@contextmanager
+def _problems_of(source: TemplateSource) -> Iterator[None]:
+    try:
+        yield
     except TemplateError as error:
         raise TemplateProblem(f"Template {source.name}.{source.language}: {error.message}.") from error
     except Exception as error:  # whatever a template does wrong is that template's problem

@@ -196,6 +196,7 @@ async def office(
     services = Services(
         store=store,
         outbox=outbox(),
+        keyring=KEYRING,
         resolver=StaticResolver({}),
         tenants={1: profile()},
         specs=[command.spec for command in commands.values()],

@@ -16,7 +16,7 @@ from handlers.profile import Role
 from notifier.mailauth import StaticResolver
 from store.engine import Engine
 from store.unit import Store
-from tests.builders import outbox
+from tests.builders import KEYRING, outbox
 from tests.conftest import TENANTS, FakeClock
 from tests.unit.handlers.support import Agent, profile
 
@@ -45,6 +45,7 @@ def services_on(store: Store) -> Services:
     return Services(
         store=store,
         outbox=outbox(),
+        keyring=KEYRING,
         resolver=StaticResolver(ZONE),
         tenants={1: profile(), 2: profile(id=2, key="rio")},
         specs=[command.spec for command in commands.values()],
