@@ -5,17 +5,24 @@ The worker sends them on its first start, so every bounce in the log is a real o
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from handlers.contract import Services
 from handlers.workflows.lookup import payer_of
 from handlers.workflows.resend import billing_addresses, invoice_context
 from notifier.outbox import Draft
 from notifier.outbox import email as to_email
-from store.models import InvoiceStatus, NotificationKind, Priority
+from store.models import Channel, InvoiceStatus, NotificationKind, Priority
+from store.unit import Tx
 
 CAST = (
     *("1001", "1042", "1077", "1100", "1103", "1150", "1188", "1204", "1205"),
-    *("1260", "1277", "1290", "1301", "1311", "1312", "1313", "1314"),
+    *("1260", "1277", "1290", "1301", "1311"),
+    # Others whose mailboxes lie at the operator that refuses our server.
+    *("1019", "1066", "1128", "1174", "1219", "1342", "1398", "1457"),
 )
+STOPPED = "1188"
+STOPPED_AGO = timedelta(days=21)
 INVOICES_EACH = 2
 _DUE = (InvoiceStatus.OPEN, InvoiceStatus.PARTIALLY_PAID)
 """A notice of a paid invoice would be cancelled, as it should be."""
@@ -47,4 +54,18 @@ async def enqueue_history(services: Services, tenant: int) -> int:
                         )
                     )
         await services.outbox.enqueue_many(tx, drafts)
+        await _stopped(tx)
     return len(drafts)
+
+
+async def _stopped(tx: Tx) -> None:
+    """One of the cast has answered STOP some weeks ago."""
+    subscriber = await tx.subscribers.by_account(STOPPED)
+    if subscriber is None:
+        return
+    for point in (await tx.subscribers.points([subscriber.id]))[subscriber.id]:
+        if point.channel is Channel.SMS:
+            await tx.consents.withdraw(
+                Channel.SMS, point.address, source="sms", evidence="STOP", at=tx.now - STOPPED_AGO
+            )
+            await tx.suppressions.suppress(Channel.SMS, point.address, reason="opted_out", actor="subscriber")
