@@ -8,8 +8,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from handlers.contract import Services
+from handlers.workflows.invoices import invoice_context
 from handlers.workflows.lookup import payer_of
-from handlers.workflows.resend import billing_addresses, invoice_context
+from handlers.workflows.resend import billing_addresses
 from notifier.outbox import Draft
 from notifier.outbox import email as to_email
 from store.models import Channel, InvoiceStatus, NotificationKind, Priority

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_datetime, format_time
-from babel.numbers import format_currency
+from babel.dates import format_datetime, format_time
 
-from store.money import Money
+from notifier.contexts import day, money
 
-
-def money(value: Money, locale: str = "en_US") -> str:
-    return format_currency(value.amount, value.currency, locale=locale)
-
-
-def day(value: date, locale: str = "en_US") -> str:
-    return format_date(value, format="medium", locale=locale)
+__all__ = ["age", "clock_time", "day", "moment", "money"]
 
 
 def moment(value: datetime, zone: ZoneInfo, locale: str = "en_US") -> str:

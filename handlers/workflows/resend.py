@@ -11,7 +11,6 @@ from dataclasses import replace
 from enum import StrEnum
 from uuid import UUID
 
-from handlers import format as fmt
 from handlers.contract import CommandRequest, Services, audit, audit_key
 from handlers.found import One
 from handlers.masks import mask_address
@@ -19,6 +18,7 @@ from handlers.plans import ResendPlan, Target
 from handlers.profile import TenantProfile
 from handlers.reply import UserError
 from handlers.words import bounce_words
+from handlers.workflows.invoices import invoice_context
 from handlers.workflows.lookup import payer_of
 from notifier.outbox import Draft
 from notifier.outbox import email as to_email
@@ -34,7 +34,6 @@ from store.models import (
     Outcome,
     Point,
     Priority,
-    Subscriber,
     Suppression,
 )
 from store.unit import Tx
@@ -223,31 +222,3 @@ def _draft(profile: TenantProfile, current: ResendPlan, request: CommandRequest,
         priority=Priority.URGENT,
         receipt=True,
     )
-
-
-def invoice_context(
-    profile: TenantProfile, invoice: Invoice, payer: Subscriber, owner: Subscriber
-) -> dict[str, object]:
-    """What invoice templates are filled with; frozen into the notification.
-
-    `owner` is whose invoice it is, `payer` who gets it (bill-to-another).
-    """
-    locale = "es_US" if payer.language.startswith("es") else profile.locale
-    brand = profile.brand
-    account = owner.account if owner.id == payer.id else f"{owner.account} ({owner.name})"
-    return {
-        "brand": {
-            "name": brand.name,
-            "support_email": brand.support_email,
-            "support_phone": brand.support_phone,
-        },
-        "subscriber": {"name": payer.name, "account": account},
-        "invoice": {
-            "number": invoice.number,
-            "paid": invoice.status is InvoiceStatus.PAID,
-            "due": fmt.money(invoice.due, locale),
-            "total": fmt.money(invoice.total, locale),
-            "due_on": fmt.day(invoice.due_on, locale),
-            "issued_on": fmt.day(invoice.issued_on, locale),
-        },
-    }

@@ -2,12 +2,14 @@
 
 A notification stores the hash and the frozen context, so that a resend or a proof renders what was sent,
 also after the template has changed. Files: NAME.LANGUAGE.subject, .txt and .html (e-mail) and .sms (text)
-beside this module; a message that never goes by one of the two has no files for it.
+beside this module; a message that never goes by one of the two has no files for it. What several share
+stands in parts/ and is put in when a file is read: what is pinned is whole.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ from store.models import TemplateSource
 _HERE = Path(__file__).parent
 _text = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
 _html = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=True, keep_trailing_newline=True)
+_INCLUDE = re.compile(r"\{# include (parts/[a-z.]+) #\}")
 FALLBACK_LANGUAGE = "en"
 
 
@@ -64,7 +67,10 @@ def load(name: str, language: str) -> TemplateSource:
 
 def _part(name: str, language: str, part: str) -> str:
     file = _HERE / f"{name}.{language}.{part}"
-    return file.read_text("utf-8").strip() + "\n" if file.is_file() else ""
+    if not file.is_file():
+        return ""
+    text = file.read_text("utf-8").strip() + "\n"
+    return _INCLUDE.sub(lambda found: (_HERE / found[1]).read_text("utf-8").strip(), text)
 
 
 @lru_cache(maxsize=256)
