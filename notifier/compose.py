@@ -6,12 +6,13 @@ The VERP envelope sender and X-Delivery-Ref carry the attempt's token, the Messa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from notifier import mime, templates
 from notifier.channels import OutgoingMessage, Route
 from notifier.keys import DeliveryToken, Keyring
+from notifier.mime import Attachment
 from store.models import Delivery, Notification, TemplateSource
 
 FIXED_LOCAL_PART = "bounces"
@@ -22,12 +23,20 @@ class Composer:
         self._keyring, self._clock = keyring, clock
 
     def compose(
-        self, route: Route, delivery: Delivery, notification: Notification, source: TemplateSource
+        self,
+        route: Route,
+        delivery: Delivery,
+        notification: Notification,
+        source: TemplateSource,
+        attachments: Sequence[Attachment] = (),
     ) -> OutgoingMessage:
         """TemplateProblem when it cannot be rendered, ValueError when an address is not one."""
         token = self._keyring.delivery_token(DeliveryToken(delivery.tenant, delivery.id, delivery.attempt))
         local_part = token if route.envelope == "verp" else FIXED_LOCAL_PART
-        rendered = templates.render(source, {"language": notification.language, **notification.context})
+        context = {"language": notification.language, **notification.context}
+        if notification.attach_pdf:  # the text says what is there, not what was wished for
+            context["attached"] = bool(attachments)
+        rendered = templates.render(source, context)
         content = mime.build(
             headers=[
                 ("From", mime.mailbox(route.from_name, route.from_address)),
@@ -41,6 +50,7 @@ class Composer:
             text=rendered.text,
             html=rendered.html,
             boundary=f"=_{delivery.id.hex}",
+            attachments=attachments,
         )
         return OutgoingMessage(
             envelope_from=f"{local_part}@{route.envelope_domain}",

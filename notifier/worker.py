@@ -19,6 +19,7 @@ from typing import Any
 import structlog
 
 from notifier import templates, tracking
+from notifier.attachments import Attachments, NoAttachments, attachments_of, told, wants_pdf
 from notifier.bounces import BounceClass, BounceVerdict, Fault
 from notifier.channels import (
     Accepted,
@@ -200,11 +201,13 @@ class RouteRunner:
         in_flight: InFlight,
         stopping: asyncio.Event,
         destinations: Destinations | None,
+        attachments: Attachments,
     ) -> None:
         self._tenant, self._route, self._provider, self._store = tenant, route, provider, store
         self._truth, self._composer, self._recorder = truth, composer, recorder
         self._name, self._pace, self._in_flight = name, pace, in_flight
         self._stopping, self._destinations = stopping, destinations
+        self._attachments = attachments
         self._sources: dict[str, TemplateSource] = {}
         self._sequence = 0
 
@@ -365,12 +368,19 @@ class RouteRunner:
     async def _send(self, session: Session, work: _Work) -> None:
         delivery = work.delivery
         try:
-            message = self._composer.compose(self._route, delivery, work.notification, work.source)
+            attached = await attachments_of(self._attachments, delivery, work.notification)
+        except Exception as error:  # the database went: nothing was done with it, so nothing is in doubt
+            log.exception("attachment_not_read", delivery=str(delivery.id), error=type(error).__name__)
+            await self._give_back([delivery])
+            return
+        try:
+            message = self._composer.compose(self._route, delivery, work.notification, work.source, attached)
         except (templates.TemplateProblem, ValueError) as error:
             log.warning("compose_failed", delivery=str(delivery.id), error=type(error).__name__)
             await self._recorder.record(self._report(delivery, _not_composed(error)))
             return
-        outcome = await session.submit(message)
+        missing = wants_pdf(work.notification) and not attached
+        outcome = told(await session.submit(message), missing=missing)
         await self._recorder.record(self._report(delivery, outcome))
         if isinstance(outcome, Deferred) and outcome.route_down:
             log.warning("route_down", route=self._route.name, answer=outcome.reply_code or "no connection")
@@ -438,6 +448,7 @@ class Worker:
         name: str,
         dead: Sequence[str] = (),
         destinations: Destinations | None = None,
+        attachments: Attachments | None = None,
         pace: Pace | None = None,
     ) -> None:
         """`dead`: owners of leases that are known to be gone (store.presence); taken over at the start."""
@@ -460,6 +471,7 @@ class Worker:
                 in_flight=self._in_flight,
                 stopping=self._stopping,
                 destinations=destinations,
+                attachments=attachments or NoAttachments(),
             )
             for tenant, tenant_routes in routes.items()
             for route in tenant_routes

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from billing.truth import BillingTruth, SendMode
+from notifier.attachments import Attachments
 from notifier.channels import Provider, Route, email_smtp
 from notifier.compose import Composer
 from notifier.truth import Truth
@@ -91,6 +92,7 @@ class Sending:
         truth: Truth | None = None,
         provider: Provider = email_smtp.CHANNEL,
         dead: Sequence[str] = (),
+        attachments: Attachments | None = None,
     ) -> Worker:
         return Worker(
             store=store or self.store,
@@ -101,6 +103,7 @@ class Sending:
             name=name,
             pace=pace,
             dead=dead,
+            attachments=attachments,
         )
 
     @asynccontextmanager

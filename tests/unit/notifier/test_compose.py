@@ -14,6 +14,7 @@ import pytest
 from notifier.channels import OutgoingMessage, Route
 from notifier.compose import Composer
 from notifier.keys import DeliveryToken, Keyring
+from notifier.mime import Attachment
 from notifier.templates import TemplateProblem, content_hash, load
 from store.models import Delivery, Notification, TemplateSource
 from tests.builders import KEYRING, delivery, draft, notification
@@ -175,3 +176,35 @@ def test_no_value_can_end_a_part_of_the_message() -> None:
 def test_a_hole_in_the_context_is_a_problem_and_never_an_empty_line() -> None:
     with pytest.raises(TemplateProblem, match="'brand' is undefined"):
         compose(wanted=replace(WANTED, context={"route": "relay"}))
+
+
+TELLS = source(text="{% if attached %}The invoice is attached as a PDF.{% else %}No PDF.{% endif %}\n")
+PDF = Attachment("Invoice-20042.pdf", "application/pdf", b"%PDF-1.3")
+
+
+def with_pdf(*attachments: Attachment, attach_pdf: bool = True) -> EmailMessage:
+    wanted = replace(WANTED, attach_pdf=attach_pdf, context={"attached": True})
+    item = delivery("dana@inbox.example", attempt=1)
+    return read(Composer(KEYRING, lambda: AT).compose(ROUTE, item, wanted, TELLS, attachments))
+
+
+def text_of(message: EmailMessage) -> str:
+    body = message.get_body(("plain",))
+    assert body is not None
+    return str(body.get_content()).strip()
+
+
+def test_a_mail_with_its_pdf_says_so() -> None:
+    message = with_pdf(PDF)
+    assert [part.get_filename() for part in message.iter_attachments()] == ["Invoice-20042.pdf"]
+    assert text_of(message) == "The invoice is attached as a PDF."
+
+
+def test_a_mail_whose_pdf_could_not_be_drawn_does_not_promise_it() -> None:
+    message = with_pdf()
+    assert message.get_content_type() == "multipart/alternative"
+    assert text_of(message) == "No PDF."
+
+
+def test_a_context_of_its_own_is_left_alone_where_no_pdf_was_asked_for() -> None:
+    assert text_of(with_pdf(attach_pdf=False)) == "The invoice is attached as a PDF."

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from notifier.mime import build, encode_header, header_text, is_addr_spec, mailbox
+from notifier.mime import Attachment, build, encode_header, header_text, is_addr_spec, mailbox, safe_filename
 from tests.builders import NOW
 
 ADDRESS = "billing@mail.cascade.example"
@@ -46,7 +46,9 @@ hostile_text = (
 )
 
 
-def message(subject: str = "s", name: str = "n", text: str = "t", html: str = "<p>h</p>") -> bytes:
+def message(
+    subject: str = "s", name: str = "n", text: str = "t", html: str = "<p>h</p>", *attached: Attachment
+) -> bytes:
     return build(
         headers=[
             ("From", mailbox(name, ADDRESS)),
@@ -58,6 +60,7 @@ def message(subject: str = "s", name: str = "n", text: str = "t", html: str = "<
         text=text,
         html=html,
         boundary="=_0123456789abcdef",
+        attachments=attached,
     )
 
 
@@ -252,3 +255,78 @@ def test_what_is_no_plain_address_is_refused(address: str) -> None:
 def test_an_accepted_address_is_the_one_that_a_parser_reads(text: str) -> None:
     if is_addr_spec(text):
         assert re.search(r"[\s<>,;\"\\()\[\]:]", text) is None
+
+
+PDF = Attachment("Invoice-20042.pdf", "application/pdf", b"%PDF-1.3\r\n--=_0123456789abcdef\x00\xff")
+
+
+def test_without_attachments_a_message_is_what_it_always_was() -> None:
+    assert message("Invoice", "Cascade", "Hello\n", "<p>Hello</p>\n") == (
+        b"From: Cascade <billing@mail.cascade.example>\r\nTo: dana@example.com\r\n"
+        b"Message-ID: <ref@mail.cascade.example>\r\nDate: Mon, 02 Mar 2026 09:00:00 +0000\r\n"
+        b"Subject: Invoice\r\nMIME-Version: 1.0\r\n"
+        b'Content-Type: multipart/alternative; boundary="=_0123456789abcdef"\r\n\r\n'
+        b"--=_0123456789abcdef\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        b"Content-Transfer-Encoding: quoted-printable\r\n\r\nHello\r\n\r\n"
+        b"--=_0123456789abcdef\r\nContent-Type: text/html; charset=utf-8\r\n"
+        b"Content-Transfer-Encoding: quoted-printable\r\n\r\n<p>Hello</p>\r\n\r\n"
+        b"--=_0123456789abcdef--\r\n"
+    )
+
+
+def test_an_attachment_stands_beside_the_two_bodies() -> None:
+    found = parsed(message("s", "n", "text", "<p>html</p>", PDF))
+    assert found.keys() == HEADERS
+    assert [part.get_content_type() for part in found.walk()] == [
+        "multipart/mixed",
+        "multipart/alternative",
+        "text/plain",
+        "text/html",
+        "application/pdf",
+    ]
+    (part,) = found.iter_attachments()
+    assert (part.get_filename(), part.get_content()) == ("Invoice-20042.pdf", PDF.content)
+    assert part["Content-Disposition"] == 'attachment; filename="Invoice-20042.pdf"'
+    body = found.get_body(("plain",))
+    assert body is not None
+    assert body.get_content().strip() == "text"
+
+
+@given(st.lists(st.binary(max_size=600), min_size=1, max_size=3), st.sampled_from(HOSTILE) | any_text)
+def test_attachments_come_back_byte_for_byte_whatever_the_bodies_say(
+    contents: list[bytes], text: str
+) -> None:
+    items = [Attachment(f"{n}.bin", "application/octet-stream", c) for n, c in enumerate(contents)]
+    raw = message("s", "n", text, text, *items)
+    parts = list(parsed(raw).iter_attachments())
+    assert [part.get_content() for part in parts] == contents
+    assert [part.get_filename() for part in parts] == [item.filename for item in items]
+    assert all(len(line) <= 998 and line.isascii() for line in lines(raw))
+
+
+@given(hostile_text)
+@example("../../etc/passwd")
+@example("C:\\autoexec.bat")
+@example('x"; filename="evil.exe')
+@example(".htaccess")
+@example("Факту́ра.pdf")
+@example("a." + "b" * 50)
+def test_no_file_name_is_a_path_or_breaks_its_header(name: str) -> None:
+    safe = safe_filename(name)
+    assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", safe) or safe.startswith("_")
+    assert len(safe) <= 70
+    (part,) = parsed(
+        message("s", "n", "t", "h", Attachment(name, "application/pdf", b"x"))
+    ).iter_attachments()
+    assert part.get_filename() == safe
+
+
+def test_a_good_file_name_stays_as_it_is() -> None:
+    assert safe_filename("Invoice-20042.pdf") == "Invoice-20042.pdf"
+    assert safe_filename("Invoice-INV/2026 7.pdf") == "Invoice-INV-2026-7.pdf"
+
+
+@pytest.mark.parametrize("kind", ["", "pdf", "application/pdf; x=y", "a/b\r\nBcc: x", "É/pdf"])
+def test_a_content_type_that_is_none_is_refused(kind: str) -> None:
+    with pytest.raises(ValueError, match="content type"):
+        message("s", "n", "t", "h", Attachment("a", kind, b""))
