@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from notifier.outcome import Verdict, fold
 from notifier.schedule import (
@@ -32,6 +33,10 @@ TOO_DOUBTFUL = "It may have gone out several times already. Check with the custo
 _DECISIONS = (EventKind.SUPPRESSED, EventKind.CANCELLED, EventKind.EXPIRED)
 DELIVERY_SURFACE = "delivery"
 """The posts that show a notification's deliveries; their key is the notification's id."""
+TEXT_SURFACE = "conversation_text"
+"""A text of ours in a conversation's thread, with what became of it; keyed alike."""
+FOLLOWING = (DELIVERY_SURFACE, TEXT_SURFACE)
+"""All surfaces whose posts are keyed by a notification's id and follow its deliveries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +80,17 @@ async def record(tx: Tx, reports: Sequence[Report]) -> list[Recorded]:
             moved.add(ref)
     await tx.deliveries.change(changes)
     await _suppress(tx, locked, fresh)
-    await tx.posts.bump(DELIVERY_SURFACE, [(ref[0], str(locked[ref].notification_id)) for ref in touched])
+    await bump(tx, [(ref[0], locked[ref].notification_id) for ref in touched])
     if any(change.stage is Stage.QUEUED for change in changes):
         tx.signal("deliveries")
     return [Recorded(r, r in fresh, (r.tenant, r.event.delivery_id) in moved) for r in reports]
+
+
+async def bump(tx: Tx, notifications: Sequence[tuple[int, UUID]]) -> None:
+    """(tenant, notification id): whatever shows them is drawn again."""
+    refs = [(tenant, str(notification_id)) for tenant, notification_id in notifications]
+    for surface in FOLLOWING:
+        await tx.posts.bump(surface, refs)
 
 
 def _change(

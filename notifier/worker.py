@@ -350,9 +350,7 @@ class RouteRunner:
             await tracking.record(tx, stops)
             for delivery, wait in waits:
                 await tx.deliveries.hold(delivery, reason=wait.sentence, by=wait.by)
-            await tx.posts.bump(
-                tracking.DELIVERY_SURFACE, [(d.tenant, str(d.notification_id)) for d, _ in waits]
-            )
+            await tracking.bump(tx, [(d.tenant, d.notification_id) for d, _ in waits])
         done = [(r.tenant, r.event.delivery_id) for r in stops] + [(d.tenant, d.id) for d, _ in waits]
         self._in_flight.end(done)
 

@@ -138,6 +138,15 @@ class Deliveries(Repository):
                 found[address] = _delivery(row)
         return found
 
+    async def waiting_to(self, channel: Channel, address: str) -> list[Delivery]:
+        """Queued or held for this address: what has not been taken up yet."""
+        statement = self._mine().where(
+            deliveries.c.channel == channel,
+            deliveries.c.address == address,
+            deliveries.c.stage.in_([Stage.QUEUED, Stage.HELD]),
+        )
+        return [_delivery(row) for row in await self._tx.conn.execute(statement)]
+
     async def by_queue_id(self, queue_id: str) -> list[Delivery]:
         """Across tenants (`system()`): who was told "queued as" this id."""
         rows = await self._tx.conn.execute(

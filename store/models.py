@@ -113,6 +113,8 @@ class Said(StrEnum):
     """A colleague, to the team only: never sent."""
     EVENT = "event"
     """Something that happened (opted out, account chosen); never sent."""
+    DRAFT = "draft"
+    """What a colleague was shown before sending it; nobody else sees it."""
 
 
 class Priority(IntEnum):
@@ -621,11 +623,11 @@ class ConversationLine:
     said: Said
     body: str
     author: str
-    """A Slack user id; empty for the subscriber and for automatic texts."""
+    """A Slack user id; `auto:` and which text for automatic ones; empty for the subscriber."""
     at: datetime
     notification_id: UUID | None = None
     provider_id: str | None = None
-    """The provider's MessageSid of an inbound text: the same one twice is one line."""
+    """What made it, once: the provider's MessageSid of an inbound text, else an interaction and a step."""
     ts: str | None = None
     """The Slack message that a note was."""
 

@@ -94,7 +94,7 @@ class Posts(Repository):
         behind = (
             select(c.tenant_id, c.id)
             .where(and_(c.wanted > c.shown, c.not_before <= self._tx.now, free))
-            .order_by(c.not_before)
+            .order_by(c.not_before, c.id)
             .limit(limit)
             .with_for_update(skip_locked=True)
             .cte("behind")
@@ -105,7 +105,9 @@ class Posts(Repository):
             .values(worker=worker, lease_until=db_now_plus(lease_s), attempt=c.attempt + 1)
             .returning(posts)
         )
-        return [_post(row) for row in await self._tx.conn.execute(statement)]
+        rows = await self._tx.conn.execute(statement)
+        # Oldest first: what stands in one thread is to be read in the order in which it was said.
+        return sorted((_post(row) for row in rows), key=lambda post: post.id)
 
     async def _fenced(self, post: Post, **values: Any) -> bool:
         result = await self._tx.conn.execute(

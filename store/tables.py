@@ -633,6 +633,7 @@ conversations = Table(
         sqlite_where=text("closed_at IS NULL"),
     ),
     Index("ix_conversations_subscriber_id", "tenant_id", "subscriber_id"),
+    Index("ix_conversations_number", "tenant_id", "number"),
 )
 
 conversation_lines = Table(
@@ -646,7 +647,7 @@ conversation_lines = Table(
     Column("author", String(80), nullable=False),
     _at("at"),
     _id("notification_id", nullable=True),
-    Column("provider_id", String(80)),
+    Column("provider_id", String(160)),
     Column("ts", String(24)),
     _pk(),
     _fk("conversation_id", "conversations"),

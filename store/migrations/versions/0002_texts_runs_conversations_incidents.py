@@ -44,6 +44,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("conversations", schema=None) as batch_op:
         batch_op.create_index("ix_conversations_subscriber_id", ["tenant_id", "subscriber_id"], unique=False)
+        batch_op.create_index("ix_conversations_number", ["tenant_id", "number"], unique=False)
         batch_op.create_index(
             "uq_conversations_open",
             ["tenant_id", "number", "sender"],
@@ -128,7 +129,7 @@ def upgrade() -> None:
         sa.Column("author", sa.String(length=80), nullable=False),
         sa.Column("at", store.types.UtcDateTime(timezone=True), nullable=False),
         sa.Column("notification_id", sa.Uuid(), nullable=True),
-        sa.Column("provider_id", sa.String(length=80), nullable=True),
+        sa.Column("provider_id", sa.String(length=160), nullable=True),
         sa.Column("ts", sa.String(length=24), nullable=True),
         sa.ForeignKeyConstraint(
             ["tenant_id", "conversation_id"],
@@ -327,6 +328,7 @@ def downgrade() -> None:
             postgresql_where=sa.text("closed_at IS NULL"),
             sqlite_where=sa.text("closed_at IS NULL"),
         )
+        batch_op.drop_index("ix_conversations_number")
         batch_op.drop_index("ix_conversations_subscriber_id")
 
     op.drop_table("conversations")
