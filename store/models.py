@@ -651,6 +651,41 @@ class Incident:
     resolved_by: str | None = None
     resolved_at: datetime | None = None
     texted_at: datetime | None = None
+    """When the on-call number was texted last."""
+    texts: int = 0
+    """How often it was texted."""
+    acknowledged_count: int | None = None
+    """How many messages it had caught when it was acknowledged."""
+    note: str = ""
+    """What was done about it, told at its resolution."""
+    earlier_id: UUID | None = None
+    """The last incident of the same cause, resolved before this one began."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailedAttempt:
+    """An event that tells of a failure or of a postponement, with what is known of its delivery."""
+
+    event_id: UUID
+    delivery_id: UUID
+    notification_id: UUID
+    subscriber_id: UUID | None
+    """Whose matter it is: the account that the message is about, else whoever was written to."""
+    notification_kind: NotificationKind
+    channel: Channel
+    address: str
+    route: str
+    priority: Priority
+    kind: EventKind
+    source: EventSource
+    reason: Reason
+    cls: str
+    hard: bool
+    reply_code: str
+    status: str
+    diagnostic: str
+    remote: str
+    recorded_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

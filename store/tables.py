@@ -41,6 +41,10 @@ metadata = MetaData(
 )
 
 
+FAILURES = "kind IN ('bounced', 'failed', 'deferred')"
+"""Literal: a partial index is used only by a query that says the same without parameters (SQLite)."""
+
+
 def _tenant() -> Column[int]:
     return Column("tenant_id", Integer, nullable=False)
 
@@ -351,6 +355,15 @@ events = Table(
     Column("actor", String(80), nullable=False),
     _pk(),
     Index("ix_events_delivery_id", "tenant_id", "delivery_id"),
+    # The on-call sweep reads along it. Partial: what goes well pays nothing for it.
+    Index(
+        "ix_events_failures",
+        "tenant_id",
+        "recorded_at",
+        "id",
+        postgresql_where=text(FAILURES),
+        sqlite_where=text(FAILURES),
+    ),
 )
 
 orphans = Table(
@@ -673,7 +686,12 @@ incidents = Table(
     Column("resolved_by", String(80)),
     _at("resolved_at", nullable=True),
     _at("texted_at", nullable=True),
+    Column("texts", SmallInteger, nullable=False),
+    Column("acknowledged_count", Integer),
+    Column("note", Text, nullable=False),
+    _id("earlier_id", nullable=True),
     _pk(),
+    Index("ix_incidents_cause", "tenant_id", "cause", "resolved_at"),
     Index(
         "uq_incidents_unresolved",
         "tenant_id",
@@ -696,6 +714,15 @@ incident_members = Table(
     _fk("incident_id", "incidents"),
     Index("ix_incident_members_subscriber_id", "tenant_id", "subscriber_id"),
     Index("ix_incident_members_delivery_id", "tenant_id", "delivery_id"),
+)
+
+sweep_cursors = Table(  # how far a sweep over what was recorded has come
+    "sweep_cursors",
+    metadata,
+    _tenant(),
+    Column("name", String(40), nullable=False),
+    _at("at"),
+    _pk("name"),
 )
 
 invoice_links = Table(

@@ -28,6 +28,7 @@ from store.conversations import Conversations
 from store.deliveries import Deliveries
 from store.engine import Engine
 from store.events import Events
+from store.failed_attempts import FailedAttempts
 from store.incidents import Incidents
 from store.interactions import Interactions
 from store.invoices import Invoices
@@ -179,6 +180,10 @@ class Tx:
     @cached_property
     def incidents(self) -> Incidents:
         return Incidents(self)
+
+    @cached_property
+    def failed_attempts(self) -> FailedAttempts:
+        return FailedAttempts(self)
 
     @cached_property
     def links(self) -> Links:

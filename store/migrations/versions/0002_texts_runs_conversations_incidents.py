@@ -69,9 +69,14 @@ def upgrade() -> None:
         sa.Column("resolved_by", sa.String(length=80), nullable=True),
         sa.Column("resolved_at", store.types.UtcDateTime(timezone=True), nullable=True),
         sa.Column("texted_at", store.types.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("texts", sa.SmallInteger(), nullable=False),
+        sa.Column("acknowledged_count", sa.Integer(), nullable=True),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("earlier_id", sa.Uuid(), nullable=True),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("pk_incidents")),
     )
     with op.batch_alter_table("incidents", schema=None) as batch_op:
+        batch_op.create_index("ix_incidents_cause", ["tenant_id", "cause", "resolved_at"], unique=False)
         batch_op.create_index(
             "uq_incidents_unresolved",
             ["tenant_id", "cause"],
@@ -191,6 +196,22 @@ def upgrade() -> None:
         batch_op.create_index("ix_run_exclusions_subscriber_id", ["tenant_id", "subscriber_id"], unique=False)
 
     op.create_table(
+        "sweep_cursors",
+        sa.Column("tenant_id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=40), nullable=False),
+        sa.Column("at", store.types.UtcDateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "name", name=op.f("pk_sweep_cursors")),
+    )
+    with op.batch_alter_table("events", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_events_failures",
+            ["tenant_id", "recorded_at", "id"],
+            unique=False,
+            postgresql_where=sa.text("kind IN ('bounced', 'failed', 'deferred')"),
+            sqlite_where=sa.text("kind IN ('bounced', 'failed', 'deferred')"),
+        )
+
+    op.create_table(
         "invoice_links",
         sa.Column("tenant_id", sa.Integer(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -289,6 +310,14 @@ def downgrade() -> None:
         )
         batch_op.drop_column("checks")
 
+    with op.batch_alter_table("events", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_events_failures",
+            postgresql_where=sa.text("kind IN ('bounced', 'failed', 'deferred')"),
+            sqlite_where=sa.text("kind IN ('bounced', 'failed', 'deferred')"),
+        )
+
+    op.drop_table("sweep_cursors")
     op.drop_table("invoice_pdfs")
     with op.batch_alter_table("invoice_links", schema=None) as batch_op:
         batch_op.drop_index("ix_invoice_links_invoice_id")
@@ -320,6 +349,7 @@ def downgrade() -> None:
             postgresql_where=sa.text("state <> 'resolved'"),
             sqlite_where=sa.text("state <> 'resolved'"),
         )
+        batch_op.drop_index("ix_incidents_cause")
 
     op.drop_table("incidents")
     with op.batch_alter_table("conversations", schema=None) as batch_op:
