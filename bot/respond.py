@@ -16,7 +16,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.signing import ValueSigner
 from handlers.blocks import spoken
-from handlers.reply import Reply, To
+from handlers.reply import Home, Reply, To
 from notifier.keys import Keyring
 from store.models import Interaction
 from store.unit import Store
@@ -41,14 +41,17 @@ class Responder:
         self._store, self._session, self._clients = store, session, clients
         self._keyring, self._signer = keyring, signer
 
-    async def deliver(self, item: Interaction, reply: Reply) -> None:
+    async def deliver(self, item: Interaction, reply: Reply | Home) -> None:
         """Tells the asker, whatever way is left; raises when none is."""
         blocks = self._signer.blocks(item.tenant, reply.blocks)
-        if await self._by_url(item, reply, blocks):
-            return
         client = self._clients[item.tenant]
         user, channel = item.payload["user"], item.payload["channel"]
-        if channel:
+        if isinstance(reply, Home):
+            await client.views_publish(user_id=user, view={"type": "home", "blocks": blocks})
+            return
+        if await self._by_url(item, reply, blocks):
+            return
+        if channel and channel != user:
             try:
                 await client.chat_postEphemeral(
                     channel=channel, user=user, text=spoken(reply.text), blocks=blocks
@@ -58,8 +61,15 @@ class Responder:
                     raise
             else:
                 return
+        await self.directly(item.tenant, user, Reply(reply.text, blocks))
+
+    async def directly(self, tenant: int, user: str, reply: Reply) -> None:
+        """In the direct message with `user`; blocks are signed already."""
+        client = self._clients[tenant]
         opened = await client.conversations_open(users=[user])
-        await client.chat_postMessage(channel=opened["channel"]["id"], text=spoken(reply.text), blocks=blocks)
+        await client.chat_postMessage(
+            channel=opened["channel"]["id"], text=spoken(reply.text), blocks=list(reply.blocks)
+        )
 
     async def tell(self, url: str, reply: Reply) -> None:
         """At once, by a fresh response_url; blocks are signed already. A failure is logged only."""

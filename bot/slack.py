@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+import aiohttp
 import structlog
 from aiohttp import web
 from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
@@ -113,7 +114,14 @@ class SlackRim:
                 enterprise_id=None, team_id=team_id, bot_token=bot_tokens[tenant], bot_user_id="", bot_id=""
             )
 
-        self._app = AsyncApp(authorize=authorize, request_verification_enabled=False, ssl_check_enabled=False)
+        # Otherwise Bolt acknowledges events by itself, before they are on disk, and Slack sends each once.
+        self._app = AsyncApp(
+            authorize=authorize,
+            request_verification_enabled=False,
+            ssl_check_enabled=False,
+            process_before_response=True,
+        )
+        self._telling: set[asyncio.Task[None]] = set()
         self._register()
 
     def _register(self) -> None:
@@ -147,7 +155,7 @@ class SlackRim:
                 await self._guarded(ack, body, self._addressed)
             elif _is_said_in_thread(event) and THREAD in self._commands:
                 await self._guarded(ack, body, self._said_in_thread)
-            elif event.get("type") == "app_home_opened" and HOME in self._commands:
+            elif _is_home_opened(event) and HOME in self._commands:
                 await self._guarded(ack, body, self._home_opened)
             else:
                 await ack()
@@ -211,10 +219,29 @@ class SlackRim:
         elif body.get("type") == "event_callback":
             await ack()  # events are acknowledged and nothing else; strangers are not answered
         elif body.get("type") == "block_actions":
-            await ack()  # first: whoever waits for the sentence waits less badly than for the button
-            await self._responder.tell(str(body.get("response_url", "")), reply)
+            await ack()
+            # Beside it: whoever waits for the sentence waits less badly than for the button.
+            telling = asyncio.create_task(self._below(body, reply))
+            self._telling.add(telling)
+            telling.add_done_callback(self._telling.discard)
         else:
             await ack(text=spoken(reply.text), blocks=list(reply.blocks), response_type="ephemeral")
+
+    async def told(self) -> None:
+        """Until every sentence about a refused press is out."""
+        await asyncio.gather(*self._telling)
+
+    async def _below(self, body: Mapping[str, Any], reply: Reply) -> None:
+        """By the button's response_url; one on App Home or in a dialog has none, so by direct message."""
+        url, tenant = str(body.get("response_url", "")), self._teams.get(_team_of(body))
+        if url:
+            await self._responder.tell(url, reply)
+        if url or tenant is None:
+            return
+        try:
+            await self._responder.directly(tenant, body["user"]["id"], reply)
+        except (SlackApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+            log.warning("reply_refused", error=type(error).__name__)
 
     async def _take(self, ack: Ack, incoming: Incoming) -> None:
         tenant = self._teams.get(incoming.team)
@@ -377,20 +404,23 @@ class SlackRim:
         pressed = body["actions"][0]
         action_id = base_action(pressed["action_id"])
         command, _, action = action_id.partition(".")
-        team = body["user"].get("team_id") or body["team"]["id"]
+        team = _team_of(body)
         tenant = self._teams.get(team)
         value: Mapping[str, Any] = {}
-        if tenant is not None and "value" in pressed:
+        chosen = _chosen(pressed) if pressed.get("type") != "button" else ""
+        if tenant is not None and pressed.get("type") == "button" and "value" in pressed:
             value = self._signer.read(tenant, action_id, pressed["value"], self._max_age(command, action))
         return Incoming(
             kind=InteractionKind.ACTION,
             dedupe=_identity(body),
             team=team,
             user=body["user"]["id"],
-            channel=(body.get("channel") or {}).get("id", ""),
+            # On App Home there is no channel: what is to be followed is followed in the direct message.
+            channel=(body.get("channel") or {}).get("id", "") or body["user"]["id"],
             command=command,
             action=action,
             value=value,
+            inputs={action_id: chosen} if chosen else {},
             response_url=str(body.get("response_url", "")),
             trigger_id=str(body.get("trigger_id", "")),
         )
@@ -403,7 +433,7 @@ class SlackRim:
     def _submission(self, body: Mapping[str, Any]) -> Incoming:
         view = body["view"]
         command, _, action = str(view["callback_id"]).partition(".")
-        team = body["user"].get("team_id") or body["team"]["id"]
+        team = _team_of(body)
         tenant = self._teams.get(team)
         carried: Mapping[str, Any] = {}
         if tenant is not None:
@@ -429,13 +459,22 @@ def _unreadable() -> web.Response:
 
 def _inputs(values: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, str]:
     """block id -> what was typed or chosen (a dialog has one element a block)."""
-    found: dict[str, str] = {}
-    for block_id, elements in values.items():
-        for element in elements.values():
-            option = element.get("selected_option") or {}
-            simple = (element.get(key) for key in ("value", "selected_user", "selected_date"))
-            found[block_id] = str(next(filter(None, simple), None) or option.get("value") or "")
-    return found
+    return {
+        block_id: _chosen(element) for block_id, elements in values.items() for element in elements.values()
+    }
+
+
+def _chosen(element: Mapping[str, Any]) -> str:
+    """What stands in an input or was chosen in a menu; empty for nothing."""
+    option = element.get("selected_option") or {}
+    simple = (element.get(key) for key in ("value", "selected_user", "selected_date", "selected_time"))
+    return str(next(filter(None, simple), None) or option.get("value") or "")
+
+
+def _team_of(body: Mapping[str, Any]) -> str:
+    """The organisation of whoever pressed: an outsider's own, in a shared channel."""
+    user, team = body.get("user") or {}, body.get("team") or {}
+    return str(user.get("team_id") or team.get("id") or "")
 
 
 def _identity(body: Mapping[str, Any]) -> str:
@@ -453,6 +492,11 @@ def _is_addressed(event: Mapping[str, Any]) -> bool:
         return False
     direct = event.get("type") == "message" and event.get("channel_type") == "im"
     return direct or event.get("type") == "app_mention"
+
+
+def _is_home_opened(event: Mapping[str, Any]) -> bool:
+    """The Home tab came into view; its Messages tab tells the same with another `tab`."""
+    return event.get("type") == "app_home_opened" and event.get("tab", "home") == "home"
 
 
 def _is_said_in_thread(event: Mapping[str, Any]) -> bool:

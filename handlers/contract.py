@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from handlers.profile import CommandSpec, Role, TenantProfile
-from handlers.reply import Answer, Reply
+from handlers.reply import Answer, Home, Reply
 from notifier.keys import Keyring
 from notifier.mailauth import Resolver
 from notifier.outbox import Outbox
@@ -41,7 +41,7 @@ class CommandRequest:
     value: Mapping[str, Any] = field(default_factory=dict)
     """What the button or dialog carried; verified."""
     inputs: Mapping[str, str] = field(default_factory=dict)
-    """action id -> what was typed or chosen."""
+    """action id -> what was typed or chosen; a selection in a message is the one with its own action id."""
 
     def step(self, name: str) -> str:
         return f"{self.id}:{name}"
@@ -78,7 +78,7 @@ class Command(Protocol):
 
     async def answer(self, request: CommandRequest, services: Services) -> Answer: ...
 
-    async def run(self, request: CommandRequest, services: Services) -> Sequence[Reply]: ...
+    async def run(self, request: CommandRequest, services: Services) -> Sequence[Reply | Home]: ...
 
 
 class Surface(Protocol):

@@ -102,6 +102,8 @@ class CommandSpec:
     action_max_age: Mapping[str, timedelta] = field(default_factory=dict)
     """How long a button stays good, where less than the usual 30 days."""
     in_menu: bool = True
+    ask: str = ""
+    """What the button says that opens this command's dialog (action `ask`); empty: it has none."""
 
     def needs(self, action: str) -> Role:
         return self.action_roles.get(action, self.role)

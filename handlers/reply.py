@@ -30,6 +30,13 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class Home:
+    """The asker's App Home, drawn anew: up to 100 blocks."""
+
+    blocks: Sequence[Block]
+
+
+@dataclass(frozen=True, slots=True)
 class Modal:
     """A dialog to open while the trigger is fresh (3 s); `callback` names the command that gets it."""
 

@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, bindparam, func, select, tuple_, update
+from sqlalchemy import Row, Select, bindparam, func, select, text, tuple_, update
 
-from store.models import Channel, Confidence, Delivery, Outcome, Priority, Reason, Stage
+from store.models import Channel, Confidence, Delivery, Outcome, Priority, Reason, Stage, Trouble
 from store.repository import BATCH, Repository, batched
 from store.tables import deliveries
 from store.types import db_now, db_now_plus
@@ -348,6 +348,37 @@ class Deliveries(Repository):
         ]
         await self._tx.conn.execute(statement, rows)
 
+    async def troubles_since(self, since: datetime) -> list[Trouble]:
+        """What failed since then (business time), by cause, the most frequent first."""
+        cause = (deliveries.c.channel, deliveries.c.outcome, deliveries.c.reason, deliveries.c.cls)
+        count = func.count()
+        statement = (
+            select(*cause, count)
+            .where(
+                deliveries.c.tenant_id == self._tenant,
+                _IN_TROUBLE,
+                deliveries.c.outcome_at >= since,
+            )
+            .group_by(*cause)
+            .order_by(count.desc(), *cause)
+        )
+        return [
+            Trouble(Channel(channel), Outcome(outcome), Reason(reason), cls, found)
+            for channel, outcome, reason, cls, found in await self._tx.conn.execute(statement)
+        ]
+
+    async def under_way(self) -> dict[Stage, int]:
+        """How many are not settled, by stage; stages without any are left out."""
+        found: dict[Stage, int] = {}
+        for stages in _UNSETTLED:
+            statement = (
+                select(deliveries.c.stage, func.count())
+                .where(deliveries.c.tenant_id == self._tenant, stages)
+                .group_by(deliveries.c.stage)
+            )
+            found |= {Stage(stage): count for stage, count in await self._tx.conn.execute(statement)}
+        return found
+
     async def counts(self) -> Mapping[tuple[Stage, Outcome], int]:
         """How many of this tenant's deliveries stand where."""
         statement = (
@@ -360,6 +391,11 @@ class Deliveries(Repository):
             for stage, outcome, count in await self._tx.conn.execute(statement)
         }
 
+
+# Cancelled is somebody's decision, not trouble.
+# Literal, as the partial indexes have them: SQLite compares the words of a condition, not its meaning.
+_IN_TROUBLE = text("outcome IN ('bounced', 'failed', 'suppressed', 'expired')")
+_UNSETTLED = (text("stage IN ('queued', 'held')"), text("stage = 'claimed'"), text("stage = 'awaiting'"))
 
 _CHANGED = (
     "stage",

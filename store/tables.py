@@ -311,6 +311,14 @@ deliveries = Table(
         postgresql_where=text("stage = 'awaiting'"),
         sqlite_where=text("stage = 'awaiting'"),
     ),
+    # What needs attention: failures of the last days by cause.
+    Index(
+        "ix_deliveries_trouble",
+        "tenant_id",
+        "outcome_at",
+        postgresql_where=text("outcome IN ('bounced', 'failed', 'suppressed', 'expired')"),
+        sqlite_where=text("outcome IN ('bounced', 'failed', 'suppressed', 'expired')"),
+    ),
     # Texts in doubt: held until the provider's list says whether they went out.
     Index(
         "ix_deliveries_settling",

@@ -34,6 +34,7 @@ class Find:
         examples=("find 1042", "find santos", "find 541 555 0142"),
         aliases=("lookup", "search"),
         action_roles={"contacts": Role.AGENT, "share": Role.AGENT},
+        ask="Find a subscriber",
     )
 
     async def answer(self, request: CommandRequest, services: Services) -> Answer:

@@ -16,7 +16,10 @@ def menu(specs: Sequence[CommandSpec], profile: TenantProfile) -> Reply:
         header(f"{profile.brand.name} support desk"),
         section(lines(rows)),
         *actions(
-            button("Find a subscriber", "find.ask", style="primary"),
+            *(
+                button(spec.ask, f"{spec.name}.ask", style=None if index else "primary")
+                for index, spec in enumerate(s for s in specs if s.ask)
+            ),
             button("Check SPF", "spf.open"),
             button("Help", "help.open"),
         ),

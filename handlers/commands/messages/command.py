@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+from handlers.blocks import text_input
 from handlers.commands.messages import view
 from handlers.contract import CommandRequest, Services, audit
 from handlers.found import AccountOrInvoice, One, Several
 from handlers.profile import CommandSpec, Role
 from handlers.questions import account_or_invoice, narrow_down
-from handlers.reply import Answer, Reply, To, UserError
+from handlers.reply import Answer, FieldErrors, Modal, Reply, To, UserError
+from handlers.typed import plain_text
 from handlers.workflows.lookup import find
 from handlers.workflows.profile_card import load_notices
 from store.models import Invoice, Subscriber
@@ -28,9 +30,15 @@ class Messages:
         aliases=("log", "logs", "mails"),
         role=Role.VIEWER,
         action_roles={"unmask": Role.AGENT, "share": Role.AGENT},
+        ask="See messages",
     )
 
     async def answer(self, request: CommandRequest, services: Services) -> Answer:
+        if request.action == "ask":
+            field = text_input("query", "Whose, or of which invoice?", placeholder="1042")
+            return Answer(modal=Modal("messages.asked", "See messages", [field], submit="Show"), done=True)
+        if request.action == "asked" and not plain_text(request.inputs.get("query", "")):
+            return Answer(errors=FieldErrors({"query": "Type an account or an invoice."}))
         return Answer()
 
     async def run(self, request: CommandRequest, services: Services) -> Sequence[Reply]:
@@ -39,11 +47,11 @@ class Messages:
                 return [await self._timeline(tx, request, services)]
             if request.action == "share":
                 return [await self._share(tx, request)]
-            if request.action:
+            if request.action and request.action != "asked":
                 subscriber, invoice = await self._pointed(tx, request)
             else:
                 profile = services.profile(request.tenant)
-                found = await find(tx, profile, request.text)
+                found = await find(tx, profile, plain_text(request.inputs.get("query", "")) or request.text)
                 if not isinstance(found, One):
                     await audit(tx, request, "subscriber.search", "search")
                 if isinstance(found, AccountOrInvoice):

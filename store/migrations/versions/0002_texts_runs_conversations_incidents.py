@@ -257,6 +257,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("stage = 'held' AND stage_by = 'settling'"),
             sqlite_where=sa.text("stage = 'held' AND stage_by = 'settling'"),
         )
+        batch_op.create_index(
+            "ix_deliveries_trouble",
+            ["tenant_id", "outcome_at"],
+            unique=False,
+            postgresql_where=sa.text("outcome IN ('bounced', 'failed', 'suppressed', 'expired')"),
+            sqlite_where=sa.text("outcome IN ('bounced', 'failed', 'suppressed', 'expired')"),
+        )
 
     with op.batch_alter_table("holds", schema=None) as batch_op:
         batch_op.add_column(sa.Column("ended_by", sa.String(length=80), nullable=True))
@@ -303,6 +310,11 @@ def downgrade() -> None:
         batch_op.drop_column("ended_by")
 
     with op.batch_alter_table("deliveries", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_deliveries_trouble",
+            postgresql_where=sa.text("outcome IN ('bounced', 'failed', 'suppressed', 'expired')"),
+            sqlite_where=sa.text("outcome IN ('bounced', 'failed', 'suppressed', 'expired')"),
+        )
         batch_op.drop_index(
             "ix_deliveries_settling",
             postgresql_where=sa.text("stage = 'held' AND stage_by = 'settling'"),

@@ -31,7 +31,7 @@ from bot.slack import SlackRim
 from bot.wiring import discover_commands, discover_surfaces
 from handlers.contract import Command, CommandRequest, Services
 from handlers.profile import CommandSpec, Role
-from handlers.reply import Answer, Reply
+from handlers.reply import Answer, Home, Reply
 from notifier.mailauth import StaticResolver
 from store.unit import Store
 from tests.builders import KEYRING, outbox
@@ -63,7 +63,7 @@ class Echo:
         )
     )
     runs: list[CommandRequest] = field(default_factory=list)
-    replies: Sequence[Reply] = (Reply("echo"),)
+    replies: Sequence[Reply | Home] = (Reply("echo"),)
     failure: Exception | None = None
     answered: Answer = field(default_factory=Answer)
     gate: asyncio.Event | None = None
@@ -72,7 +72,7 @@ class Echo:
     async def answer(self, request: CommandRequest, services: Services) -> Answer:
         return self.answered
 
-    async def run(self, request: CommandRequest, services: Services) -> Sequence[Reply]:
+    async def run(self, request: CommandRequest, services: Services) -> Sequence[Reply | Home]:
         self.runs.append(request)
         self.started.set()
         if self.gate is not None:
@@ -112,7 +112,8 @@ class Office:
         self.slack.part.desk.behaviours.set(method, how)
 
     async def settled(self) -> None:
-        """Everything that was taken in is carried out."""
+        """Everything that was taken in is carried out, and everybody was told."""
+        await self.rim.told()
         await self.runner.drain(10)
 
     async def types(self, typed: str, user: str = "U_AGENT", channel: str = "C_SUPPORT") -> Any:

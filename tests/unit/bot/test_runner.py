@@ -143,6 +143,7 @@ async def test_a_resumed_send_changes_nothing_twice_and_is_answered(office: Offi
     asked = _item(office, "i-ask", payload={"command": "resend", "text": "1001"})
     request = CommandRequest(1, "i-ask", Actor("U_AGENT", Role.AGENT), "C_SUPPORT", "resend", text="1001")
     (preview,) = await resend.run(request, office.services)
+    assert isinstance(preview, Reply)
     value = dict(buttons(preview)["resend.send"])
     pressed = replace(
         asked, id="i-press", payload={**asked.payload, "action": "send", "text": "", "value": value}

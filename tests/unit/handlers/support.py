@@ -175,6 +175,7 @@ class Agent:
 
     async def run(self, request: CommandRequest) -> Reply:
         (reply,) = await self.commands[request.command].run(request, self.services)
+        assert isinstance(reply, Reply)
         return legal(reply)
 
     async def answer(self, request: CommandRequest) -> Answer:

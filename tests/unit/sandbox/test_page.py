@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from sandbox.page.emoji import EMOJI
 from sandbox.page.mrkdwn import is_safe, markdown, mrkdwn, plain, rich
 from sandbox.page.scene import read_scene
+from tests.desk import ROOT
 from tests.unit.sandbox.bolt_app import Slack, slack_world
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'&<!channel><javascript:alert(1)|free money>"
@@ -171,3 +173,10 @@ async def test_events_tell_what_changed_and_parts_are_rendered_anew(tmp_path: Pa
             answer = await parts.json()
         assert list(answer) == ["messages"]
         assert "news" in answer["messages"]
+
+
+def test_every_emoji_that_the_product_writes_is_one_that_the_page_shows() -> None:
+    sources = [path.read_text("utf-8") for path in (ROOT / "handlers").rglob("*.py")]
+    written = {name for text in sources for name in re.findall(r"(?<![\w:]):([a-z0-9_+-]+):(?![\w:])", text)}
+    assert {"warning", "x"} <= written
+    assert sorted(written - set(EMOJI) - {"mailto"}) == []  # a scheme, in one pattern

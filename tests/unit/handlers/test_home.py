@@ -1,0 +1,165 @@
+"""App Home on both databases: what needs attention, counted by cause; kind words where there is nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from handlers.commands.home import view
+from handlers.contract import Services
+from handlers.profile import Role
+from handlers.reply import Home, Reply
+from sandbox.slack.blocks import check_view
+from sandbox.slack.content import suspicious
+from sandbox.slack.rules import Surface
+from store.models import Channel, EventKind, EventSource, Outcome, Reason, Stage, Trouble
+from tests.builders import NOW, event
+from tests.unit.handlers import cast
+from tests.unit.handlers.conftest import agent_on
+from tests.unit.handlers.support import Agent, buttons, profile, said, signed
+
+GONE: dict[str, Any] = {"cls": "no_such_user", "hard": True, "reason": Reason.RECIPIENT}
+DISTRUSTED: dict[str, Any] = {"cls": "blocked_reputation", "hard": True, "reason": Reason.POLICY}
+
+
+def legal_home(home: Home) -> Reply:
+    """As a reply, for the helpers that read replies, once Slack would take it as a home tab."""
+    shown = {"type": "home", "blocks": signed(home.blocks)}
+    assert [str(fault) for fault in check_view(shown, Surface.HOME)] == []
+    assert suspicious(None, shown["blocks"]) is None
+    return Reply("home", home.blocks)
+
+
+async def opened(agent: Agent, action: str = "opened") -> Reply:
+    replies = await agent.commands["home"].run(agent.request("home", action), agent.services)
+    home = replies[0]
+    assert isinstance(home, Home)
+    return legal_home(home)
+
+
+async def bounced(services: Services, count: int, cause: dict[str, Any], *, key: str) -> None:
+    sid = await cast.add(services.store, f"A{key}")
+    for number in range(count):
+        _, (one,) = await cast.sent(services.store, f"{key}{number}", sid, f"{key}{number}@inbox.example")
+        failure = event(one.id, EventKind.BOUNCED, at=NOW, source=EventSource.DSN, **cause)
+        await cast.learn(services.store, event(one.id), failure)
+
+
+async def test_a_quiet_desk_is_told_so(agent: Agent) -> None:
+    text = said(await opened(agent))
+    assert "You are an *agent* here:" in text
+    assert "Nothing failed in the last 3 days" in text
+    assert "every message has come to its end" in text
+
+
+async def test_failures_are_counted_by_cause_and_ours_are_told_apart(agent: Agent) -> None:
+    await bounced(agent.services, 3, DISTRUSTED, key="d")
+    await bounced(agent.services, 1, GONE, key="g")
+    sid = await cast.add(agent.services.store, "A3")
+    await cast.sent(agent.services.store, "waits", sid, "waits@inbox.example")
+    rows = said(await opened(agent)).splitlines()
+    assert "*Needs attention* · 4 messages did not arrive in the last 3 days" in rows
+    ours = rows.index(":wrench: *3* · their server does not trust our mail server (our side)")
+    assert rows[ours + 1] == ":bust_in_silhouette: *1* · the mailbox does not exist"
+    assert "*1* waiting to be sent" in rows
+    assert not any("inbox.example" in row for row in rows)
+
+
+async def test_what_failed_last_week_is_old_news(agent: Agent) -> None:
+    await bounced(agent.services, 2, GONE, key="g")
+    async with agent.services.store.read(1) as tx:
+        assert await tx.deliveries.troubles_since(NOW + timedelta(seconds=1)) == []
+        (trouble,) = await tx.deliveries.troubles_since(NOW)
+    assert trouble == Trouble(Channel.EMAIL, Outcome.BOUNCED, Reason.RECIPIENT, "no_such_user", 2)
+
+
+async def test_another_provider_s_failures_are_not_counted(agent: Agent) -> None:
+    await bounced(agent.services, 2, GONE, key="g")
+    async with agent.services.store.read(2) as tx:
+        assert await tx.deliveries.troubles_since(NOW - view.RECENT) == []
+        assert await tx.deliveries.under_way() == {}
+
+
+async def test_held_and_handed_over_messages_are_under_way(agent: Agent) -> None:
+    store = agent.services.store
+    sid = await cast.add(store, "A4")
+    _, (held,) = await cast.sent(store, "held", sid, "held@inbox.example")
+    _, (awaited,) = await cast.sent(store, "awaited", sid, "awaited@inbox.example")
+    async with store.system() as tx:
+        claimed = await tx.deliveries.claim_due(
+            tenant=1,
+            route=held.route,
+            highest=held.priority,
+            lowest=held.priority,
+            limit=10,
+            worker="w1",
+            lease_s=30.0,
+            retry_at=tx.now,
+        )
+        assert {one.id for one in claimed} == {held.id, awaited.id}
+        assert await tx.deliveries.hold(
+            next(one for one in claimed if one.id == held.id), reason="you asked", by="U_LEAD"
+        )
+    async with store.read(1) as tx:
+        assert await tx.deliveries.under_way() == {Stage.HELD: 1, Stage.CLAIMED: 1}
+    text = said(await opened(agent))
+    assert ":double_vertical_bar: *1* held" in text
+    assert "*1* being sent" in text
+
+
+async def test_somebody_who_is_not_on_the_list_is_told_whom_to_ask(services: Services) -> None:
+    home = await opened(agent_on(services, Role.NONE, "U_NEW"))
+    assert "You are not on this desk's list" in said(home)
+    assert buttons(home) == {}
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.AGENT, Role.LEAD, Role.ADMIN])
+async def test_every_button_leads_to_a_command_that_the_person_may_use(
+    services: Services, role: Role
+) -> None:
+    agent = agent_on(services, role)
+    home = await opened(agent)
+    assert next(iter(buttons(home))) == "find.ask"
+    for action_id in buttons(home):
+        name, _, action = action_id.partition(".")
+        assert role >= agent.commands[name].spec.needs(action)
+        if action == "ask":
+            assert (await agent.answer(agent.press(home, action_id))).modal is not None
+
+
+async def test_refreshing_draws_it_again_and_typing_it_says_where_to_look(agent: Agent) -> None:
+    assert said(await opened(agent, "refresh")) == said(await opened(agent))
+    home, told = await agent.commands["home"].run(agent.request("home"), agent.services)
+    assert isinstance(home, Home)
+    assert isinstance(told, Reply)
+    assert "Home tab" in told.text
+
+
+CLASSES = "no_such_user mailbox_full mailbox_disabled domain_missing filtered too_big spam_content temporary"
+
+
+def _many(count: int) -> Sequence[Trouble]:
+    return [
+        Trouble(Channel.EMAIL, Outcome.BOUNCED, Reason.RECIPIENT, cls, count - index)
+        for index, cls in enumerate(CLASSES.split())
+    ]
+
+
+def test_rare_causes_are_counted_together() -> None:
+    desk = view.Desk(NOW, _many(20), {})
+    text = said(legal_home(view.home(desk, Role.LEAD, [], profile())))
+    assert "and 27 for 2 other reasons" in text
+
+
+def test_one_message_is_not_messages_and_causes_of_one_name_are_one_line() -> None:
+    troubles = [
+        Trouble(Channel.EMAIL, Outcome.SUPPRESSED, Reason.RECIPIENT, "", 1),
+        Trouble(Channel.SMS, Outcome.SUPPRESSED, Reason.RECIPIENT, "", 2),
+    ]
+    text = said(legal_home(view.home(view.Desk(NOW, troubles, {}), Role.AGENT, [], profile())))
+    assert "*3* · the address is on our do-not-send list" in text
+    single = view.home(view.Desk(NOW, troubles[:1], {}), Role.AGENT, [], profile())
+    assert "1 message did not arrive" in said(legal_home(single))
