@@ -61,6 +61,8 @@ class Draft:
     attach_pdf: bool = False
     fallback: Sequence[Fallback] = ()
     """Used when the first way is settled without success (notifier.fallback)."""
+    id: UUID | None = None
+    """The notification's id, where what it tells of has one already (a billing act)."""
 
     def content_hash(self) -> str:
         """What the caller asked for. Not the template: a new one must not make an old request another."""
@@ -96,7 +98,8 @@ class Outbox:
         leave the transaction, so that no key stays reserved for nothing.
         """
         sources = [templates.load(draft.kind, draft.language) for draft in drafts]
-        wanted = [(draft.key, draft.content_hash(), new_id()) for draft in drafts]
+        wanted = [(draft.key, draft.content_hash(), draft.id or new_id()) for draft in drafts]
+        known = await tx.notifications.get_many([draft.id for draft in drafts if draft.id is not None])
         holders = await tx.notifications.reserve(wanted)
         results: list[Enqueued] = []
         notifications: list[Notification] = []
@@ -107,8 +110,9 @@ class Outbox:
             held_content, held_id = holders[key]
             if held_content != content:
                 raise KeyConflict(f"The key {key} stands for another message already.")
-            results.append(Enqueued(key, held_id, held_id == fresh_id))
-            if held_id != fresh_id:
+            created = held_id == fresh_id and held_id not in known
+            results.append(Enqueued(key, held_id, created))
+            if not created:
                 continue
             notification = self._notification(tx, draft, source.hash, source.language, fresh_id)
             notifications.append(notification)

@@ -560,9 +560,13 @@ class Hold:
     scope: str
     scope_key: str
     until: date
+    """The last day on which it stands, in the tenant's zone."""
     reason: str
     owner: str
     created_at: datetime
+    ended_at: datetime | None = None
+    ended_by: str | None = None
+    """Who ended it before its day; None: its day was over, or it stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -575,6 +579,24 @@ class BillingAct:
     reason: str
     actor: str
     created_at: datetime
+    tenant: int = 0
+    tell: bool = True
+    """The subscriber is told by mail and text once it is done."""
+    owed_minor: int | None = None
+    """What the asker saw owed: less than that at the act means a payment came in between."""
+    attempt: int = 0
+    """Claims so far; the fencing number."""
+    called_at: datetime | None = None
+    """Billing was asked to do it, at least once; whether it did, reading back tells."""
+    result: str = ""
+    """Why it was not done, or waits, in a sentence for an agent."""
+    finished_at: datetime | None = None
+    verified_at: datetime | None = None
+    """Reading back showed the package as wanted."""
+
+    @property
+    def open(self) -> bool:
+        return self.state in (ActState.INTENDED, ActState.CALLING, ActState.IN_DOUBT)
 
 
 @dataclass(frozen=True, slots=True)

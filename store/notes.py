@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Row, select, update
 
 from store.models import Hold, Note, NoteLevel
-from store.repository import Repository
+from store.repository import BATCH, Repository, batched
 from store.tables import holds, notes
+
+
+def _note(row: Row[Any]) -> Note:
+    return Note(row.id, row.subscriber_id, row.text, NoteLevel(row.level), row.author, row.created_at)
+
+
+def _hold(row: Row[Any]) -> Hold:
+    return Hold(
+        id=row.id,
+        scope=row.scope,
+        scope_key=row.scope_key,
+        until=row.until,
+        reason=row.reason,
+        owner=row.owner,
+        created_at=row.created_at,
+        ended_at=row.ended_at,
+        ended_by=row.ended_by,
+    )
 
 
 class Notes(Repository):
     async def of_subscriber(self, subscriber_id: UUID) -> list[Note]:
+        """Newest first, removed ones left out."""
         statement = (
             select(notes)
             .where(
@@ -22,10 +44,15 @@ class Notes(Repository):
             )
             .order_by(notes.c.created_at.desc())
         )
-        return [
-            Note(row.id, row.subscriber_id, row.text, NoteLevel(row.level), row.author, row.created_at)
-            for row in await self._tx.conn.execute(statement)
-        ]
+        return [_note(row) for row in await self._tx.conn.execute(statement)]
+
+    async def get(self, note_id: UUID) -> Note | None:
+        """None when it was removed, or never was."""
+        statement = select(notes).where(
+            notes.c.tenant_id == self._tenant, notes.c.id == note_id, notes.c.removed_at.is_(None)
+        )
+        row = (await self._tx.conn.execute(statement)).first()
+        return _note(row) if row else None
 
     async def add(self, note: Note) -> None:
         """Idempotent by the note's id."""
@@ -40,22 +67,42 @@ class Notes(Repository):
         )
         await self._tx.conn.execute(insert.on_conflict_do_nothing())
 
-    async def holds_of(self, account: str) -> list[Hold]:
-        """Holds on this account that have not ended."""
-        statement = (
-            select(holds)
-            .where(
-                holds.c.tenant_id == self._tenant,
-                holds.c.scope == "account",
-                holds.c.scope_key == account,
-                holds.c.ended_at.is_(None),
-            )
-            .order_by(holds.c.until)
+    async def remove(self, note_id: UUID, by: str) -> bool:
+        """False when it was gone already. The row stays, for whoever asks later."""
+        result = await self._tx.conn.execute(
+            update(notes)
+            .where(notes.c.tenant_id == self._tenant, notes.c.id == note_id, notes.c.removed_at.is_(None))
+            .values(removed_at=self._tx.now, removed_by=by)
         )
-        return [
-            Hold(row.id, row.scope, row.scope_key, row.until, row.reason, row.owner, row.created_at)
-            for row in await self._tx.conn.execute(statement)
-        ]
+        return bool(result.rowcount)
+
+    async def holds_of(self, account: str) -> list[Hold]:
+        """Holds on this account that have not ended, soonest end first."""
+        return (await self.holds_of_many([account]))[account]
+
+    async def holds_of_many(self, accounts: Sequence[str]) -> dict[str, list[Hold]]:
+        """The standing holds of each of these accounts, soonest end first."""
+        found: dict[str, list[Hold]] = {account: [] for account in accounts}
+        for batch in batched(found, BATCH):
+            statement = (
+                select(holds)
+                .where(
+                    holds.c.tenant_id == self._tenant,
+                    holds.c.scope == "account",
+                    holds.c.scope_key.in_(batch),
+                    holds.c.ended_at.is_(None),
+                )
+                .order_by(holds.c.until, holds.c.id)
+            )
+            for row in await self._tx.conn.execute(statement):
+                found[row.scope_key].append(_hold(row))
+        return found
+
+    async def hold(self, hold_id: UUID) -> Hold | None:
+        """Standing or ended."""
+        statement = select(holds).where(holds.c.tenant_id == self._tenant, holds.c.id == hold_id)
+        row = (await self._tx.conn.execute(statement)).first()
+        return _hold(row) if row else None
 
     async def add_hold(self, hold: Hold) -> None:
         """Idempotent by the hold's id."""
@@ -70,3 +117,22 @@ class Notes(Repository):
             created_at=hold.created_at,
         )
         await self._tx.conn.execute(insert.on_conflict_do_nothing())
+
+    async def end_hold(self, hold_id: UUID, by: str | None) -> bool:
+        """`by` None: its last day is over. False when it had ended already: whoever gets True tells of it."""
+        result = await self._tx.conn.execute(
+            update(holds)
+            .where(holds.c.tenant_id == self._tenant, holds.c.id == hold_id, holds.c.ended_at.is_(None))
+            .values(ended_at=self._tx.now, ended_by=by)
+        )
+        return bool(result.rowcount)
+
+    async def holds_over(self, today: date, limit: int = 200) -> list[Hold]:
+        """Those whose last day was before `today` and that nobody has ended yet."""
+        statement = (
+            select(holds)
+            .where(holds.c.tenant_id == self._tenant, holds.c.until < today, holds.c.ended_at.is_(None))
+            .order_by(holds.c.until, holds.c.id)
+            .limit(limit)
+        )
+        return [_hold(row) for row in await self._tx.conn.execute(statement)]

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from store.models import Facts, Package, PackageKind, PackageStatus, Service
 from store.money import Money
@@ -70,6 +70,35 @@ class Packages(Repository):
             )
             for row in rows
         ]
+
+    async def change_status(
+        self, package_id: UUID, before: PackageStatus, after: PackageStatus, facts: Facts
+    ) -> bool:
+        """The package and those of its services that stand at `before`; False when it stands elsewhere.
+
+        A service that was deactivated by itself stays as it is.
+        """
+        changed = await self._tx.conn.execute(
+            update(packages)
+            .where(
+                packages.c.tenant_id == self._tenant,
+                packages.c.id == package_id,
+                packages.c.status == before,
+            )
+            .values(status=after, status_until=None, source=facts.source, as_of=facts.as_of)
+        )
+        if not changed.rowcount:
+            return False
+        await self._tx.conn.execute(
+            update(services)
+            .where(
+                services.c.tenant_id == self._tenant,
+                services.c.package_id == package_id,
+                services.c.status == before,
+            )
+            .values(status=after)
+        )
+        return True
 
     async def upsert(self, records: Sequence[PackageRecord]) -> None:
         """Writes packages with all their services; a service that the source no longer has is removed."""

@@ -34,6 +34,10 @@ def _post(row: Row[Any]) -> Post:
     )
 
 
+FOLLOWING = {"delivery": ("delivery", "act")}
+"""A billing act has the id of the notification that tells of it: its card follows those deliveries too."""
+
+
 class Posts(Repository):
     async def want(
         self,
@@ -69,6 +73,7 @@ class Posts(Repository):
     async def bump(self, surface: str, refs: Sequence[tuple[int, str]]) -> None:
         """(tenant, key): what they show has changed."""
         touched = 0
+        surfaces = FOLLOWING.get(surface, (surface,))
         for batch in batched(sorted(set(refs)), BATCH):
             by_tenant: dict[int, list[str]] = {}
             for tenant, key in batch:
@@ -76,7 +81,11 @@ class Posts(Repository):
             for tenant, keys in by_tenant.items():
                 result = await self._tx.conn.execute(
                     update(posts)
-                    .where(posts.c.tenant_id == tenant, posts.c.surface == surface, posts.c.key.in_(keys))
+                    .where(
+                        posts.c.tenant_id == tenant,
+                        posts.c.surface.in_(surfaces),
+                        posts.c.key.in_(keys),
+                    )
                     .values(wanted=posts.c.wanted + 1)
                 )
                 touched += result.rowcount

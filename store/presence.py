@@ -16,8 +16,8 @@ from pathlib import Path
 
 from sqlalchemy import select, union
 
-from store.models import InteractionState, Stage
-from store.tables import deliveries, interactions, posts
+from store.models import ActState, InteractionState, Stage
+from store.tables import billing_acts, deliveries, interactions, posts
 from store.unit import Store
 
 _HOST_MAX, _ROLE_MAX = 32, 16
@@ -85,6 +85,7 @@ async def dead_names(store: Store, mine: Presence) -> list[str]:
     """The owners of leases that are known to be dead."""
     held = union(
         select(deliveries.c.worker).where(deliveries.c.stage == Stage.CLAIMED),
+        select(billing_acts.c.worker).where(billing_acts.c.state == ActState.CALLING),
         select(interactions.c.worker).where(interactions.c.state == InteractionState.RUNNING),
         select(posts.c.worker).where(posts.c.lease_until.is_not(None)),
     )

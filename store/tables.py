@@ -27,6 +27,7 @@ from sqlalchemy import (
     Uuid,
     false,
     text,
+    true,
 )
 
 from store.types import UtcDateTime
@@ -517,10 +518,19 @@ billing_acts = Table(
     _at("created_at"),
     _at("finished_at", nullable=True),
     _at("verified_at", nullable=True),
+    Column("tell", Boolean, nullable=False, server_default=true()),
+    Column("owed_minor", BigInteger),  # what the asker saw owed, in the subscriber's currency
+    _at("called_at", nullable=True),
     _pk(),
     UniqueConstraint("tenant_id", "step_key"),
     _fk("subscriber_id", "subscribers"),
     Index("ix_billing_acts_subscriber_id", "tenant_id", "subscriber_id", "id"),
+    Index(
+        "ix_billing_acts_open",
+        "lease_until",
+        postgresql_where=text("state IN ('intended', 'calling', 'in_doubt')"),
+        sqlite_where=text("state IN ('intended', 'calling', 'in_doubt')"),
+    ),
 )
 
 audit = Table(

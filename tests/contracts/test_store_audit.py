@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import ColumnElement, Table, and_, delete, update
 
-from store.models import ActKind, ActState, AuditEntry, BillingAct, NoteLevel
+from store.models import AuditEntry
 from store.tables import audit, audit_personal
-from store.types import new_id
 from store.unit import Store, Tx
-from tests.builders import NOW, hold_of, note_of, subscriber_record
-from tests.conftest import FakeClock
+from tests.builders import NOW
 
 
 def entry(**more: Any) -> AuditEntry:
@@ -170,42 +167,3 @@ async def test_the_chain_does_not_give_the_same_personal_fields_away(store: Stor
             (await tx.conn.execute(audit.select().with_only_columns(audit.c.personal_hmac))).scalars().all()
         )
     assert len(set(macs)) == 2
-
-
-async def test_notes_are_newest_first_and_added_once(store: Store, clock: FakeClock) -> None:
-    async with store.begin(1) as tx:
-        sid = (await tx.subscribers.upsert([subscriber_record()]))["1001"]
-        old = note_of(sid, level=NoteLevel.BLOCK)
-        new = note_of(sid, created_at=clock.advance(hours=1), text="Ünï")
-        for note in (old, new, replace(old, text="changed")):
-            await tx.notes.add(note)
-        assert await tx.notes.of_subscriber(sid) == [new, old]
-        assert await tx.notes.of_subscriber(new_id()) == []
-    async with store.read(2) as tx:
-        assert await tx.notes.of_subscriber(sid) == []
-
-
-async def test_holds_are_told_soonest_end_first_and_added_once(store: Store) -> None:
-    async with store.begin(1) as tx:
-        await tx.subscribers.upsert([subscriber_record()])
-        late, soon = hold_of("1001"), hold_of("1001", until=date(2026, 3, 10))
-        for hold in (late, soon, replace(soon, reason="changed")):
-            await tx.notes.add_hold(hold)
-        assert await tx.notes.holds_of("1001") == [soon, late]
-    async with store.read(2) as tx:
-        assert await tx.notes.holds_of("1001") == []
-
-
-async def test_a_billing_act_is_intended_once_per_step(store: Store) -> None:
-    async with store.begin(1) as tx:
-        sid = (await tx.subscribers.upsert([subscriber_record()]))["1001"]
-        first = BillingAct(
-            new_id(), ActKind.SUSPEND, sid, new_id(), ActState.INTENDED, "past due", "U_LEAD", NOW
-        )
-        second = replace(first, id=new_id(), kind=ActKind.UNSUSPEND)
-        assert await tx.acts.intend("i-1:suspend", first)
-        assert not await tx.acts.intend("i-1:suspend", replace(first, id=new_id()))
-        assert await tx.acts.intend("i-2:unsuspend", second)
-        assert await tx.acts.of_subscriber(sid) == [second, first]
-    async with store.read(2) as tx:
-        assert await tx.acts.of_subscriber(sid) == []

@@ -248,6 +248,18 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("tenant_id", "invoice_id", "revision", name=op.f("pk_invoice_pdfs")),
     )
+    with op.batch_alter_table("billing_acts", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("tell", sa.Boolean(), server_default=sa.true(), nullable=False))
+        batch_op.add_column(sa.Column("owed_minor", sa.BigInteger(), nullable=True))
+        batch_op.add_column(sa.Column("called_at", store.types.UtcDateTime(timezone=True), nullable=True))
+        batch_op.create_index(
+            "ix_billing_acts_open",
+            ["lease_until"],
+            unique=False,
+            postgresql_where=sa.text("state IN ('intended', 'calling', 'in_doubt')"),
+            sqlite_where=sa.text("state IN ('intended', 'calling', 'in_doubt')"),
+        )
+
     with op.batch_alter_table("deliveries", schema=None) as batch_op:
         batch_op.add_column(sa.Column("checks", sa.SmallInteger(), server_default="0", nullable=False))
         batch_op.create_index(
@@ -330,6 +342,16 @@ def downgrade() -> None:
         )
 
     op.drop_table("sweep_cursors")
+    with op.batch_alter_table("billing_acts", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_billing_acts_open",
+            postgresql_where=sa.text("state IN ('intended', 'calling', 'in_doubt')"),
+            sqlite_where=sa.text("state IN ('intended', 'calling', 'in_doubt')"),
+        )
+        batch_op.drop_column("called_at")
+        batch_op.drop_column("owed_minor")
+        batch_op.drop_column("tell")
+
     op.drop_table("invoice_pdfs")
     with op.batch_alter_table("invoice_links", schema=None) as batch_op:
         batch_op.drop_index("ix_invoice_links_invoice_id")
