@@ -23,6 +23,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 import handlers.commands
 import handlers.surfaces
 import notifier.channels
+from billing.invoice_pdf import Letterhead
+from billing.pdfs import InvoicePdfs
 from billing.truth import SEND_MODE, BillingTruth, SendMode
 from bot import http
 from bot.bounce_listener import BounceHandler, listen
@@ -211,6 +213,14 @@ def send_modes(config: Config) -> Callable[[int], SendMode]:
     return modes.__getitem__
 
 
+def invoice_pdfs(store: Store, services: Services) -> InvoicePdfs:
+    letterheads = {
+        tenant: Letterhead(profile.brand, profile.region, profile.locale, profile.portal_url)
+        for tenant, profile in services.tenants.items()
+    }
+    return InvoicePdfs(store, letterheads)
+
+
 class Runtime:
     """What one process runs: the bot half, the worker half, or both."""
 
@@ -285,6 +295,7 @@ class Runtime:
             name=name,
             dead=dead,
             destinations=lambda domain: destination(services.resolver, domain),
+            attachments=invoice_pdfs(store, services),
             pace=Pace(lease_s=pace.lease_s, poll_s=pace.poll_s),
         )
 

@@ -83,7 +83,7 @@ class Invoices(Repository):
         return [_invoice(row) for row in await self._tx.conn.execute(statement)]
 
     async def upsert(self, records: Sequence[InvoiceRecord]) -> None:
-        """A change of amount or date is a new revision; the same facts again are none."""
+        """A change of what it shows (amounts, dates, status) is a new revision; the same again is none."""
         known: dict[str, Invoice] = {}
         for batch in batched([record.number for record in records], BATCH):
             rows = await self._tx.conn.execute(self._mine().where(invoices.c.number.in_(batch)))
@@ -93,8 +93,8 @@ class Invoices(Repository):
     def _row(self, record: InvoiceRecord, known: Invoice | None) -> dict[str, Any]:
         revision = 1
         if known is not None:
-            before = (known.total, known.issued_on, known.due_on)
-            changed = before != (record.total, record.issued_on, record.due_on)
+            before = (known.total, known.paid, known.status, known.issued_on, known.due_on)
+            changed = before != (record.total, record.paid, record.status, record.issued_on, record.due_on)
             revision = known.revision + changed
         return {
             "tenant_id": self._tenant,

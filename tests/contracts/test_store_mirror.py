@@ -253,13 +253,13 @@ async def test_a_subscriber_without_packages_has_none(store: Store) -> None:
 async def test_the_same_facts_again_are_no_new_revision_of_an_invoice(store: Store) -> None:
     sid = (await put(store, subscriber_record()))["1001"]
     record = invoice_record(sid)
-    later = replace(record, status=InvoiceStatus.PARTIALLY_PAID, paid=usd("10.00"))
+    later = replace(record, facts=replace(FACTS, as_of=NOW + timedelta(days=1)))
     async with store.begin(1) as tx:
         for one in (record, record, later):
             await tx.invoices.upsert([one])
         found = await tx.invoices.by_number("INV-1")
     assert found is not None
-    assert (found.revision, found.status, found.due) == (1, InvoiceStatus.PARTIALLY_PAID, usd("39.90"))
+    assert (found.revision, found.due, found.facts) == (1, usd("49.90"), later.facts)
 
 
 @pytest.mark.parametrize(
@@ -269,9 +269,11 @@ async def test_the_same_facts_again_are_no_new_revision_of_an_invoice(store: Sto
         {"issued_on": date(2026, 2, 2)},
         {"due_on": date(2026, 2, 20)},
         {"total": Money(4990, "EUR"), "paid": Money(0, "EUR")},
+        {"paid": usd("10.00"), "status": InvoiceStatus.PARTIALLY_PAID},
+        {"status": InvoiceStatus.VOID},
     ],
 )
-async def test_another_amount_or_date_is_a_new_revision_under_the_same_id(
+async def test_another_amount_date_or_status_is_a_new_revision_under_the_same_id(
     store: Store, change: dict[str, object]
 ) -> None:
     sid = (await put(store, subscriber_record()))["1001"]
