@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from notifier.truth import Decision, Go, Stop, Wait
+from notifier.local_time import zones_of
+from notifier.quiet import QuietHours, next_opening, waits_until
+from notifier.truth import Decision, Go, Later, Stop, Wait
 from store.models import (
     Channel,
     Delivery,
@@ -20,6 +23,7 @@ from store.models import (
     InvoiceStatus,
     Notification,
     NotificationKind,
+    Priority,
     Reason,
     Subscriber,
     SubscriberStatus,
@@ -42,9 +46,18 @@ class SendMode:
         return self.mode == "live" or (self.mode == "only_to" and address.casefold() in self.only_to)
 
 
+def _any_time(tenant: int) -> QuietHours | None:
+    """No window: texts go at any hour."""
+    return None
+
+
 class BillingTruth:
-    def __init__(self, send_mode: Callable[[int], SendMode]) -> None:
-        self._send_mode = send_mode
+    def __init__(
+        self,
+        send_mode: Callable[[int], SendMode],
+        quiet: Callable[[int], QuietHours | None] = _any_time,
+    ) -> None:
+        self._send_mode, self._quiet = send_mode, quiet
 
     async def check(
         self, tx: Tx, deliveries: Sequence[tuple[Delivery, Notification]]
@@ -52,9 +65,9 @@ class BillingTruth:
         suppressed = await tx.suppressions.active([(d.channel, d.address) for d, _ in deliveries])
         invoices = await tx.invoices.by_ids(list({n.invoice_id for _, n in deliveries if n.invoice_id}))
         people = await tx.subscribers.by_ids(
-            list({n.subscriber_id for _, n in deliveries if n.subscriber_id})
+            list({sid for d, n in deliveries for sid in (n.subscriber_id, d.subscriber_id) if sid})
         )
-        mode = self._send_mode(tx.tenant)
+        mode, quiet = self._send_mode(tx.tenant), self._quiet(tx.tenant)
         decisions: dict[UUID, Decision] = {}
         for delivery, notification in deliveries:
             invoice = invoices.get(notification.invoice_id) if notification.invoice_id else None
@@ -64,6 +77,7 @@ class BillingTruth:
                 or _suppressed(suppressed.get((Channel(delivery.channel), delivery.address)))
                 or _billing(notification, invoice, person)
                 or _mode(mode, delivery)
+                or _quiet(quiet, delivery, notification, people, tx.now)
                 or Go()
             )
         return decisions
@@ -87,14 +101,37 @@ def _billing(notification: Notification, invoice: Invoice | None, person: Subscr
 
     if invoice is not None and invoice.status is InvoiceStatus.VOID:
         return cancelled("The invoice was voided.")
-    if notification.kind is NotificationKind.INVOICE_ISSUED:
-        if invoice is not None and invoice.status is InvoiceStatus.PAID:
+    if notification.kind in _NOTICES:
+        if invoice is not None and (invoice.status is InvoiceStatus.PAID or invoice.due.minor <= 0):
             return cancelled("The invoice is paid.")
         if person is not None and person.status is SubscriberStatus.ARCHIVED:
             return cancelled("The account is archived.")
         if person is not None and not person.invoice_notices:
             return cancelled("Invoice notices are switched off for this account.")
     return None
+
+
+_NOTICES = frozenset({NotificationKind.INVOICE_ISSUED, NotificationKind.REMINDER, NotificationKind.OVERDUE})
+_ANY_HOUR = frozenset({NotificationKind.REPLY, NotificationKind.AUTO_REPLY, NotificationKind.ONCALL})
+"""An answer is waited for, and whoever is on call is called."""
+
+
+def _quiet(
+    quiet: QuietHours | None,
+    delivery: Delivery,
+    notification: Notification,
+    people: Mapping[UUID, Subscriber],
+    now: datetime,
+) -> Later | None:
+    """Texts that nobody waits for come by day, in the time of whoever gets them."""
+    if quiet is None or delivery.channel is not Channel.SMS:
+        return None
+    if delivery.priority is Priority.URGENT or notification.kind in _ANY_HOUR:
+        return None
+    person = people.get(delivery.subscriber_id) if delivery.subscriber_id else None
+    zones = zones_of(person, delivery.address, quiet.home)
+    opening = next_opening(quiet.window, zones, now)
+    return None if opening is None else Later(opening, waits_until(opening, zones[0], now))
 
 
 def _mode(mode: SendMode, delivery: Delivery) -> Wait | None:

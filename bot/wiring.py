@@ -45,6 +45,7 @@ from notifier.compose import Composer
 from notifier.mailauth.lookup import DnsResolver
 from notifier.mx import destination
 from notifier.outbox import Outbox
+from notifier.quiet import QuietHours
 from notifier.worker import Pace, Worker
 from store import migrate
 from store.engine import DatabaseError, Engine
@@ -221,6 +222,16 @@ def invoice_pdfs(store: Store, services: Services) -> InvoicePdfs:
     return InvoicePdfs(store, letterheads)
 
 
+def quiet_hours(services: Services) -> Callable[[int], QuietHours | None]:
+    """When each provider's bulk texts go, in their readers' own time."""
+    hours = {
+        tenant: QuietHours(profile.sms.window, profile.time_zone)
+        for tenant, profile in services.tenants.items()
+        if profile.sms is not None
+    }
+    return hours.get
+
+
 class Runtime:
     """What one process runs: the bot half, the worker half, or both."""
 
@@ -290,7 +301,7 @@ class Runtime:
             store=store,
             routes={tenant: profile.routes for tenant, profile in services.tenants.items()},
             providers=discover_channels(),
-            truth=BillingTruth(send_modes(self._config)),
+            truth=BillingTruth(send_modes(self._config), quiet_hours(services)),
             composer=Composer(self._config.secrets.keyring, store.clock),
             name=name,
             dead=dead,

@@ -117,6 +117,8 @@ def _under_way(delivery: Delivery, events: Sequence[Event], zone: ZoneInfo) -> s
     if delivery.stage is Stage.CLAIMED:
         return "Being sent now"
     waits = [e for e in events if e.kind in (EventKind.DEFERRED, EventKind.IN_DOUBT)]
+    if delivery.stage_reason:
+        return delivery.stage_reason
     if not waits:
         return "Queued"
     last = waits[-1]

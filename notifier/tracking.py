@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from notifier import fallback
 from notifier.outcome import Verdict, fold
 from notifier.schedule import (
     DOUBT_RETRY,
@@ -25,7 +26,17 @@ from notifier.schedule import (
     next_attempt,
 )
 from store.deliveries import DeliveryChange, Ref
-from store.models import Confidence, Delivery, Event, EventKind, EventSource, Outcome, Reason, Stage
+from store.models import (
+    Confidence,
+    Delivery,
+    Event,
+    EventKind,
+    EventSource,
+    Outcome,
+    Priority,
+    Reason,
+    Stage,
+)
 from store.unit import Tx
 
 MOST_DOUBTS = 4
@@ -37,6 +48,8 @@ TEXT_SURFACE = "conversation_text"
 """A text of ours in a conversation's thread, with what became of it; keyed alike."""
 FOLLOWING = (DELIVERY_SURFACE, TEXT_SURFACE)
 """All surfaces whose posts are keyed by a notification's id and follow its deliveries."""
+RUN_SURFACE = "run"
+"""The posts that follow an invoice run; their key is the run's id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +93,9 @@ async def record(tx: Tx, reports: Sequence[Report]) -> list[Recorded]:
             moved.add(ref)
     await tx.deliveries.change(changes)
     await _suppress(tx, locked, fresh)
-    await bump(tx, [(ref[0], locked[ref].notification_id) for ref in touched])
+    failed = [c for c in changes if fallback.leads_on(c.stage, c.outcome)]
+    await fallback.open_second_way(tx, [(c.tenant, locked[(c.tenant, c.id)].notification_id) for c in failed])
+    await bump_cards(tx, [locked[ref] for ref in touched])
     if any(change.stage is Stage.QUEUED for change in changes):
         tx.signal("deliveries")
     return [Recorded(r, r in fresh, (r.tenant, r.event.delivery_id) in moved) for r in reports]
@@ -91,6 +106,14 @@ async def bump(tx: Tx, notifications: Sequence[tuple[int, UUID]]) -> None:
     refs = [(tenant, str(notification_id)) for tenant, notification_id in notifications]
     for surface in FOLLOWING:
         await tx.posts.bump(surface, refs)
+
+
+async def bump_cards(tx: Tx, touched: Sequence[Delivery]) -> None:
+    """Once a transaction for each notice and each run, however many deliveries changed."""
+    await bump(tx, sorted({(d.tenant, d.notification_id) for d in touched}))
+    bulk = sorted({(d.tenant, d.notification_id) for d in touched if d.priority is Priority.BULK})
+    for tenant, run_id in await tx.runs.of_notifications(bulk):  # one by one: always in the same order
+        await tx.posts.bump(RUN_SURFACE, [(tenant, str(run_id))])
 
 
 def _change(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, Protocol
 from uuid import UUID
 
@@ -36,7 +37,15 @@ class Wait:
     by: str
 
 
-Decision = Go | Stop | Wait
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Not now: queued again for `due_at`; `sentence` says until when, and why."""
+
+    due_at: datetime
+    sentence: str
+
+
+Decision = Go | Stop | Wait | Later
 
 
 class Truth(Protocol):

@@ -18,7 +18,7 @@ from typing import Any
 
 import structlog
 
-from notifier import templates, tracking
+from notifier import runs, templates, tracking
 from notifier.attachments import Attachments, NoAttachments, attachments_of, told, wants_pdf
 from notifier.bounces import BounceClass, BounceVerdict, Fault
 from notifier.channels import (
@@ -36,7 +36,7 @@ from notifier.compose import Composer
 from notifier.dsn import reason_of
 from notifier.schedule import FIRST_RETRY, ROUTE_RETRY, next_attempt
 from notifier.tracking import Report, worker_event
-from notifier.truth import Go, Stop, Truth, Wait
+from notifier.truth import Go, Later, Stop, Truth, Wait
 from store.deliveries import Ref
 from store.models import (
     Channel,
@@ -322,7 +322,7 @@ class RouteRunner:
         """Asks for the truth about each; what must not go out is recorded as such."""
         go: list[_Work] = []
         stops: list[Report] = []
-        waits: list[tuple[Delivery, Wait]] = []
+        waits: list[tuple[Delivery, Wait | Later]] = []
         async with self._store.read(self._tenant) as tx:
             notifications = await tx.notifications.get_many(list({d.notification_id for d in claimed}))
             pairs = [(d, notifications[d.notification_id]) for d in claimed]
@@ -345,12 +345,15 @@ class RouteRunner:
             await self._put_aside(stops, waits)
         return go
 
-    async def _put_aside(self, stops: list[Report], waits: list[tuple[Delivery, Wait]]) -> None:
+    async def _put_aside(self, stops: list[Report], waits: list[tuple[Delivery, Wait | Later]]) -> None:
         async with self._store.system() as tx:
             await tracking.record(tx, stops)
             for delivery, wait in waits:
-                await tx.deliveries.hold(delivery, reason=wait.sentence, by=wait.by)
-            await tracking.bump(tx, [(d.tenant, d.notification_id) for d, _ in waits])
+                if isinstance(wait, Later):
+                    await tx.deliveries.postpone(delivery, until=wait.due_at, reason=wait.sentence)
+                else:
+                    await tx.deliveries.hold(delivery, reason=wait.sentence, by=wait.by)
+            await tracking.bump_cards(tx, [delivery for delivery, _ in waits])
         done = [(r.tenant, r.event.delivery_id) for r in stops] + [(d.tenant, d.id) for d, _ in waits]
         self._in_flight.end(done)
 
@@ -524,6 +527,7 @@ class Worker:
                 lost = await tracking.sweep_lost(tx)
                 settled = await tracking.sweep_settled(tx)
                 overdue = await tracking.sweep_overdue(tx)
-            if lost or settled or overdue:
-                log.info("swept", lost=lost, settled=settled, overdue=overdue)
+                runs_ended = await runs.sweep(tx)
+            if lost or settled or overdue or runs_ended:
+                log.info("swept", lost=lost, settled=settled, overdue=overdue, runs=runs_ended)
             await asyncio.sleep(self._pace.sweep_s)

@@ -123,6 +123,19 @@ class Deliveries(Repository):
                 found[row.notification_id].append(_delivery(row))
         return found
 
+    async def of_refs(self, refs: Sequence[tuple[int, UUID]]) -> list[Delivery]:
+        """All deliveries of these notifications (tenant, id); across tenants."""
+        found: list[Delivery] = []
+        c = deliveries.c
+        for batch in batched(refs, BATCH):
+            statement = (
+                select(deliveries)
+                .where(tuple_(c.tenant_id, c.notification_id).in_(batch))
+                .order_by(c.tenant_id, c.id)
+            )
+            found += [_delivery(row) for row in await self._tx.conn.execute(statement)]
+        return found
+
     async def newest_to(self, channel: Channel, addresses: Sequence[str]) -> dict[str, Delivery]:
         """The newest delivery to each address; those never mailed are left out."""
         found: dict[str, Delivery] = {}
@@ -211,6 +224,21 @@ class Deliveries(Repository):
                 c.attempt == delivery.attempt,
             )
             .values(stage=Stage.HELD, stage_reason=reason, stage_by=by, attempt=delivery.attempt - 1)
+        )
+        return bool(result.rowcount)
+
+    async def postpone(self, delivery: Delivery, *, until: datetime, reason: str) -> bool:
+        """Claimed -> queued for `until`: not now, and nobody's attempt; the claim's number is given back."""
+        c = deliveries.c
+        result = await self._tx.conn.execute(
+            update(deliveries)
+            .where(
+                c.tenant_id == delivery.tenant,
+                c.id == delivery.id,
+                c.stage == Stage.CLAIMED,
+                c.attempt == delivery.attempt,
+            )
+            .values(stage=Stage.QUEUED, stage_reason=reason, due_at=until, attempt=delivery.attempt - 1)
         )
         return bool(result.rowcount)
 

@@ -611,7 +611,26 @@ class Run:
     state: RunState
     requested_by: str
     created_at: datetime
+    ready_at: datetime | None = None
+    """When its whole audience was enqueued or left out; None: still at it."""
     settled_at: datetime | None = None
+    """No attempt is left to make, also of a cancelled one."""
+
+
+class Standing(StrEnum):
+    """How one notice stands, over all its deliveries, best news first."""
+
+    ACCEPTED = "accepted"
+    """The recipient's own server or handset has it."""
+    HANDED = "handed"
+    """A relay or provider has it: it may still bounce."""
+    PRESUMED = "presumed"
+    """Handed over long ago, and no bounce came."""
+    UNDER_WAY = "under_way"
+    FAILED = "failed"
+    SUPPRESSED = "suppressed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
 
 
 @dataclass(frozen=True, slots=True)

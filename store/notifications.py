@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, func, null, select, tuple_, update
 
 from store.models import Channel, Fallback, Notification, NotificationKind, Priority, TemplateSource
 from store.repository import BATCH, Repository, batched
@@ -106,6 +106,28 @@ class Notifications(Repository):
             )
             found.update((row.id, _notification(row)) for row in rows)
         return found
+
+    async def lock_with_fallback(self, refs: Sequence[tuple[int, UUID]]) -> list[tuple[int, Notification]]:
+        """Those of (tenant, id) that have an unused second way, locked in one order; across tenants."""
+        found: list[tuple[int, Notification]] = []
+        c = notifications.c
+        for batch in batched(sorted(set(refs)), BATCH):
+            statement = (
+                select(notifications)
+                .where(tuple_(c.tenant_id, c.id).in_(batch), c.fallback.is_not(None))
+                .order_by(c.tenant_id, c.id)
+                .with_for_update()
+            )
+            found += [(row.tenant_id, _notification(row)) for row in await self._tx.conn.execute(statement)]
+        return [(tenant, notification) for tenant, notification in found if notification.fallback]
+
+    async def fallback_used(self, refs: Sequence[tuple[int, UUID]]) -> None:
+        """The second way was taken: it is offered once."""
+        c = notifications.c
+        for batch in batched(refs, BATCH):
+            await self._tx.conn.execute(
+                update(notifications).where(tuple_(c.tenant_id, c.id).in_(batch)).values(fallback=null())
+            )
 
     async def page(
         self,

@@ -617,6 +617,7 @@ runs = Table(
     Column("state", String(10), nullable=False),
     Column("requested_by", String(80), nullable=False),
     _at("created_at"),
+    _at("ready_at", nullable=True),  # its whole audience is enqueued or left out
     _at("settled_at", nullable=True),
     _pk(),
     UniqueConstraint("tenant_id", "step_key"),

@@ -96,6 +96,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=10), nullable=False),
         sa.Column("requested_by", sa.String(length=80), nullable=False),
         sa.Column("created_at", store.types.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("ready_at", store.types.UtcDateTime(timezone=True), nullable=True),
         sa.Column("settled_at", store.types.UtcDateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("pk_runs")),
         sa.UniqueConstraint("tenant_id", "step_key", name=op.f("uq_runs_tenant_id_step_key")),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from billing.truth import SEND_MODE, BillingTruth, SendMode
-from notifier.truth import Decision, Go, Stop, Wait
+from notifier.quiet import QuietHours
+from notifier.truth import Decision, Go, Later, Stop, Wait
 from store.models import (
     Channel,
     Delivery,
@@ -18,6 +20,7 @@ from store.models import (
     InvoiceStatus,
     Notification,
     NotificationKind,
+    Priority,
     Reason,
     SubscriberStatus,
 )
@@ -28,6 +31,7 @@ from tests.builders import NOW, delivery, invoice_record, notification, subscrib
 DANA = "dana@inbox.example"
 LIVE = SendMode("live")
 EVERY_KIND = list(NotificationKind)
+NOTICES = (NotificationKind.INVOICE_ISSUED, NotificationKind.REMINDER, NotificationKind.OVERDUE)
 Pair = tuple[Delivery, Notification]
 
 
@@ -88,7 +92,7 @@ async def test_a_notice_is_cancelled_where_somebody_who_asks_for_a_copy_gets_it(
     store: Store, kind: NotificationKind, bill: dict[str, Any], person: dict[str, Any], sentence: str
 ) -> None:
     decision = await decide(store, await about(store, kind, bill, person))
-    if kind is NotificationKind.INVOICE_ISSUED:
+    if kind in NOTICES:
         assert decision == Stop(EventKind.CANCELLED, Reason.STALE, sentence)
     else:
         assert decision == Go()
@@ -214,3 +218,56 @@ async def test_the_mode_is_the_tenants_own(store: Store) -> None:
         item, wanted = to(tenant=tenant)
         async with store.read(tenant) as tx:
             assert isinstance((await truth.check(tx, [(item, wanted)]))[item.id], kind)
+
+
+QUIET = QuietHours((time(9), time(20)), ZoneInfo("America/New_York"))
+NUMBER = "+15415550142"
+NIGHT_IN_OREGON = datetime(2026, 3, 2, 14, 0, tzinfo=UTC)
+"""6:00 there, 9:00 in New York."""
+
+
+async def texted(store: Store, kind: NotificationKind, priority: Priority, **more: Any) -> Decision:
+    """The decision about a text to an Oregonian at 6:00 in the morning, of a provider in New York."""
+    async with store.begin(1) as tx:
+        ids = await tx.subscribers.upsert([subscriber_record("1001", region="OR", postal_code="97701")])
+    wanted = notification(kind=kind, subscriber_id=ids["1001"])
+    item = delivery(
+        str(more.get("address", NUMBER)),
+        **{
+            "notification_id": wanted.id,
+            "channel": Channel.SMS,
+            "priority": priority,
+            "subscriber_id": ids["1001"],
+            "expires_at": NIGHT_IN_OREGON + timedelta(days=3),
+        }
+        | {name: value for name, value in more.items() if name != "address"},
+    )
+    async with store.read(1) as tx:
+        tx.now = NIGHT_IN_OREGON
+        return (await BillingTruth(lambda _: LIVE, lambda _: QUIET).check(tx, [(item, wanted)]))[item.id]
+
+
+@pytest.mark.parametrize("priority", [Priority.BULK, Priority.NORMAL])
+async def test_a_text_that_nobody_waits_for_comes_by_day_where_its_reader_lives(
+    store: Store, priority: Priority
+) -> None:
+    decision = await texted(store, NotificationKind.INVOICE_ISSUED, priority)
+    assert decision == Later(datetime(2026, 3, 2, 17, 0, tzinfo=UTC), "Waits until 9:00 AM their time")
+
+
+@pytest.mark.parametrize(
+    ("kind", "priority", "more"),
+    [
+        (NotificationKind.RESEND, Priority.URGENT, {}),
+        (NotificationKind.AUTO_REPLY, Priority.NORMAL, {}),
+        (NotificationKind.REPLY, Priority.NORMAL, {}),
+        (NotificationKind.ONCALL, Priority.NORMAL, {}),
+        (NotificationKind.INVOICE_ISSUED, Priority.BULK, {"channel": Channel.EMAIL, "address": DANA}),
+        (NotificationKind.INVOICE_ISSUED, Priority.BULK, {"address": "+12125550142", "subscriber_id": None}),
+    ],
+    ids=["asked for", "answer", "agent's words", "on call", "mail", "by day in New York"],
+)
+async def test_answers_calls_and_mails_know_no_quiet_hours(
+    store: Store, kind: NotificationKind, priority: Priority, more: dict[str, Any]
+) -> None:
+    assert await texted(store, kind, priority, **more) == Go()
