@@ -31,6 +31,7 @@ from bot.bounce_listener import BounceHandler, listen
 from bot.clock import BusinessClock
 from bot.config import Config, TenantConfig
 from bot.inbox import Inbox
+from bot.pages import InvoicePages
 from bot.poster import Poster
 from bot.respond import Responder
 from bot.roles import RoleBook
@@ -376,7 +377,8 @@ class Runtime:
         handler = BounceHandler(store=store, inbox=inbox, runner=runner, domains=domains)
         server = await listen(handler, config.app.bounces.host, config.app.bounces.port, next(iter(domains)))
         stack.callback(server.close)
-        await self._serve(stack, http.application(store, rim))
+        pages = InvoicePages(services, invoice_pdfs(store, services))
+        await self._serve(stack, http.application(store, rim, pages.routes()))
         tenants = [t.id for t in config.app.tenants.values()]
         return [runner.run, poster.run, Sealer(store, tenants).run], runner
 
