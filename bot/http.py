@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
 import structlog
 from aiohttp import web
@@ -15,9 +14,7 @@ log = structlog.get_logger()
 BODY_LIMIT = 1024 * 1024
 
 
-def application(store: Store, slack: SlackRim, routes: Sequence[web.RouteDef] = ()) -> web.Application:
-    """`routes`: what else is reached over HTTP (invoice pages, webhooks)."""
-
+def application(store: Store, slack: SlackRim) -> web.Application:
     async def health(_: web.Request) -> web.Response:
         """The process answers."""
         return web.json_response({"ok": True})
@@ -38,7 +35,6 @@ def application(store: Store, slack: SlackRim, routes: Sequence[web.RouteDef] = 
             web.post("/slack/events", slack.handle),
             web.get("/health", health),
             web.get("/ready", ready),
-            *routes,
         ]
     )
     return app

@@ -66,6 +66,16 @@ def bounce_words(cls: str) -> str:
     return BOUNCE_WORDS.get(cls, BOUNCE_WORDS["other"])
 
 
+def cause(outcome: Outcome, cls: str, reason: Reason) -> str:
+    """Why deliveries that ended alike did not arrive, where many are counted together."""
+    if outcome is Outcome.SUPPRESSED:
+        return "the address is on our do-not-send list"
+    if outcome is Outcome.EXPIRED:
+        return "it could not be sent in time"
+    unknown = BOUNCE_WORDS["other"] if outcome is Outcome.BOUNCED else "it could not be handed over"
+    return BOUNCE_WORDS.get(cls) or REASON_WORDS.get(reason, unknown)
+
+
 def mark(delivery: Delivery) -> str:
     """One emoji that says how it stands, always beside words."""
     if delivery.outcome is Outcome.DELIVERED and delivery.confidence is not Confidence.PRESUMED:
@@ -144,7 +154,6 @@ EVENT_WORDS: dict[EventKind, str] = {
     EventKind.DELAYED: "The relay is still trying",
     EventKind.COMPLAINT: "The recipient marked it as spam",
     EventKind.REQUEUED: "Put back in the queue",
-    EventKind.SETTLED: "No receipt came, and none is waited for any more",
     EventKind.SUPPRESSED: "Not sent: the address is on our do-not-send list",
 }
 

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import ColumnElement, Row, Select, select
 
 from store.models import Facts, Invoice, InvoiceStatus
 from store.money import Money
@@ -79,6 +79,26 @@ class Invoices(Repository):
             self._mine()
             .where(invoices.c.issued_on.between(first, last), invoices.c.status != InvoiceStatus.DRAFT)
             .order_by(invoices.c.number)
+        )
+        return [_invoice(row) for row in await self._tx.conn.execute(statement)]
+
+    async def issued_page(
+        self, first: date, last: date, *, after: str = "", limit: int = BATCH
+    ) -> list[Invoice]:
+        """Issued on the days `first` to `last`, drafts too, by number, from the one behind `after` on."""
+        return await self._page([invoices.c.issued_on.between(first, last)], after, limit)
+
+    async def due_page(
+        self, first: date | None, last: date, *, after: str = "", limit: int = BATCH
+    ) -> list[Invoice]:
+        """Still to be paid and due on the days `first` (None: any day) to `last`; pages as above."""
+        owed = invoices.c.status.in_([InvoiceStatus.OPEN, InvoiceStatus.PARTIALLY_PAID])
+        where = [owed, invoices.c.due_on <= last]
+        return await self._page(where + ([invoices.c.due_on >= first] if first else []), after, limit)
+
+    async def _page(self, where: list[ColumnElement[bool]], after: str, limit: int) -> list[Invoice]:
+        statement = (
+            self._mine().where(*where, invoices.c.number > after).order_by(invoices.c.number).limit(limit)
         )
         return [_invoice(row) for row in await self._tx.conn.execute(statement)]
 

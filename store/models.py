@@ -177,7 +177,7 @@ class Confidence(StrEnum):
 class EventKind(StrEnum):
     """What can be learnt of a delivery. Evidence: accepted, delivered, bounced, failed.
 
-    deferred, in_doubt, delayed, requeued, settled and complaint tell the story without being an outcome;
+    deferred, in_doubt, delayed, requeued and complaint tell the story without being an outcome;
     suppressed, cancelled and expired are decisions of ours.
     """
 
@@ -190,9 +190,6 @@ class EventKind(StrEnum):
     DELAYED = "delayed"
     IN_DOUBT = "in_doubt"
     REQUEUED = "requeued"
-    """It was in doubt, and is certainly not there: another attempt is made."""
-    SETTLED = "settled"
-    """No receipt came and none is waited for any more: it stays what it was."""
     COMPLAINT = "complaint"
     SUPPRESSED = "suppressed"
     CANCELLED = "cancelled"
@@ -634,6 +631,19 @@ class Standing(StrEnum):
     SUPPRESSED = "suppressed"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many deliveries of a run are alike."""
+
+    channel: Channel
+    stage: Stage
+    outcome: Outcome
+    confidence: Confidence
+    reason: Reason
+    cls: str
+    count: int
 
 
 @dataclass(frozen=True, slots=True)

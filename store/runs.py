@@ -7,7 +7,6 @@ that bear its id; how each stands is worked out by the database, once for all of
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -24,23 +23,11 @@ from store.models import (
     RunState,
     Stage,
     Standing,
+    Tally,
 )
 from store.repository import BATCH, Repository, batched
 from store.tables import deliveries, notifications, run_exclusions, runs
 from store.types import derived_id
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """How many deliveries of a run are alike."""
-
-    channel: Channel
-    stage: Stage
-    outcome: Outcome
-    confidence: Confidence
-    reason: Reason
-    cls: str
-    count: int
 
 
 def _run(row: Row[Any]) -> Run:
@@ -325,4 +312,4 @@ def _of_notification() -> ColumnElement[bool]:
     )
 
 
-__all__ = ["Runs", "Tally"]
+__all__ = ["Runs"]

@@ -9,22 +9,15 @@ const panes = document.querySelector(".panes");
 
 function openNumber(number) {
   body.dataset.number = number;
-  delete more.bubbles;
   $("texting").hidden = !number;
   for (const link of document.querySelectorAll("#part-numbers a")) {
-    mark(link, link.dataset.number === number);
+    link.toggleAttribute("aria-current", link.dataset.number === number);
     if (link.dataset.number === number) link.scrollIntoView({ block: "nearest" });
   }
   history.replaceState(null, "", withQuery("number", number));
   $("bubbles-scroll").dataset.toEnd = "yes";
   refresh(PHONE_PARTS);
-  if (number && !matchMedia("(hover: none)").matches) $("text").focus({ preventScroll: true });
-}
-
-// On a narrow screen a list gives way to what was chosen in it; this is the way back.
-function goBack(which) {
-  if (which === "number") openNumber("");
-  else openMail("");
+  $("text").focus({ preventScroll: true });
 }
 
 async function sendText() {
@@ -52,7 +45,6 @@ async function trouble(code) {
 
 function findPhone() {
   body.dataset.find = document.querySelector("#phone-filter input").value.trim();
-  delete more.numbers;
   history.replaceState(null, "", withQuery("find", body.dataset.find));
   refresh(["numbers"]);
 }

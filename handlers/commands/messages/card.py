@@ -18,6 +18,13 @@ _USER = re.compile(r"[UW][A-Z0-9_]{2,}")
 _TITLE = {
     NotificationKind.INVOICE_ISSUED: "Invoice",
     NotificationKind.RESEND: "Copy of invoice",
+    NotificationKind.REMINDER: "Reminder of invoice",
+    NotificationKind.OVERDUE: "Overdue notice of invoice",
+    NotificationKind.SUSPENDED: "Suspension",
+    NotificationKind.UNSUSPENDED: "End of suspension",
+    NotificationKind.REPLY: "Answer",
+    NotificationKind.AUTO_REPLY: "Automatic answer",
+    NotificationKind.ONCALL: "Text to who is on call",
     NotificationKind.TEST: "Test mail",
 }
 _HEADLINE = {
