@@ -64,6 +64,7 @@ async def run_demo(options: DemoOptions, say: Callable[[str], None]) -> None:
         endpoints = await _endpoints(state, sandbox, options.port)
         environ |= _wire_secrets(endpoints)
         _write_config(state, endpoints, options.database)
+        _write_commands(state)
         await _prepare(state, environ, endpoints)
         _write_environment(state, environ)
         async with aiohttp.ClientSession() as session:
@@ -214,6 +215,17 @@ def _write_config(state: Path, endpoints: Mapping[str, Any], database: str | Non
     if not database:
         config["database"] = f"sqlite:///{state / 'ispbot.db'}"
     (state / "app.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+
+
+def _write_commands(state: Path) -> None:
+    """For the page's completion: what stands behind the slash command. Slack itself does not know it."""
+    commands, _ = discover_commands()
+    offers = [
+        {"text": f"/isp {spec.name}", "usage": f"/isp {spec.usage}", "hint": spec.summary}
+        for spec in (command.spec for command in commands.values())
+        if spec.in_menu or spec.name == "help"
+    ]
+    (state / "commands.json").write_text(json.dumps(offers, ensure_ascii=False))
 
 
 async def _prepare(state: Path, environ: Mapping[str, str], endpoints: Mapping[str, Any]) -> None:

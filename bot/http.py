@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import structlog
 from aiohttp import web
@@ -14,7 +15,9 @@ log = structlog.get_logger()
 BODY_LIMIT = 1024 * 1024
 
 
-def application(store: Store, slack: SlackRim) -> web.Application:
+def application(store: Store, slack: SlackRim, routes: Sequence[web.RouteDef] = ()) -> web.Application:
+    """`routes`: what else is reached over HTTP (invoice pages, webhooks)."""
+
     async def health(_: web.Request) -> web.Response:
         """The process answers."""
         return web.json_response({"ok": True})
@@ -35,6 +38,7 @@ def application(store: Store, slack: SlackRim) -> web.Application:
             web.post("/slack/events", slack.handle),
             web.get("/health", health),
             web.get("/ready", ready),
+            *routes,
         ]
     )
     return app

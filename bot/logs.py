@@ -15,6 +15,7 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     # Up to the last @ before the path: people forget to quote one in a password.
     (re.compile(r"\b([a-z][a-z0-9+.-]*://)[^\s/\"']*@"), r"\1[login]@"),
     (re.compile(r"https?://[^\s\"']*/(?:response|commands|actions)/[^\s\"']+"), "[response url]"),
+    (re.compile(r"/i/[1-9A-HJ-NP-Za-km-z]{18}(?![0-9A-Za-z])"), "/i/[code]"),
     # An address keeps its domain: that is what operators look for.
     (re.compile(r"(?<!\[login\])[^\s@<>()\[\]\"',;:\\]+@(?=[\w-]+\.)"), "[mail]@"),
     (re.compile(r"(?<![\w.-])\+?\d[\d ().-]{8,17}\d(?![\w:-])"), "[number]"),

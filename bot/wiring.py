@@ -31,6 +31,7 @@ from bot.bounce_listener import BounceHandler, listen
 from bot.clock import BusinessClock
 from bot.config import Config, TenantConfig
 from bot.inbox import Inbox
+from bot.pages import InvoicePages
 from bot.poster import Poster
 from bot.respond import Responder
 from bot.roles import RoleBook
@@ -40,7 +41,7 @@ from bot.signing import ValueSigner
 from bot.slack import SlackRim
 from handlers.contract import Command, Services, Surface
 from handlers.profile import Brand, OncallProfile, SmsProfile, TenantProfile
-from notifier.channels import Provider, Route, SmsRoute
+from notifier.channels import AnyProvider, Route, SmsRoute
 from notifier.compose import Composer
 from notifier.mailauth.lookup import DnsResolver
 from notifier.mx import destination
@@ -93,8 +94,8 @@ def discover_surfaces() -> dict[str, Surface]:
     return surfaces
 
 
-def discover_channels() -> dict[Channel, Provider]:
-    providers: dict[Channel, Provider] = {}
+def discover_channels() -> dict[Channel, AnyProvider]:
+    providers: dict[Channel, AnyProvider] = {}
     for provider in exposed(notifier.channels, "CHANNEL"):
         if provider.channel in providers:
             raise DuplicateName(f"two channels send {provider.channel}")
@@ -300,6 +301,7 @@ class Runtime:
         return Worker(
             store=store,
             routes={tenant: profile.routes for tenant, profile in services.tenants.items()},
+            text_routes={t: profile.sms.route for t, profile in services.tenants.items() if profile.sms},
             providers=discover_channels(),
             truth=BillingTruth(send_modes(self._config), quiet_hours(services)),
             composer=Composer(self._config.secrets.keyring, store.clock),
@@ -375,7 +377,8 @@ class Runtime:
         handler = BounceHandler(store=store, inbox=inbox, runner=runner, domains=domains)
         server = await listen(handler, config.app.bounces.host, config.app.bounces.port, next(iter(domains)))
         stack.callback(server.close)
-        await self._serve(stack, http.application(store, rim))
+        pages = InvoicePages(services, invoice_pdfs(store, services))
+        await self._serve(stack, http.application(store, rim, pages.routes()))
         tenants = [t.id for t in config.app.tenants.values()]
         return [runner.run, poster.run, Sealer(store, tenants).run], runner
 

@@ -154,6 +154,7 @@ EVENT_WORDS: dict[EventKind, str] = {
     EventKind.DELAYED: "The relay is still trying",
     EventKind.COMPLAINT: "The recipient marked it as spam",
     EventKind.REQUEUED: "Put back in the queue",
+    EventKind.SETTLED: "No receipt came, and none is waited for any more",
     EventKind.SUPPRESSED: "Not sent: the address is on our do-not-send list",
 }
 

@@ -1,4 +1,4 @@
-"""A delivery to the bytes that leave: envelope, headers with their tokens, rendered body.
+"""A delivery to what leaves: of a mail the envelope, headers with their tokens and body; of a text its words.
 
 The VERP envelope sender and X-Delivery-Ref carry the attempt's token, the Message-ID the delivery's.
 `Auto-Submitted` (RFC 3834) keeps other machines from answering.
@@ -10,12 +10,17 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from notifier import mime, templates
-from notifier.channels import OutgoingMessage, Route
+from notifier.channels import OutgoingMessage, OutgoingText, Route, SmsRoute
 from notifier.keys import DeliveryToken, Keyring
 from notifier.mime import Attachment
 from store.models import Delivery, Notification, TemplateSource
 
 FIXED_LOCAL_PART = "bounces"
+LONGEST_TEXT = 1600
+"""Characters that Twilio takes in one text."""
+LONGEST_VALIDITY_S = 36_000
+RETRY_OVERRIDE = "#rc=5&rp=ct,rt,5xx"
+"""Twilio's "connection overrides": by itself it repeats no 5xx. A fragment is neither sent nor signed."""
 
 
 class Composer:
@@ -58,4 +63,27 @@ class Composer:
             content=content,
             envelope_id=token,
             receipt=notification.receipt,
+        )
+
+    def text(
+        self,
+        route: SmsRoute,
+        delivery: Delivery,
+        notification: Notification,
+        source: TemplateSource,
+        _attachments: Sequence[Attachment] = (),
+    ) -> OutgoingText:
+        """TemplateProblem when it cannot be rendered, ValueError when it is no text that could be sent."""
+        token = self._keyring.delivery_token(DeliveryToken(delivery.tenant, delivery.id, delivery.attempt))
+        body = templates.render_sms(source, {"language": notification.language, **notification.context})
+        if not body:
+            raise ValueError("there is nothing in it")
+        if len(body) > LONGEST_TEXT:
+            raise ValueError(f"it has {len(body):,} characters, and a text holds {LONGEST_TEXT:,} at most")
+        left_s = int((delivery.expires_at - self._clock()).total_seconds())
+        return OutgoingText(
+            to=delivery.address,
+            body=body,
+            callback_url=f"{route.callback_url}/{token}{RETRY_OVERRIDE}" if route.callback_url else "",
+            validity_s=min(max(left_s, 1), LONGEST_VALIDITY_S),
         )

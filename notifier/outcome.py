@@ -1,7 +1,7 @@
 """The outcome of a delivery as a pure function of the multiset of its events.
 
-Within an attempt bounced > delivered > failed > sent. Across attempts delivered beats all, else the
-latest attempt with evidence. Suppressed, cancelled and expired hold only while no attempt has evidence.
+Within an attempt bounced > delivered > failed > given back > sent. Across attempts delivered beats all, else
+the latest attempt with evidence. Suppressed, cancelled and expired hold only while no attempt has evidence.
 Neither the order of arrival nor a repetition changes anything: a status never goes backwards because
 news came late. Pure: no I/O.
 """
@@ -12,12 +12,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from store.models import Confidence, Event, EventKind, Outcome, Reason
+from store.models import Confidence, Event, EventKind, EventSource, Outcome, Reason
 
 _WITHIN: dict[Outcome, int] = {
-    Outcome.BOUNCED: 4,
-    Outcome.DELIVERED: 3,
-    Outcome.FAILED: 2,
+    Outcome.BOUNCED: 5,
+    Outcome.DELIVERED: 4,
+    Outcome.FAILED: 3,
+    Outcome.NONE: 2,  # given back: see `gives_back`
     Outcome.SENT: 1,
 }
 
@@ -73,10 +74,27 @@ def evidence(event: Event) -> Outcome | None:
     return _EVIDENCE.get(event.kind)
 
 
+def gives_back(event: Event) -> bool:
+    """Whoever had taken it says that it did not arrive and may be tried again: a passing failure, told later.
+
+    It takes the hand-over of its attempt back, and is no outcome itself.
+    """
+    return event.kind is EventKind.DEFERRED and event.source in (EventSource.WEBHOOK, EventSource.SWEEP)
+
+
+def given_back(events: Iterable[Event], attempt: int) -> bool:
+    """Whether this attempt came to nothing in that way, whatever order its events came in."""
+    strongest = max((e for e in events if e.attempt == attempt and _counts(e)), key=_strength, default=None)
+    return strongest is not None and gives_back(strongest)
+
+
+def _counts(event: Event) -> bool:
+    return evidence(event) is not None or gives_back(event)
+
+
 def _strength(event: Event) -> tuple[int, int, float, str]:
     """A total order on evidence of one attempt; ties fall to the earlier, then to the key."""
-    outcome = evidence(event)
-    rank = _WITHIN[outcome] if outcome else 0
+    rank = _WITHIN[evidence(event) or Outcome.NONE]
     return rank, _CONFIDENCE[event.confidence], -event.at.timestamp(), event.key
 
 
@@ -85,12 +103,13 @@ def fold(events: Iterable[Event]) -> Verdict:
     best: dict[int, Event] = {}
     decision: Event | None = None
     for event in events:
-        if evidence(event) is not None:
+        if _counts(event):
             held = best.get(event.attempt)
             if held is None or _strength(event) > _strength(held):
                 best[event.attempt] = event
         elif event.kind in _DECISIONS and (decision is None or _later(event, decision)):
             decision = event
+    best = {attempt: event for attempt, event in best.items() if not gives_back(event)}
     if best:
         delivered = [e for e in best.values() if evidence(e) is Outcome.DELIVERED]
         winner = max(delivered, key=_strength) if delivered else best[max(best)]

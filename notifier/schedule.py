@@ -1,8 +1,9 @@
-"""When a delivery is tried, and how its stage changes: a total table of stage x event.
+"""When a delivery is tried, and how its stage changes: a total table of stage x event for each channel.
 
 held -> queued -> claimed -> awaiting -> closed. A change is a compare-and-set in notifier.tracking; what
 changes nothing is a declared `Ignored`. Back-off: 7.5 minutes doubling, with jitter, until the message
-expires. Pure: no I/O.
+expires. The channels differ in doubt (docs/adr/0008-doubt-in-texts.md): a second mail is folded by its
+Message-ID, a second text is a second text. Pure: no I/O.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from store.models import EventKind, Stage
+from store.models import Channel, EventKind, Stage
 
 FIRST_RETRY = timedelta(minutes=7.5)
 ROUTE_RETRY = timedelta(seconds=15)
@@ -30,7 +31,9 @@ class Next(StrEnum):
 
     RETRY = "retry"  # queued, later
     RETRY_SOON = "retry_soon"  # queued, after DOUBT_RETRY
-    AWAIT = "await"  # handed over: awaiting, until PRESUMED_AFTER
+    SETTLE = "settle"  # held until the provider's list says whether it went out
+    REQUEUE = "requeue"  # queued, at once
+    AWAIT = "await"  # handed over: awaiting evidence
     CLOSE = "close"
 
 
@@ -47,7 +50,7 @@ _OVER = Ignored("no attempt is left to make")
 _HANDED_OVER = Ignored("handed over already")
 _NOT_CLAIMED = Ignored("the attempt it speaks of is over")
 
-_NEWS = (EventKind.DELAYED, EventKind.COMPLAINT, EventKind.REQUEUED)
+_NEWS = (EventKind.DELAYED, EventKind.COMPLAINT, EventKind.REQUEUED, EventKind.SETTLED)
 _DECIDED = (EventKind.SUPPRESSED, EventKind.CANCELLED, EventKind.EXPIRED)
 
 
@@ -72,6 +75,7 @@ def _row(stage: Stage) -> dict[EventKind, Next | Ignored]:
             EventKind.IN_DOUBT: _NOT_CLAIMED,
             EventKind.BOUNCED: Next.CLOSE,
             EventKind.DELIVERED: Next.CLOSE,
+            EventKind.SETTLED: Next.CLOSE,
         }
         # A decision cannot call back what was handed over.
         row |= dict.fromkeys(_DECIDED, _HANDED_OVER)
@@ -86,7 +90,59 @@ def _row(stage: Stage) -> dict[EventKind, Next | Ignored]:
     return row
 
 
-TRANSITIONS: dict[Stage, dict[EventKind, Next | Ignored]] = {stage: _row(stage) for stage in Stage}
+Table = dict[Stage, dict[EventKind, Next | Ignored]]
+TRANSITIONS: Table = {stage: _row(stage) for stage in Stage}
+"""Of mails."""
+TEXT_TRANSITIONS: Table = {stage: dict(row) for stage, row in TRANSITIONS.items()}
+TEXT_TRANSITIONS[Stage.CLAIMED][EventKind.IN_DOUBT] = Next.SETTLE
+TEXT_TRANSITIONS[Stage.HELD][EventKind.REQUEUED] = Next.REQUEUE  # of those held for settling, and no other
+
+TRANSITIONS_OF: dict[Channel, Table] = {Channel.EMAIL: TRANSITIONS, Channel.SMS: TEXT_TRANSITIONS}
+
+SETTLING = "settling"
+"""Who holds a text in doubt (`stage_by`)."""
+SETTLING_PERIOD = timedelta(minutes=2)
+"""Business time from the doubt to the first look at the provider's list, and from there to the second."""
+UNCLEAR = "It may have gone out: our text provider cannot say. Ask the customer before sending again"
+
+
+class Look(StrEnum):
+    """What the provider's list says of a text in doubt."""
+
+    FOUND = "found"
+    ABSENT = "absent"
+    UNCLEAR = "unclear"  # something is there that may be it
+    NO_ANSWER = "no_answer"
+
+
+class Settle(StrEnum):
+    """What is done about a text in doubt."""
+
+    ADOPT = "adopt"  # it went out: its sid and its status are ours
+    LOOK_AGAIN = "look_again"  # after another settling period
+    QUEUE = "queue"  # absent twice: it did not go out
+    ASK_A_PERSON = "ask_a_person"
+
+
+SETTLE: dict[tuple[Look, bool], Settle] = {
+    (Look.FOUND, False): Settle.ADOPT,
+    (Look.FOUND, True): Settle.ADOPT,
+    (Look.ABSENT, False): Settle.LOOK_AGAIN,
+    (Look.ABSENT, True): Settle.QUEUE,
+    (Look.UNCLEAR, False): Settle.LOOK_AGAIN,
+    (Look.UNCLEAR, True): Settle.ASK_A_PERSON,
+    (Look.NO_ANSWER, False): Settle.LOOK_AGAIN,
+    (Look.NO_ANSWER, True): Settle.LOOK_AGAIN,
+}
+"""By what the list says and whether an earlier look was answered without finding it."""
+
+RECEIPT_CHECKS = (timedelta(minutes=10), timedelta(hours=1), timedelta(hours=24))
+"""When a text without a final status is asked for, counted from its hand-over."""
+
+
+def next_check(handed_over: datetime, checks: int) -> datetime:
+    """When to ask for a receipt after `checks` times; after the last it settles at once."""
+    return handed_over + RECEIPT_CHECKS[min(checks, len(RECEIPT_CHECKS) - 1)]
 
 
 def next_attempt(attempts: int, now: datetime, jitter: float, first: timedelta = FIRST_RETRY) -> datetime:

@@ -13,20 +13,25 @@ from datetime import datetime
 from uuid import UUID
 
 from notifier import fallback
-from notifier.outcome import Verdict, fold
+from notifier.outcome import Verdict, fold, given_back, gives_back
 from notifier.schedule import (
     DOUBT_RETRY,
     FIRST_RETRY,
     PRESUMED_AFTER,
     ROUTE_RETRY,
+    SETTLING,
+    SETTLING_PERIOD,
     STILL_TRYING,
-    TRANSITIONS,
+    TRANSITIONS_OF,
     Ignored,
     Next,
     next_attempt,
+    next_check,
 )
+from notifier.sms_codes import RETRY_AFTER
 from store.deliveries import DeliveryChange, Ref
 from store.models import (
+    Channel,
     Confidence,
     Delivery,
     Event,
@@ -40,6 +45,9 @@ from store.models import (
 from store.unit import Tx
 
 MOST_DOUBTS = 4
+IN_DOUBT = "We were cut off while it was being sent. We ask the provider before anything is sent again"
+CARRIER = "carrier"
+"""The source of what a refusal says about consent."""
 TOO_DOUBTFUL = "It may have gone out several times already. Check with the customer before sending again"
 _DECISIONS = (EventKind.SUPPRESSED, EventKind.CANCELLED, EventKind.EXPIRED)
 DELIVERY_SURFACE = "delivery"
@@ -60,7 +68,7 @@ class Report:
     event: Event
     fenced: bool = False
     jitter: float = 0.0
-    route_down: bool = False
+    soon: bool = False
     """Our own way out failed, not the receiving side: tried again sooner."""
     queue_id: str = ""
 
@@ -122,16 +130,24 @@ def _change(
     verdict = fold(history)
     stage, due_at, reason, by = delivery.stage, delivery.due_at, delivery.stage_reason, delivery.stage_by
     for report in fresh:
-        step = TRANSITIONS[stage][report.event.kind]
+        step = TRANSITIONS_OF[delivery.channel][stage][report.event.kind]
         if isinstance(step, Ignored) or not _may_move(delivery, report, stage):
             continue
         stage, due_at = _step(step, report, delivery, now)
-        reason = by = None
+        reason, by = (IN_DOUBT, SETTLING) if step is Next.SETTLE else (None, None)
     decided = verdict.decided_by
     if stage is Stage.QUEUED and _too_doubtful(history, fresh):
         stage, reason, by = Stage.HELD, TOO_DOUBTFUL, "doubt"
+    waiting = stage is Stage.QUEUED or (stage is Stage.HELD and by == SETTLING)
+    handed_over = stage is Stage.AWAITING or (waiting and stage is not Stage.QUEUED)
+    if handed_over and given_back(history, delivery.attempt):
+        stage, due_at, reason, by = Stage.QUEUED, _later(delivery, history, fresh, now), None, None
+        waiting = True
     if stage is not Stage.CLAIMED and decided is not None:
-        stage, due_at = _by_evidence(stage, due_at, delivery, history, verdict, now)
+        before = stage
+        stage, due_at = _by_evidence(stage, due_at, waiting, delivery, history, verdict, now)
+        if stage is not before:
+            reason = by = None
     news = stage is not delivery.stage or any(r.event.kind is EventKind.DELAYED for r in fresh)
     if stage is Stage.AWAITING and news and any(e.kind is EventKind.DELAYED for e in history):
         due_at = max(due_at, now + STILL_TRYING)  # while somebody still tries, silence is no arrival
@@ -149,8 +165,23 @@ def _change(
         cls=decided.cls if decided else "",
         diagnostic=decided.diagnostic if decided else "",
         remote=decided.remote if decided else "",
-        queue_id=next((r.queue_id for r in fresh if r.queue_id), None),
+        queue_id=_queue_id(delivery, fresh),
+        checks=0 if stage is not delivery.stage and stage in (Stage.AWAITING, Stage.HELD) else None,
     )
+
+
+def _queue_id(delivery: Delivery, fresh: Sequence[Report]) -> str | None:
+    """The name that the latest attempt has on the other side; an earlier one's only where there is none."""
+    named = [r for r in fresh if r.queue_id]
+    latest = [r for r in named if r.event.attempt >= delivery.attempt or delivery.queue_id is None]
+    return latest[-1].queue_id if latest else None
+
+
+def _later(delivery: Delivery, history: Sequence[Event], fresh: Sequence[Report], now: datetime) -> datetime:
+    """When to try again what was given back; how soon depends on why."""
+    mine = [e for e in history if e.attempt == delivery.attempt and gives_back(e)]
+    first = RETRY_AFTER.get(mine[-1].cls, FIRST_RETRY)
+    return next_attempt(delivery.attempt, now, fresh[-1].jitter, first)
 
 
 def _too_doubtful(history: Sequence[Event], fresh: Sequence[Report]) -> bool:
@@ -167,6 +198,8 @@ def _may_move(delivery: Delivery, report: Report, stage: Stage) -> bool:
     taken away and the delivery only waits: making another attempt would send the same thing twice.
     """
     kind = report.event.kind
+    if kind is EventKind.REQUEUED:  # what somebody else holds is not ours to let go
+        return delivery.stage_by == SETTLING and report.event.attempt == delivery.attempt
     if stage is Stage.CLAIMED:
         ours = report.fenced or kind in _DECISIONS or kind is EventKind.IN_DOUBT
         return ours and report.event.attempt == delivery.attempt
@@ -175,18 +208,28 @@ def _may_move(delivery: Delivery, report: Report, stage: Stage) -> bool:
 
 def _step(step: Next, report: Report, delivery: Delivery, now: datetime) -> tuple[Stage, datetime]:
     if step is Next.RETRY:
-        first = ROUTE_RETRY if report.route_down else FIRST_RETRY
+        first = ROUTE_RETRY if report.soon else FIRST_RETRY
         return Stage.QUEUED, next_attempt(delivery.attempt, now, report.jitter, first)
     if step is Next.RETRY_SOON:
         return Stage.QUEUED, next_attempt(delivery.attempt, now, report.jitter, DOUBT_RETRY)
+    if step is Next.SETTLE:
+        return Stage.HELD, now + SETTLING_PERIOD
+    if step is Next.REQUEUE:
+        return Stage.QUEUED, now
     if step is Next.AWAIT:
-        return Stage.AWAITING, now + PRESUMED_AFTER
+        return Stage.AWAITING, _evidence_by(delivery, now)
     return Stage.CLOSED, now
+
+
+def _evidence_by(delivery: Delivery, now: datetime) -> datetime:
+    """Until when evidence is waited for; of a text, when its receipt is asked for first."""
+    return next_check(now, 0) if delivery.channel is Channel.SMS else now + PRESUMED_AFTER
 
 
 def _by_evidence(
     stage: Stage,
     due_at: datetime,
+    waiting: bool,
     delivery: Delivery,
     history: Sequence[Event],
     verdict: Verdict,
@@ -195,26 +238,32 @@ def _by_evidence(
     """The stage that the evidence asks for, in whatever order it came and whatever was decided before."""
     handed_over = verdict.outcome in (Outcome.SENT, Outcome.DELIVERED)
     final = _final(verdict, history)
-    if handed_over and not final and stage in (Stage.QUEUED, Stage.CLOSED):
+    if handed_over and not final and (waiting or stage is Stage.CLOSED):
         # The claim was lost or the delivery cancelled, but some attempt was accepted: another one would
         # repeat it, and its bounce may still come.
-        return Stage.AWAITING, now + PRESUMED_AFTER
+        return Stage.AWAITING, _evidence_by(delivery, now)
     decided = verdict.decided_by
     same_attempt = decided is not None and decided.attempt == delivery.attempt
-    if final and (stage is Stage.AWAITING or (stage is Stage.QUEUED and (handed_over or same_attempt))):
+    if final and (stage is Stage.AWAITING or (waiting and (handed_over or same_attempt))):
         return Stage.CLOSED, now
     return stage, due_at
 
 
 def _final(verdict: Verdict, history: Sequence[Event]) -> bool:
-    """Nothing more is waited for: it bounced, failed, or its arrival was reported."""
+    """Nothing more is waited for: it bounced, failed, its arrival was reported, or no receipt will come."""
+    decided = verdict.decided_by
+    if verdict.outcome is Outcome.SENT and decided is not None:
+        return any(e.kind is EventKind.SETTLED and e.attempt == decided.attempt for e in history)
     if verdict.outcome is Outcome.DELIVERED:
         return any(event.kind in (EventKind.DELIVERED, EventKind.PRESUMED) for event in history)
     return verdict.outcome in (Outcome.BOUNCED, Outcome.FAILED)
 
 
 async def _suppress(tx: Tx, locked: dict[Ref, Delivery], fresh: Sequence[Report]) -> None:
-    """A hard bounce about the recipient suppresses that one address; nothing else ever does here."""
+    """A hard bounce about the recipient suppresses that one address; nothing else ever does here.
+
+    That somebody has opted out of texts is their word: it stands in the ledger of consents too. Mail goes on.
+    """
     for report in fresh:
         if report.event.kind is EventKind.BOUNCED and report.event.hard:
             delivery = locked[(report.tenant, report.event.delivery_id)]
@@ -226,6 +275,10 @@ async def _suppress(tx: Tx, locked: dict[Ref, Delivery], fresh: Sequence[Report]
                 delivery_id=delivery.id,
                 tenant=report.tenant,
             )
+            if report.event.reason is Reason.OPTED_OUT:
+                await tx.of(report.tenant).consents.withdraw(
+                    delivery.channel, delivery.address, source=CARRIER, evidence=report.event.key
+                )
 
 
 def worker_event(delivery: Delivery, kind: EventKind, at: datetime, **more: object) -> Event:
@@ -241,7 +294,7 @@ def worker_event(delivery: Delivery, kind: EventKind, at: datetime, **more: obje
 
 
 async def sweep_lost(tx: Tx, *, dead_worker: str | None = None) -> int:
-    """Claims that nobody holds any more: e-mail is queued again with the same Message-ID."""
+    """Claims that nobody holds any more: a mail goes again with the same Message-ID, a text is settled."""
     lost = await tx.deliveries.lost(dead_worker=dead_worker)
     reports = [
         Report(

@@ -117,7 +117,7 @@ class ProductPart:
 
     async def _show(self, request: web.Request) -> web.Response:
         control_query(request)
-        return self._answer()
+        return await self._answer()
 
     async def _signal(self, request: web.Request) -> web.Response:
         wanted = (await control_body(request, {"signal": str}))["signal"]
@@ -130,11 +130,14 @@ class ProductPart:
                 await self._start_missing()
             else:
                 await self._end(signal.SIGKILL if wanted == "KILL" else signal.SIGTERM)
-        return self._answer()
+        return await self._answer()
 
-    def _answer(self) -> web.Response:
+    async def _answer(self) -> web.Response:
+        """`processes`: how many there should be; `ready`: its HTTP accepts connections."""
         pids = [self._children[number].pid for number in sorted(self._children)]
-        return web.json_response({"running": bool(pids), "pids": pids})
+        ready = bool(pids) and await self.answers()
+        view = {"running": bool(pids), "pids": pids, "processes": len(self._commands), "ready": ready}
+        return web.json_response(view)
 
     async def _start_missing(self) -> None:
         self.was_started = True

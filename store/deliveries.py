@@ -12,13 +12,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, bindparam, func, select, text, tuple_, update
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, func, select, text, tuple_, update
 
 from store.models import Channel, Confidence, Delivery, Outcome, Priority, Reason, Stage, Trouble
 from store.repository import BATCH, Repository, batched
 from store.tables import deliveries
 from store.types import db_now, db_now_plus
 
+_SETTLING = "settling"
+"""Who holds texts in doubt (notifier.schedule.SETTLING); the index ix_deliveries_settling is theirs."""
 Ref = tuple[int, UUID]
 """(tenant, delivery id)."""
 
@@ -41,6 +43,9 @@ class DeliveryChange:
     diagnostic: str
     remote: str
     queue_id: str | None
+    """None: as it was."""
+    checks: int | None = None
+    """None: as it was."""
 
 
 def _delivery(row: Row[Any]) -> Delivery:
@@ -262,19 +267,23 @@ class Deliveries(Repository):
         statement = (
             select(deliveries)
             .where(
-                deliveries.c.stage.in_([Stage.QUEUED, Stage.HELD]), deliveries.c.expires_at <= self._tx.now
+                deliveries.c.stage.in_([Stage.QUEUED, Stage.HELD]),
+                deliveries.c.expires_at <= self._tx.now,
+                # A text in doubt is looked for first: "it did not go out" is better than "it may have".
+                func.coalesce(deliveries.c.stage_by, "") != _SETTLING,
             )
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
         return [_delivery(row) for row in await self._tx.conn.execute(statement)]
 
-    async def reroute(self, tenant: int, known: Sequence[str], default: str) -> int:
-        """What waits for a route that does not exist any more goes by `default`."""
+    async def reroute(self, tenant: int, channel: Channel, known: Sequence[str], default: str) -> int:
+        """What waits for a route of this channel that does not exist any more goes by `default`."""
         result = await self._tx.conn.execute(
             update(deliveries)
             .where(
                 deliveries.c.tenant_id == tenant,
+                deliveries.c.channel == channel,
                 deliveries.c.stage.in_([Stage.QUEUED, Stage.HELD]),
                 deliveries.c.route.not_in(list(known)),
             )
@@ -332,15 +341,86 @@ class Deliveries(Repository):
         return [_delivery(row) for row in await self._tx.conn.execute(statement)]
 
     async def settle_due(self, limit: int = 500) -> list[Delivery]:
-        """Awaiting deliveries whose time for evidence is over; locked."""
+        """Awaiting mails whose time for evidence is over; locked."""
         statement = (
             select(deliveries)
-            .where(deliveries.c.stage == Stage.AWAITING, deliveries.c.due_at <= self._tx.now)
+            .where(
+                deliveries.c.stage == Stage.AWAITING,
+                deliveries.c.channel == Channel.EMAIL,
+                deliveries.c.due_at <= self._tx.now,
+            )
             .order_by(deliveries.c.due_at)
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
         return [_delivery(row) for row in await self._tx.conn.execute(statement)]
+
+    async def take_doubtful(self, again_at: datetime, limit: int = 100) -> list[Delivery]:
+        """Texts in doubt whose settling period is over; nobody else takes them before `again_at`."""
+        c = deliveries.c
+        return await self._take(
+            and_(c.stage == Stage.HELD, c.stage_by == _SETTLING, c.due_at <= self._tx.now), again_at, limit
+        )
+
+    async def take_unreceipted(self, again_at: datetime, limit: int = 100) -> list[Delivery]:
+        """Texts handed over that are due to be asked for; nobody else takes them before `again_at`."""
+        c = deliveries.c
+        return await self._take(
+            and_(c.stage == Stage.AWAITING, c.channel == Channel.SMS, c.due_at <= self._tx.now),
+            again_at,
+            limit,
+        )
+
+    async def _take(self, due: ColumnElement[bool], again_at: datetime, limit: int) -> list[Delivery]:
+        chosen = (
+            select(deliveries.c.tenant_id, deliveries.c.id)
+            .where(due)
+            .order_by(deliveries.c.due_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+            .cte("chosen")
+        )
+        statement = (
+            update(deliveries)
+            .where(deliveries.c.tenant_id == chosen.c.tenant_id, deliveries.c.id == chosen.c.id)
+            .values(due_at=again_at)
+            .returning(deliveries)
+        )
+        return [_delivery(row) for row in await self._tx.conn.execute(statement)]
+
+    async def checked(self, item: Delivery, due_at: datetime) -> bool:
+        """Asked for once more, without an end: the next time is `due_at`. False: it has moved meanwhile."""
+        return await self._still(item, checks=item.checks + 1, due_at=due_at)
+
+    async def give_to_a_person(self, item: Delivery, *, reason: str, by: str) -> bool:
+        """A text in doubt that no list settles. False: it has moved meanwhile."""
+        return await self._still(item, stage_reason=reason, stage_by=by)
+
+    async def _still(self, item: Delivery, **values: Any) -> bool:
+        """Compare-and-set on a delivery that stands where it stood."""
+        c = deliveries.c
+        result = await self._tx.conn.execute(
+            update(deliveries)
+            .where(
+                c.tenant_id == item.tenant,
+                c.id == item.id,
+                c.stage == item.stage,
+                c.attempt == item.attempt,
+                c.checks == item.checks,
+            )
+            .values(**values)
+        )
+        return bool(result.rowcount)
+
+    async def known_queue_ids(self, queue_ids: Sequence[str]) -> set[str]:
+        """Those of them that some delivery of this tenant bears."""
+        found: set[str] = set()
+        for batch in batched(queue_ids, BATCH):
+            statement = select(deliveries.c.queue_id).where(
+                deliveries.c.tenant_id == self._tenant, deliveries.c.queue_id.in_(batch)
+            )
+            found.update((await self._tx.conn.execute(statement)).scalars())
+        return found
 
     async def lock(self, refs: Sequence[Ref]) -> dict[Ref, Delivery]:
         """Takes rows for a change, in one order, so that two takers never wait for each other."""
@@ -366,12 +446,12 @@ class Deliveries(Repository):
             .where(c.tenant_id == bindparam("b_tenant"), c.id == bindparam("b_id"))
             .values(
                 {name: bindparam(f"b_{name}") for name in _CHANGED}
-                | {"queue_id": func.coalesce(bindparam("b_queue_id"), c.queue_id)}
+                | {name: func.coalesce(bindparam(f"b_{name}"), c[name]) for name in _KEPT}
             )
         )
         rows = [
-            {"b_tenant": change.tenant, "b_id": change.id, "b_queue_id": change.queue_id}
-            | {f"b_{name}": getattr(change, name) for name in _CHANGED}
+            {"b_tenant": change.tenant, "b_id": change.id}
+            | {f"b_{name}": getattr(change, name) for name in (*_CHANGED, *_KEPT)}
             for change in changes
         ]
         await self._tx.conn.execute(statement, rows)
@@ -438,3 +518,5 @@ _CHANGED = (
     "diagnostic",
     "remote",
 )
+_KEPT = ("queue_id", "checks")
+"""Changed only where a value is given."""

@@ -177,7 +177,7 @@ class Confidence(StrEnum):
 class EventKind(StrEnum):
     """What can be learnt of a delivery. Evidence: accepted, delivered, bounced, failed.
 
-    deferred, in_doubt, delayed, requeued and complaint tell the story without being an outcome;
+    deferred, in_doubt, delayed, requeued, settled and complaint tell the story without being an outcome;
     suppressed, cancelled and expired are decisions of ours.
     """
 
@@ -190,6 +190,9 @@ class EventKind(StrEnum):
     DELAYED = "delayed"
     IN_DOUBT = "in_doubt"
     REQUEUED = "requeued"
+    """It was in doubt, and is certainly not there: another attempt is made."""
+    SETTLED = "settled"
+    """No receipt came and none is waited for any more: it stays what it was."""
     COMPLAINT = "complaint"
     SUPPRESSED = "suppressed"
     CANCELLED = "cancelled"

@@ -105,6 +105,10 @@ class Tx:
     def signal(self, topic: str) -> None:
         self._signals.add(topic)
 
+    def of(self, tenant: int) -> Tx:
+        """This very transaction as one of that tenant's; for what `system()` finds to be done for one."""
+        return Tx(self.conn, tenant, self.now, self._signals)
+
     @property
     def sqlite(self) -> bool:
         return self.conn.dialect.name == "sqlite"

@@ -1,17 +1,20 @@
 """What a channel is: it opens sessions on a route; a session submits one message and says what came of it.
 
 A provider is one file here that exposes CHANNEL; providers know nothing of each other, of the database or
-of retries. Expected ends are values (Accepted, Refused, Deferred, InDoubt), never exceptions.
+of retries. Expected ends are values (Accepted, Refused, Deferred, InDoubt), never exceptions. A provider
+whose messages may not be sent twice can be asked what it has of ours (Inquiry).
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from datetime import datetime
+from typing import Any, Literal, Protocol, TypeVar
 
 from notifier.bounces import BounceVerdict
 from notifier.mx import Destination
+from notifier.sms_codes import TextVerdict
 from store.models import Channel, Confidence
 
 Destinations = Callable[[str], Awaitable[Destination]]
@@ -70,6 +73,9 @@ class SmsRoute:
         return Confidence.HANDED_TO_RELAY
 
 
+AnyRoute = Route | SmsRoute
+
+
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
     """One message for one recipient, ready for the wire."""
@@ -80,6 +86,19 @@ class OutgoingMessage:
     envelope_id: str
     receipt: bool
     """Ask for a report of success too (RFC 3461 NOTIFY=SUCCESS)."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingText:
+    """One text for one phone, ready for the wire."""
+
+    to: str
+    """E.164."""
+    body: str
+    callback_url: str
+    """Where its statuses are told; it names the delivery and the attempt. Empty: nowhere."""
+    validity_s: int
+    """The carrier gives up after so long: a text that comes too late is worse than none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +116,7 @@ class Refused:
     reply_code: str
     status: str
     text: str
-    verdict: BounceVerdict
+    verdict: BounceVerdict | TextVerdict
     about_sender: bool = False
     """It answered MAIL FROM: nothing was said about the recipient, who must not suffer for it."""
 
@@ -110,7 +129,7 @@ class Deferred:
     reply_code: str
     status: str
     text: str
-    verdict: BounceVerdict | None = None
+    verdict: BounceVerdict | TextVerdict | None = None
     route_down: bool = False
 
 
@@ -125,19 +144,70 @@ class InDoubt:
 SubmitOutcome = Accepted | Refused | Deferred | InDoubt
 
 
-class Session(Protocol):
-    def submit(self, message: OutgoingMessage) -> Awaitable[SubmitOutcome]:
+M_contra = TypeVar("M_contra", contravariant=True)
+R_contra = TypeVar("R_contra", contravariant=True)
+
+
+class Session(Protocol[M_contra]):
+    def submit(self, message: M_contra) -> Awaitable[SubmitOutcome]:
         """Hands one message over; never called inside a transaction."""
         ...
 
     async def close(self) -> None: ...
 
 
-class Provider(Protocol):
+@dataclass(frozen=True, slots=True)
+class KnownText:
+    """A text as its provider knows it."""
+
+    sid: str
+    to: str
+    body: str
+    """Empty where it was redacted there."""
+    status: str
+    """The provider's word; unknown ones are possible."""
+    error_code: int | None
+    created_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """The provider could not be asked, or did not say; `text` in its words."""
+
+    text: str
+
+
+class Inquiry(Protocol):
+    """What a provider knows of texts that it was given. Never called inside a transaction."""
+
+    async def fetch(self, sid: str) -> KnownText | NoAnswer:
+        """One text, as it stands now."""
+        ...
+
+    async def sent_to(self, number: str) -> Sequence[KnownText] | NoAnswer:
+        """The latest texts from our sender to this number, newest first, those not sent yet too."""
+        ...
+
+    async def account(self) -> str | NoAnswer:
+        """The account's state in the provider's word, such as `active`: whether our login is good."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Provider(Protocol[R_contra, M_contra]):
     """What a file in this package exposes as CHANNEL."""
 
     channel: Channel
 
-    def session(self, route: Route, destinations: Destinations | None = None) -> Session:
+    def session(self, route: R_contra, destinations: Destinations | None = None) -> Session[M_contra]:
         """`destinations` finds the servers of a domain, for routes that go there directly."""
         ...
+
+
+class TextProvider(Provider[SmsRoute, OutgoingText], Protocol):
+    def inquiry(self, route: SmsRoute) -> Inquiry: ...
+
+
+MailProvider = Provider[Route, OutgoingMessage]
+AnyProvider = Provider[Any, Any]

@@ -6,8 +6,9 @@ import asyncio
 import base64
 import binascii
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -18,6 +19,8 @@ from sandbox.mail.sink import Sink
 from sandbox.world import ControlError, World, control_body, control_query, number_in_query
 
 READ_AT_ONCE: Final = 100
+LISTED: Final = 100
+SHOWN_TYPES: Final = frozenset({"application/pdf", "image/png"})
 ChangeListener = Callable[[str, dict[str, Any]], Awaitable[None]]
 
 
@@ -43,14 +46,26 @@ class MailControls:
         ]
 
     async def _inbox(self, request: web.Request) -> web.Response:
-        query = control_query(request, optional=["to", "since", "limit"])
-        limit = int(number_in_query(query, "limit", 0)) if "limit" in query else None
-        ids = self._sink.ids(query.get("to"), query.get("since"), limit)
+        query = control_query(request, optional=["to", "since", "limit", "id", "containing", "brief"])
+        ids = self._wanted(query)
+        read = self._sink.brief if query.get("brief") == "1" else self._sink.view
         mails: list[dict[str, Any]] = []
         for start in range(0, len(ids), READ_AT_ONCE):
-            mails += [self._sink.view(mail_id) for mail_id in ids[start : start + READ_AT_ONCE]]
+            mails += [read(mail_id) for mail_id in ids[start : start + READ_AT_ONCE]]
             await asyncio.sleep(0)  # a long list must not hold up the mail that is arriving
         return web.json_response(mails)
+
+    def _wanted(self, query: Mapping[str, str]) -> list[str]:
+        if len({"id", "containing", "to"} & set(query)) > 1:
+            raise ControlError("Ask by id, by to or by containing, one of them.")
+        limit = int(number_in_query(query, "limit", 0)) if "limit" in query else None
+        if "id" in query:
+            return [query["id"]]
+        if "containing" in query:
+            if "since" in query:
+                raise ControlError("containing lists the newest: it takes limit, not since.")
+            return self._sink.containing(query["containing"], LISTED if limit is None else limit)
+        return self._sink.ids(query.get("to"), query.get("since"), limit)
 
     async def _attachment(self, request: web.Request) -> web.Response:
         query = control_query(request, ["id", "number"])
@@ -58,12 +73,17 @@ class MailControls:
         number = int(number_in_query(query, "number", 0))
         if number >= len(found):
             raise ControlError(f"Mail {query['id']} has {len(found)} attachments, numbered from 0.", 404)
-        _, content_type, octets = found[number]
+        name, content_type, octets = found[number]
         # The sender chose the type: nothing of it may run in the page's origin.
-        shown = (
-            content_type if content_type in {"application/pdf", "image/png"} else "application/octet-stream"
-        )
-        headers = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"}
+        shown = content_type if content_type in SHOWN_TYPES else "application/octet-stream"
+        kept_as = quote(name or "attachment", safe="", errors="replace")
+        headers = {
+            "X-Content-Type-Options": "nosniff",
+            "Content-Disposition": f"inline; filename*=UTF-8''{kept_as}",
+        }
+        # Chromium shows no PDF in a sandbox; and a PDF reaches nothing of the page.
+        if shown != "application/pdf":
+            headers["Content-Security-Policy"] = "sandbox"
         return web.Response(body=octets, content_type=shown, headers=headers)
 
     async def _ledger(self, request: web.Request) -> web.Response:

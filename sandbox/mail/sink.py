@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from sandbox.world import ControlError, Documents
 
 KIND: Final = "mail"
 COUNTER_KIND: Final = "counter"
+BRIEF: Final = ("id", "envelope_from", "envelope_to", "received_at", "route", "subject", "attachments")
 
 
 class Spool:
@@ -50,6 +52,7 @@ class Sink:
         self._delivered: list[str] = []
         self._by_recipient: dict[str, list[str]] = {}
         self._messages: Counter[str] = Counter()
+        self._briefs: dict[str, dict[str, Any]] = {}
         self._last = 0
         for entry in documents.all(KIND):
             self._last = max(self._last, int(entry["id"][1:]))
@@ -122,6 +125,25 @@ class Sink:
                 instant = _instant(since)
                 found = [mail_id for mail_id in found if self._received_at(mail_id) > instant]
         return found[max(len(found) - limit, 0) :] if limit is not None else list(found)
+
+    def containing(self, part: str, limit: int) -> list[str]:
+        """The newest `limit` whose recipient's address holds `part`, oldest first."""
+        wanted = part.strip().lower()
+        fits = (
+            mail_id
+            for mail_id in reversed(self._delivered)
+            if wanted in str((self._documents.get(KIND, mail_id) or {})["envelope_to"]).lower()
+        )
+        return list(reversed(list(islice(fits, limit))))
+
+    def brief(self, mail_id: str) -> dict[str, Any]:
+        """A line of an inbox; remembered, since a mail that lies in its mailbox does not change."""
+        known = self._briefs.get(mail_id)
+        if known is None:
+            shown = self.view(mail_id)
+            known = {key: shown[key] for key in BRIEF}
+            self._briefs[mail_id] = known
+        return known
 
     def view(self, mail_id: str) -> dict[str, Any]:
         """One element of GET /sandbox/mail."""

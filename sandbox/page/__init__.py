@@ -6,7 +6,7 @@ It changes nothing by itself: every button calls the control API, as a test woul
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ from typing import Any
 from aiohttp import web
 from aiohttp_sse import sse_response
 
-from sandbox.page.mailbox import ApiClient, Inbox
-from sandbox.page.phone import Phones
+from sandbox.page.mailbox import MAILS_SHOWN, ApiClient, Inbox
+from sandbox.page.phone import PHONES_SHOWN, TEXTS_SHOWN, Phones
 from sandbox.page.render import Renderer
 from sandbox.page.scene import Scene, read_scene
 from sandbox.slack import SlackPart
@@ -29,7 +29,13 @@ STATIC = {
     "kit.js": "text/javascript",
     "page.js": "text/javascript",
     "phone.js": "text/javascript",
+    "world.js": "text/javascript",
 }
+PARTS = (
+    *("sidebar", "news", "messages", "thread", "home", "modal"),
+    *("inbox", "mail", "numbers", "phone", "bubbles"),
+    *("product", "process", "clock", "wire", "badge", "dns"),
+)
 KEEP_ALIVE_S = 15.0
 # The mails in their frames inherit this: no script but ours, nothing from other hosts.
 POLICY = (
@@ -42,7 +48,7 @@ class PagePart:
     def __init__(self, world: World, slack: SlackPart) -> None:
         self._world = world
         self._api = ApiClient(world)
-        self._inbox = Inbox(self._api)
+        self._mails = Inbox(self._api)
         self._phones = Phones(self._api)
         self._renderer = Renderer(world, slack.desk)
 
@@ -63,54 +69,82 @@ class PagePart:
 
     async def _page(self, request: web.Request) -> web.Response:
         scene = read_scene(request.query)
-        names = list(self._makers(scene))
-        parts = {name: await self._part(name, scene) for name in names}
+        parts = {name: await self._part(name, scene) for name in PARTS}
         html = self._renderer.page(scene, parts, self._world.changes.seq)
         headers = {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer"}
         return web.Response(text=html, content_type="text/html", headers=headers)
 
     def _makers(self, scene: Scene) -> dict[str, Callable[[], str]]:
-        """The parts that are rendered from what is in memory, and markers for those that are asked for."""
+        """The parts that are rendered from what is in memory."""
         render = self._renderer
         return {
             "sidebar": lambda: render.sidebar(scene),
+            "news": lambda: render.news(scene),
             "messages": lambda: render.messages(scene),
             "thread": lambda: render.thread(scene),
             "home": lambda: render.home(scene),
             "modal": lambda: render.modal(scene),
-            "inbox": str,
-            "mail": str,
-            "numbers": str,
-            "phone": str,
-            "bubbles": str,
-            "dns": str,
             "clock": render.clock,
-            "wire": render.wire,
+            "wire": lambda: render.wire(scene),
             "badge": render.badge,
         }
 
     async def _part(self, name: str, scene: Scene) -> str:
-        if name == "inbox":
-            await self._inbox.refresh()
-            return self._renderer.inbox(scene, self._inbox)
-        if name == "mail":
-            await self._inbox.refresh()
-            return self._renderer.mail(scene, self._inbox, await self._api.get("/sandbox/mail/behaviour", []))
-        if name == "numbers":
-            return self._renderer.numbers(scene, await self._phones.rows(scene.find))
-        if name == "phone":
-            return self._renderer.phone(await self._phones.row(scene.number))
-        if name == "bubbles":
-            return self._renderer.bubbles(await self._phones.texts(scene.number))
-        if name == "dns":
-            return self._renderer.dns(await self._api.get("/sandbox/dns", []))
-        return self._makers(scene)[name]()
+        made = self._makers(scene).get(name)
+        return made() if made is not None else await self._askers()[name](scene)
+
+    def _askers(self) -> dict[str, Callable[[Scene], Awaitable[str]]]:
+        """The parts for which the control API is asked."""
+        return {
+            "inbox": self._inbox,
+            "mail": self._mail,
+            "numbers": self._numbers,
+            "phone": self._phone,
+            "bubbles": self._bubbles,
+            "dns": self._dns,
+            "product": self._product,
+            "process": self._process,
+        }
+
+    async def _inbox(self, scene: Scene) -> str:
+        shown = scene.shown("inbox", MAILS_SHOWN)
+        mails = await self._mails.mails(scene.to, shown + 1)
+        return self._renderer.inbox(scene, mails[:shown], older=len(mails) > shown)
+
+    async def _mail(self, scene: Scene) -> str:
+        behaviours = await self._api.get("/sandbox/mail/behaviour", [])
+        return self._renderer.mail(scene, await self._mails.mail(scene.mail), behaviours)
+
+    async def _numbers(self, scene: Scene) -> str:
+        shown = scene.shown("numbers", PHONES_SHOWN)
+        rows = await self._phones.rows(scene.find, shown + 1)
+        return self._renderer.numbers(scene, rows[:shown], more=len(rows) > shown)
+
+    async def _phone(self, scene: Scene) -> str:
+        return self._renderer.phone(await self._phones.row(scene.number))
+
+    async def _bubbles(self, scene: Scene) -> str:
+        shown = scene.shown("bubbles", TEXTS_SHOWN)
+        texts = await self._phones.texts(scene.number, shown + 1)
+        return self._renderer.bubbles(texts[-shown:], earlier=len(texts) > shown)
+
+    async def _dns(self, scene: Scene) -> str:
+        return self._renderer.dns(await self._api.get("/sandbox/dns", []))
+
+    async def _product(self, scene: Scene) -> str:
+        return self._renderer.product(await self._state_of_product())
+
+    async def _process(self, scene: Scene) -> str:
+        return self._renderer.process(await self._state_of_product())
+
+    async def _state_of_product(self) -> dict[str, Any]:
+        state: dict[str, Any] = await self._api.get("/sandbox/product", {"processes": 0})
+        return state
 
     async def _parts(self, request: web.Request) -> web.Response:
         """`{name: html}` of the parts named in the query."""
         scene = read_scene(request.query)
-        known = self._makers(scene)
-        names = [name for name in request.query.get("names", "").split(",") if name in known]
+        names = [name for name in request.query.get("names", "").split(",") if name in PARTS]
         return web.json_response({name: await self._part(name, scene) for name in names})
 
     async def _events(self, request: web.Request) -> web.StreamResponse:

@@ -150,6 +150,10 @@ function showErrors(modal) {
     place.textContent = sentence || "";
     place.hidden = !sentence;
     block.classList.toggle("bad", !!sentence);
+    for (const element of block.querySelectorAll("[data-action-id]")) {
+      if (sentence) { element.setAttribute("aria-invalid", "true"); element.setAttribute("aria-describedby", place.id); }
+      else { element.removeAttribute("aria-invalid"); element.removeAttribute("aria-describedby"); }
+    }
   }
 }
 

@@ -8,7 +8,7 @@ import aiohttp
 
 from sandbox.world import World
 
-KEPT = 200
+MAILS_SHOWN = 50
 
 
 class ApiClient:
@@ -35,25 +35,19 @@ class ApiClient:
 
 
 class Inbox:
-    """The newest mails of all mailboxes, newest first."""
+    """The newest mails of all mailboxes, or of those whose address holds what was typed."""
 
     def __init__(self, api: ApiClient) -> None:
         self._api = api
-        self._mails: list[dict[str, Any]] = []
 
-    async def refresh(self) -> None:
-        newest = {"since": self._mails[0]["id"]} if self._mails else {}
-        arrived = await self._api.get("/sandbox/mail", [], limit=str(KEPT), **newest)
-        known = {mail["id"] for mail in self._mails}
-        for mail in arrived:
-            if mail["id"] not in known:
-                mail.pop("raw", None)
-                self._mails.insert(0, mail)
-        del self._mails[KEPT:]
+    async def mails(self, to: str, limit: int) -> list[dict[str, Any]]:
+        """Newest first, without their content."""
+        query = {"containing": to, "limit": str(limit), "brief": "1"}
+        found: list[dict[str, Any]] = await self._api.get("/sandbox/mail", [], **query)
+        return found[::-1]
 
-    def mails(self, to: str) -> list[dict[str, Any]]:
-        wanted = to.strip().lower()
-        return [mail for mail in self._mails if wanted in mail["envelope_to"].lower()]
-
-    def mail(self, mail_id: str) -> dict[str, Any] | None:
-        return next((mail for mail in self._mails if mail["id"] == mail_id), None)
+    async def mail(self, mail_id: str) -> dict[str, Any] | None:
+        if not mail_id:
+            return None
+        found = await self._api.get("/sandbox/mail", [], id=mail_id)
+        return found[0] if found else None

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from markupsafe import Markup, escape
 
 from sandbox.page.emoji import EMOJI
+from sandbox.page.times import ZONE
 from sandbox.slack.workspace import CHANNELS, USERS
 
 _SHORTCODE = re.compile(r":([a-z0-9_+-]+):")
@@ -139,6 +140,7 @@ def _date(target: str, fallback: str) -> str:
         when = datetime.fromtimestamp(int(target.split("^")[1]), UTC)
     except (ValueError, IndexError, OverflowError):
         return fallback
+    when = when.astimezone(ZONE)
     return when.strftime("%Y-%m-%d %H:%M") if "time" in target else when.strftime("%Y-%m-%d")
 
 
@@ -146,6 +148,18 @@ def link(address: str, label: str) -> Markup:
     if not is_safe(address):
         return Markup("{}").format(label)
     return Markup('<a href="{}" target="_blank" rel="noopener noreferrer">{}</a>').format(address, label)
+
+
+_ADDRESS = re.compile(r"https?://[^\s<>\"]+[^\s<>\".,;:!?)\]'`]")
+
+
+def linked(text: str) -> Markup:
+    """Plain text, as of a mail or a text message, with its web addresses as links; phones do the same."""
+    pieces, end = [], 0
+    for hit in _ADDRESS.finditer(text):
+        pieces += [Markup("{}").format(text[end : hit.start()]), link(hit.group(), hit.group())]
+        end = hit.end()
+    return Markup("").join([*pieces, Markup("{}").format(text[end:])])
 
 
 def is_safe(address: str) -> bool:

@@ -10,9 +10,14 @@ const served = new WeakMap(); // node -> the HTML it was served as
 // --- talking to the sandbox ------------------------------------------------------------------------
 
 async function call(path, payload, method = "POST") {
-  const answer = await fetch("/sandbox/" + path, {
-    method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(payload),
-  });
+  let answer;
+  try {
+    answer = await fetch("/sandbox/" + path, {
+      method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(payload),
+    });
+  } catch {
+    throw new Error("The sandbox does not answer. Is it still running?");
+  }
   const result = await answer.json();
   if (!answer.ok) throw new Error(result.error || answer.statusText);
   return result;
@@ -43,12 +48,14 @@ async function attempt(work, element) {
 // --- keeping parts current --------------------------------------------------------------------------
 
 const PARTS = {
-  slack: ["messages", "thread", "home", "modal"],
+  slack: ["news", "messages", "thread", "home", "modal"],
   mail: ["inbox", "mail"],
   phone: ["numbers", "phone", "bubbles"],
-  wire: ["badge", "wire"],
+  wire: ["badge", "wire", "product", "process"],
   clock: ["clock"],
 };
+const IN_DRAWER = ["wire", "process"]; // not asked for while nobody sees them
+const more = {}; // list -> how often "show more" was pressed
 let due = new Set();
 let running = false;
 
@@ -81,7 +88,8 @@ function patch(container, html) {
 
 function address(names) {
   const { to, mail, number, find } = body.dataset;
-  return "/page/parts?" + new URLSearchParams({ ...scene, to, mail, number, find, names: names.join(",") });
+  const pages = Object.entries(more).map((pair) => pair.join(":")).join(",");
+  return "/page/parts?" + new URLSearchParams({ ...scene, to, mail, number, find, more: pages, names: names.join(",") });
 }
 
 async function refresh(names) {
@@ -90,11 +98,11 @@ async function refresh(names) {
   running = true;
   try {
     while (due.size) {
-      const wanted = [...due].filter((name) => $("part-" + name) && !(name === "wire" && $("drawer").hidden));
+      const wanted = [...due].filter((name) => $("part-" + name) && !(IN_DRAWER.includes(name) && $("drawer").hidden));
       due = new Set();
       if (!wanted.length) break;
-      const answer = await fetch(address(wanted));
-      if (!answer.ok) break;
+      const answer = await fetch(address(wanted)).catch(() => null);
+      if (!answer?.ok) break;
       apply(await answer.json());
       await new Promise((resolve) => setTimeout(resolve, 60));
     }
@@ -111,25 +119,37 @@ function apply(parts) {
     if (name === "dns" && container.contains(document.activeElement)) continue;
     const scroll = $({ messages: "messages-scroll", thread: "thread-scroll", bubbles: "bubbles-scroll" }[name]);
     const atEnd = scroll && (scroll.dataset.toEnd || scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 80);
+    const below = scroll && scroll.scrollHeight - scroll.scrollTop;
     patch(container, html);
-    if (scroll) delete scroll.dataset.toEnd;
-    if (atEnd) scroll.scrollTop = scroll.scrollHeight;
+    if (scroll?.dataset.older) scroll.scrollTop = scroll.scrollHeight - below; // what was read stays in place
+    else if (atEnd) scroll.scrollTop = scroll.scrollHeight;
+    if (scroll) { delete scroll.dataset.toEnd; delete scroll.dataset.older; }
   }
   if (values) settleModal(values);
   if (parts.clock !== undefined) showClock();
+  if (parts.dns !== undefined) filterRecords();
+  if (parts.news !== undefined) markNews();
 }
 
-// --- the clock in the top bar --------------------------------------------------------------------------
-
-let ahead = 0;
-function showClock() {
-  const face = document.querySelector("[data-testid=clock]");
-  if (face) ahead = new Date(face.dataset.now) - Date.now();
-  tick();
+function showMore(name) {
+  more[name] = (more[name] || 0) + 1;
+  const scroll = $({ messages: "messages-scroll", bubbles: "bubbles-scroll" }[name]);
+  if (scroll) scroll.dataset.older = "yes";
+  refresh([name]);
 }
-function tick() {
-  const now = new Date(Date.now() + ahead);
-  $("part-clock-face").textContent = now.toISOString().slice(0, 16).replace("T", " ") + " UTC";
+
+// --- what was not read yet ----------------------------------------------------------------------------------------
+
+function markNews() {
+  const key = "read-" + scene.user;
+  const read = JSON.parse(sessionStorage.getItem(key) || "{}");
+  for (const news of document.querySelectorAll("[data-news]")) {
+    const { news: channel, newest } = news.dataset;
+    // What was there when the page was first opened is no news; what is being looked at is read.
+    if (read[channel] === undefined || channel === scene.channel) read[channel] = newest;
+    for (const link of document.querySelectorAll(`[data-channel-id="${channel}"]`)) link.classList.toggle("unread", newest > read[channel]);
+  }
+  sessionStorage.setItem(key, JSON.stringify(read));
 }
 
 // --- composer -------------------------------------------------------------------------------------------
@@ -140,16 +160,33 @@ const completion = $("completion");
 function offers() {
   if (!composer || scene.thread) return [];
   const typed = composer.value;
-  if (!typed.startsWith("/") || /\s/.test(typed)) return [];
-  return [...$("commands").content.querySelectorAll("li")].filter((one) => one.dataset.command.startsWith(typed));
+  if (!typed.startsWith("/") || typed.includes("\n")) return [];
+  const all = [...$("commands").content.querySelectorAll("li")];
+  const found = all.filter((one) => one.dataset.command.startsWith(typed));
+  if (found.length) return found;
+  // Behind a command: how it goes on, the longest one that fits ("/isp resend" rather than "/isp").
+  const fitting = all.filter((one) => typed.startsWith(one.dataset.command));
+  const best = fitting.sort((one, other) => other.dataset.command.length - one.dataset.command.length)[0];
+  return best && best.dataset.command.trim().includes(" ") ? [best] : [];
 }
 
 function complete() {
   const found = offers();
   completion.replaceChildren(...found.map((one) => one.cloneNode(true)));
-  completion.firstElementChild?.setAttribute("aria-selected", "true");
+  const usage = found.length === 1 && composer.value.startsWith(found[0].dataset.command);
+  // Behind "/isp " nothing is chosen before an arrow or Tab: Enter sends what stands there.
+  select(usage || composer.value.endsWith(" ") ? null : completion.firstElementChild);
+  completion.classList.toggle("usage", usage);
   completion.hidden = !found.length;
   composer.setAttribute("aria-expanded", String(!!found.length));
+}
+
+function select(choice) {
+  completion.querySelector("[aria-selected=true]")?.removeAttribute("aria-selected");
+  choice?.setAttribute("aria-selected", "true");
+  choice?.scrollIntoView({ block: "nearest" });
+  if (choice) composer.setAttribute("aria-activedescendant", choice.id);
+  else composer.removeAttribute("aria-activedescendant");
 }
 
 function take(choice) {
@@ -185,15 +222,22 @@ function bindComposer() {
   composer.addEventListener("input", () => { complete(); grow(); });
   composer.addEventListener("keydown", (event) => {
     const choice = completion.querySelector("[aria-selected=true]");
-    if (!completion.hidden && choice && (event.key === "Tab" || (event.key === "Enter" && composer.value !== choice.dataset.command.trim()))) {
+    const open = !completion.hidden && !completion.classList.contains("usage");
+    if (open && event.key === "Tab" && !event.shiftKey) {
+      event.preventDefault();
+      take(choice || completion.firstElementChild);
+    } else if (open && choice && event.key === "Enter" && composer.value.trim() !== choice.dataset.command.trim()) {
       event.preventDefault();
       take(choice);
-    } else if (!completion.hidden && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
+    } else if (open && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
       event.preventDefault();
-      const next = event.key === "ArrowDown" ? choice.nextElementSibling : choice.previousElementSibling;
-      if (next) { choice.removeAttribute("aria-selected"); next.setAttribute("aria-selected", "true"); }
-    } else if (event.key === "Escape") {
+      const down = event.key === "ArrowDown";
+      const next = down ? choice?.nextElementSibling : choice?.previousElementSibling;
+      select(next || (down ? completion.firstElementChild : completion.lastElementChild));
+    } else if (event.key === "Escape" && !completion.hidden) {
+      event.stopPropagation();
       completion.hidden = true;
+      composer.setAttribute("aria-expanded", "false");
     } else if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
       event.preventDefault();
       send();
@@ -201,13 +245,14 @@ function bindComposer() {
   });
   completion.addEventListener("mousedown", (event) => {
     const choice = event.target.closest("li");
-    if (choice) { event.preventDefault(); take(choice); }
+    if (choice && !completion.classList.contains("usage")) { event.preventDefault(); take(choice); }
   });
   $("composer-form").addEventListener("submit", (event) => { event.preventDefault(); send(); });
-  composer.focus({ preventScroll: true });
+  // On a touch screen that would open the keyboard over half of the page.
+  if (!matchMedia("(hover: none)").matches) composer.focus({ preventScroll: true });
 }
 
-// --- mail, DNS, clock --------------------------------------------------------------------------------------------
+// --- mail ---------------------------------------------------------------------------------------------------------
 
 async function bounce(box, reply) {
   const wish = reply ? { address: box, reply } : { address: box };
@@ -215,35 +260,14 @@ async function bounce(box, reply) {
   refresh(["mail"]);
 }
 
-async function saveRecord(form) {
-  const fields = new FormData(form);
-  const lines = form.querySelector("textarea").value.split("\n").filter((line) => line.trim());
-  const special = lines.length === 1 && ["TIMEOUT", "SERVFAIL"].includes(lines[0]);
-  const record = {
-    name: form.dataset.name || fields.get("name"),
-    type: form.dataset.type || fields.get("type"),
-    values: special ? lines[0] : lines.map((line) => (line.startsWith("[") ? JSON.parse(line) : line)),
-  };
-  const saved = await attempt(() => call("dns", record, "PUT"));
-  if (!saved) return;
-  toast(`${record.type} of ${record.name} saved`);
-  document.activeElement?.blur();
-  refresh(["dns"]);
-}
-
-function showDrawer(open) {
-  $("drawer").hidden = !open;
-  $("open-drawer").setAttribute("aria-expanded", String(open));
-  sessionStorage.setItem("drawer", open ? "open" : "");
-  if (open) {
-    $("close-drawer").focus();
-    refresh(["wire", "dns", "clock"]);
-  }
+function mark(link, current) {
+  if (current) link.setAttribute("aria-current", "true");
+  else link.removeAttribute("aria-current");
 }
 
 function openMail(id) {
   body.dataset.mail = id;
-  for (const link of document.querySelectorAll("#part-inbox a")) link.toggleAttribute("aria-current", link.dataset.mail === id);
+  for (const link of document.querySelectorAll("#part-inbox a")) mark(link, link.dataset.mail === id);
   history.replaceState(null, "", withQuery("mail", id));
   refresh(["inbox", "mail"]);
 }
@@ -268,11 +292,14 @@ document.addEventListener("click", (event) => {
   else if (target.closest("[data-close-all]")) closeModal(true);
   else if (target.closest("[data-bounce]")) bounce(target.closest("[data-bounce]").dataset.bounce, "550 5.1.1 The mailbox does not exist");
   else if (target.closest("[data-reset]")) bounce(target.closest("[data-reset]").dataset.reset);
+  else if (target.closest("[data-more]")) showMore(target.closest("[data-more]").dataset.more);
   else if (target.closest("[data-advance]")) attempt(() => call("clock", { advance_s: Number(target.closest("[data-advance]").dataset.advance) }));
+  else if (target.closest("[data-signal]")) signal(target.closest("[data-signal]"));
+  else if (target.closest("[data-back]")) goBack(target.closest("[data-back]").dataset.back);
   else if (target.closest("#open-drawer")) showDrawer($("drawer").hidden);
   else if (target.closest("#close-drawer")) { showDrawer(false); $("open-drawer").focus(); }
   else if (mail && !event.ctrlKey && !event.metaKey) { event.preventDefault(); openMail(mail.dataset.mail); }
-  else if (attempted) { composer.value = attempted.dataset.try; composer.focus(); }
+  else if (attempted) { composer.value = attempted.dataset.try; composer.focus(); complete(); }
   for (const menu of document.querySelectorAll("details.bk-overflow[open]")) if (!menu.contains(target)) menu.removeAttribute("open");
   for (const menu of document.querySelectorAll(".bk-external .menu")) if (!menu.parentElement.contains(target)) menu.hidden = true;
 });
@@ -290,6 +317,7 @@ document.addEventListener("submit", (event) => {
 function filterMail() {
   body.dataset.to = document.querySelector("#mail-filter input").value.trim();
   body.dataset.mail = "";
+  delete more.inbox;
   history.replaceState(null, "", withQuery("to", body.dataset.to));
   refresh(["inbox", "mail"]);
 }
@@ -298,7 +326,6 @@ document.querySelector("#mail-filter input").addEventListener("input", () => {
   clearTimeout(filtering);
   filtering = setTimeout(filterMail, 250);
 });
-$("only-problems").addEventListener("change", (event) => $("part-wire").classList.toggle("only", event.target.checked));
 
 document.addEventListener("keydown", (event) => {
   const modal = $("part-modal").querySelector(".modal");
@@ -306,7 +333,7 @@ document.addEventListener("keydown", (event) => {
     const menu = document.querySelector("details.bk-overflow[open], .bk-external .menu:not([hidden])");
     if (menu) { menu.tagName === "DETAILS" ? menu.removeAttribute("open") : (menu.hidden = true); }
     else if (modal) closeModal(false);
-    else if (!$("drawer").hidden) showDrawer(false);
+    else if (!$("drawer").hidden) { showDrawer(false); $("open-drawer").focus(); }
   }
   const search = event.target.closest?.(".bk-external input");
   if (search && ["ArrowDown", "ArrowUp", "Enter"].includes(event.key) && !search.nextElementSibling.hidden) {
@@ -334,9 +361,7 @@ for (const container of document.querySelectorAll("[id^=part-]")) remember(conta
 bindComposer();
 for (const id of ["messages-scroll", "thread-scroll"]) if ($(id) && !location.hash) $(id).scrollTop = $(id).scrollHeight;
 settleModal({});
-showClock();
-setInterval(tick, 15000);
-if (sessionStorage.getItem("drawer")) showDrawer(true);
+markNews();
 if (scene.channel === "home") attempt(() => call("slack/home", { user: scene.user }));
 
 const events = new EventSource("/page/events?since=" + body.dataset.seq);
@@ -344,5 +369,13 @@ events.onmessage = (event) => {
   const names = JSON.parse(event.data).topics.flatMap((topic) => PARTS[topic] || []);
   if (names.length) refresh(names);
 };
-events.onopen = () => { body.dataset.live = "yes"; };
-events.onerror = () => { body.dataset.live = "no"; };
+events.onopen = () => {
+  body.dataset.live = "yes";
+  if (!$("lost").hidden) refresh(Object.values(PARTS).flat());
+  $("lost").hidden = true;
+};
+events.onerror = () => {
+  body.dataset.live = "no";
+  $("lost").hidden = false;
+  if (events.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 5000);
+};

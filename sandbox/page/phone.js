@@ -9,15 +9,22 @@ const panes = document.querySelector(".panes");
 
 function openNumber(number) {
   body.dataset.number = number;
+  delete more.bubbles;
   $("texting").hidden = !number;
   for (const link of document.querySelectorAll("#part-numbers a")) {
-    link.toggleAttribute("aria-current", link.dataset.number === number);
+    mark(link, link.dataset.number === number);
     if (link.dataset.number === number) link.scrollIntoView({ block: "nearest" });
   }
   history.replaceState(null, "", withQuery("number", number));
   $("bubbles-scroll").dataset.toEnd = "yes";
   refresh(PHONE_PARTS);
-  $("text").focus({ preventScroll: true });
+  if (number && !matchMedia("(hover: none)").matches) $("text").focus({ preventScroll: true });
+}
+
+// On a narrow screen a list gives way to what was chosen in it; this is the way back.
+function goBack(which) {
+  if (which === "number") openNumber("");
+  else openMail("");
 }
 
 async function sendText() {
@@ -45,6 +52,7 @@ async function trouble(code) {
 
 function findPhone() {
   body.dataset.find = document.querySelector("#phone-filter input").value.trim();
+  delete more.numbers;
   history.replaceState(null, "", withQuery("find", body.dataset.find));
   refresh(["numbers"]);
 }

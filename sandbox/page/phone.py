@@ -9,7 +9,7 @@ from sandbox.page.mailbox import ApiClient
 from sandbox.phone.errors import failure_words
 
 PHONES_SHOWN: Final = 60
-TEXTS_SHOWN: Final = 200
+TEXTS_SHOWN: Final = 100
 DIGITS_OF_A_NUMBER: Final = 10
 
 STATUS_WORDS: Final = {
@@ -30,10 +30,10 @@ class Phones:
     def __init__(self, api: ApiClient) -> None:
         self._api = api
 
-    async def rows(self, find: str) -> list[dict[str, Any]]:
+    async def rows(self, find: str, limit: int) -> list[dict[str, Any]]:
         """The phones that fit; a number that nobody has when all of one was typed."""
         path = "/sandbox/phone/numbers"
-        rows: list[dict[str, Any]] = await self._api.get(path, [], search=find, limit=str(PHONES_SHOWN))
+        rows: list[dict[str, Any]] = await self._api.get(path, [], search=find, limit=str(limit))
         if not rows and sum(one.isdigit() for one in find) >= DIGITS_OF_A_NUMBER:
             rows = await self._api.get(path, [], number=_with_country(find))
         return rows
@@ -44,10 +44,11 @@ class Phones:
         rows = await self._api.get("/sandbox/phone/numbers", [], number=number)
         return rows[0] if rows else None
 
-    async def texts(self, number: str) -> list[dict[str, Any]]:
+    async def texts(self, number: str, limit: int) -> list[dict[str, Any]]:
+        """The newest `limit` of one phone, oldest first."""
         if not number:
             return []
-        query = {"number": number, "limit": str(TEXTS_SHOWN)}
+        query = {"number": number, "limit": str(limit)}
         texts: list[dict[str, Any]] = await self._api.get("/sandbox/phone", [], **query)
         return texts
 

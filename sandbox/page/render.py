@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
-from sandbox.page.mailbox import Inbox
-from sandbox.page.mrkdwn import emoji, is_safe, markdown, mrkdwn, plain, rich
+from sandbox.cast_mail import ISP_DOMAIN
+from sandbox.page import times
+from sandbox.page.commands import command_offers
+from sandbox.page.mrkdwn import emoji, is_safe, linked, markdown, mrkdwn, plain, rich
 from sandbox.page.phone import behaviour_words, dashed, status_words
 from sandbox.page.scene import Scene
 from sandbox.slack.call import Desk
 from sandbox.slack.interactions import CHOSEN
 from sandbox.slack.state import STATEFUL, initial, options_of
-from sandbox.slack.workspace import CHANNELS, COMMANDS, PEOPLE, USERS
+from sandbox.slack.workspace import CHANNELS, PEOPLE, USERS
 from sandbox.world import World
 
-MESSAGES_SHOWN = 200
+MESSAGES_SHOWN = 100
 WIRE_SHOWN = 150
+WIRE_LOOKED_AT = 1000
+"""Calls among which the wire list looks for problems."""
 TINTS = 6
 
 
@@ -33,8 +36,12 @@ class Renderer:
         loader = FileSystemLoader(__file__.rpartition("/")[0])
         self._templates = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
         self._templates.filters.update(
-            mrkdwn=mrkdwn, plain=plain, markdown=markdown, rich=rich, emoji=emoji, clock=_clock, day=_day
+            mrkdwn=mrkdwn, plain=plain, markdown=markdown, rich=rich, emoji=emoji, linked=linked
         )
+        self._templates.filters.update(
+            clock=times.clock, day=times.day, hour=times.hour, moment=times.moment, date_of=times.date_of
+        )
+        self._templates.filters.update(brief=lambda when: times.brief(when, world.clock.now()))
         self._templates.filters.update(pretty=_pretty, tint=_tint, initials=_initials, size=_size)
         self._templates.filters.update(dashed=dashed, status_words=status_words, doing=behaviour_words)
         self._templates.globals.update(
@@ -48,14 +55,14 @@ class Renderer:
     def page(self, scene: Scene, parts: dict[str, str], seq: int) -> str:
         # Each part escaped its own content.
         safe = {name: Markup(html) for name, html in parts.items()}  # noqa: S704
-        commands = [{"name": name, "hint": hint} for name, hint in COMMANDS.items()]
         return self._render(
             "page.html",
             scene=scene,
             people=PEOPLE,
             parts=safe,
             seq=seq,
-            commands=commands,
+            commands=command_offers(self._world.state_dir),
+            zone=times.ZONE.key,
             title=self._channel_name(scene),
         )
 
@@ -65,15 +72,22 @@ class Renderer:
         return f"#{CHANNELS[scene.channel].name}"
 
     def sidebar(self, scene: Scene) -> str:
-        channels = [one for one in self._desk.workspace.channels_of(scene.user.id) if not one.is_im]
-        return self._render("sidebar.html", scene=scene, own=channels)
+        own = [one for one in self._desk.workspace.channels_of(scene.user.id) if not one.is_im]
+        return self._render("sidebar.html", scene=scene, own=own)
+
+    def news(self, scene: Scene) -> str:
+        """The newest message of each channel, for the marks of what was not read."""
+        channels = self._desk.workspace.channels_of(scene.user.id)
+        newest = {one.id: self._desk.messages.newest(one.id, scene.user.id) for one in channels}
+        return self._render("news.html", newest=newest)
 
     def messages(self, scene: Scene) -> str:
         if scene.at_home:
             return ""
         seen = self._desk.messages.visible(scene.channel, scene.user.id)
         top = [one for one in seen if one["thread_ts"] is None or one["broadcast"]]
-        return self._message_list(scene, top[-MESSAGES_SHOWN:], in_thread=False)
+        shown = scene.shown("messages", MESSAGES_SHOWN)
+        return self._message_list(scene, top[-shown:], in_thread=False, earlier=len(top) > shown)
 
     def thread(self, scene: Scene) -> str:
         if not scene.thread or scene.at_home:
@@ -84,14 +98,21 @@ class Renderer:
             in_thread=True,
         )
 
-    def _message_list(self, scene: Scene, messages: Sequence[dict[str, Any]], *, in_thread: bool) -> str:
+    def _message_list(
+        self,
+        scene: Scene,
+        messages: Sequence[dict[str, Any]],
+        *,
+        in_thread: bool,
+        earlier: bool = False,
+    ) -> str:
         rows = []
         for message in messages:
             key = f"{message['channel']}:{message['ts']}:{scene.user.id}"
             chosen = self._world.documents.get(CHOSEN, key) or {"values": {}}
             replies = 0 if in_thread else len(self._desk.messages.replies(message))
             rows.append({"message": message, "replies": replies, "state": chosen["values"]})
-        return self._render("messages.html", scene=scene, rows=rows, in_thread=in_thread)
+        return self._render("messages.html", scene=scene, rows=rows, in_thread=in_thread, earlier=earlier)
 
     def home(self, scene: Scene) -> str:
         if not scene.at_home:
@@ -103,49 +124,58 @@ class Renderer:
         stack = self._desk.views.stack(scene.user.id)
         return self._render("modal.html", view=stack[-1], depth=len(stack)) if stack else ""
 
-    def inbox(self, scene: Scene, inbox: Inbox) -> str:
-        return self._render("inbox.html", scene=scene, mails=inbox.mails(scene.to))
+    def inbox(self, scene: Scene, mails: Sequence[dict[str, Any]], *, older: bool) -> str:
+        return self._render("inbox.html", scene=scene, mails=mails, older=older)
 
-    def mail(self, scene: Scene, inbox: Inbox, behaviours: Sequence[dict[str, Any]]) -> str:
-        mail = inbox.mail(scene.mail)
+    def mail(self, scene: Scene, mail: dict[str, Any] | None, behaviours: Sequence[dict[str, Any]]) -> str:
         address = mail["envelope_to"] if mail else scene.to if "@" in scene.to else ""
         set_for = {one.get("address") or one.get("domain"): one for one in behaviours}
         behaviour = set_for.get(address.lower()) or set_for.get(address.lower().rpartition("@")[2])
         shown = {k: v for k, v in (behaviour or {}).items() if k not in ("address", "domain")}
         return self._render("mail.html", mail=mail, address=address, behaviour=shown)
 
-    def numbers(self, scene: Scene, rows: Sequence[dict[str, Any]]) -> str:
-        return self._render("numbers.html", scene=scene, rows=rows)
+    def numbers(self, scene: Scene, rows: Sequence[dict[str, Any]], *, more: bool) -> str:
+        return self._render("numbers.html", scene=scene, rows=rows, more=more)
 
     def phone(self, row: dict[str, Any] | None) -> str:
         return self._render("phone.html", row=row)
 
-    def bubbles(self, texts: Sequence[dict[str, Any]]) -> str:
-        return self._render("bubbles.html", texts=texts)
+    def bubbles(self, texts: Sequence[dict[str, Any]], *, earlier: bool) -> str:
+        return self._render("bubbles.html", texts=texts, earlier=earlier)
 
     def dns(self, records: Sequence[dict[str, Any]]) -> str:
-        rows = [{**record, "lines": _dns_lines(record["values"])} for record in records]
-        return self._render("dns.html", records=rows)
+        rows = [
+            {**record, "lines": _dns_lines(record["values"]), "own": _is_own(record["name"])}
+            for record in records
+        ]
+        return self._render("dns.html", records=sorted(rows, key=lambda row: not row["own"]))
+
+    def product(self, state: Mapping[str, Any]) -> str:
+        return self._render("product.html", **state)
+
+    def process(self, state: Mapping[str, Any]) -> str:
+        return self._render("process.html", **state)
 
     def clock(self) -> str:
         clock = self._world.clock
         return self._render("clock.html", now=clock.now(), offset_s=clock.offset_s)
 
-    def wire(self) -> str:
-        entries = self._world.wire.since(self._world.wire.seq - WIRE_SHOWN)
-        return self._render("wire.html", entries=list(reversed(entries)))
+    def wire(self, scene: Scene) -> str:
+        """The newest calls, and the problems among more of them: a flood must not hide those."""
+        entries = self._world.wire.since(self._world.wire.seq - WIRE_LOOKED_AT)
+        shown = scene.shown("wire", WIRE_SHOWN)
+        first = entries[-shown]["seq"] if len(entries) > shown else 0
+        kept = [entry for entry in entries if entry["seq"] >= first or entry["problem"]]
+        return self._render("wire.html", entries=list(reversed(kept)), older=len(entries) > shown)
 
     def badge(self) -> str:
-        entries = self._world.wire.since(self._world.wire.seq - WIRE_SHOWN)
+        entries = self._world.wire.since(self._world.wire.seq - WIRE_LOOKED_AT)
         return self._render("badge.html", problems=sum(1 for entry in entries if entry["problem"]))
 
 
-def _clock(ts: str) -> str:
-    return datetime.fromtimestamp(float(ts), UTC).strftime("%H:%M")
-
-
-def _day(ts: str) -> str:
-    return datetime.fromtimestamp(float(ts), UTC).strftime("%A, %d %B %Y")
+def _is_own(name: str) -> bool:
+    """A record that the provider itself can change: the others play the rest of the world."""
+    return name == ISP_DOMAIN or name.endswith(f".{ISP_DOMAIN}")
 
 
 def _pretty(value: object) -> str:

@@ -70,6 +70,7 @@ class RestApi:
     def routes(self) -> list[web.RouteDef]:
         one = f"{MESSAGES}/{{sid}}"
         return [
+            web.get(f"{ROOT}/Accounts/{{account}}.json", self._served("account", self._own_account)),
             web.post(f"{MESSAGES}.json", self._served("create", self._create)),
             web.get(f"{MESSAGES}.json", self._served("list", self._list)),
             web.get(f"{one}/Media.json", self._served("list media", self._media_list)),
@@ -113,6 +114,11 @@ class RestApi:
             raise TwilioError(20003)
         if request.match_info.get("account", self._account.sid) != self._account.sid:
             raise TwilioError(20404)
+
+    async def _own_account(self, call: Call) -> web.Response:
+        """As far as anybody needs it: whether the login is good."""
+        uri = f"{ROOT}/Accounts/{self._account.sid}.json"
+        return web.json_response({"sid": self._account.sid, "status": "active", "type": "Full", "uri": uri})
 
     async def _create(self, call: Call) -> web.Response:
         if not self._bucket.take():

@@ -118,6 +118,14 @@ class Messages:
             and (thread_ts is None or thread_ts in (message["ts"], message["thread_ts"]))
         ]
 
+    def newest(self, channel: str, user: str) -> str:
+        """The ts of the newest message outside threads that somebody else left there for `user`; or ""."""
+        for ts, message in reversed(self._by_channel.get(channel, {}).items()):
+            mine = message["user"] == user or message["ephemeral_to"] not in (None, user)
+            if not mine and (message["thread_ts"] is None or message["broadcast"]):
+                return ts
+        return ""
+
     def lasting(self, channel: str) -> list[dict[str, Any]]:
         """What conversations.history knows of: no ephemeral messages."""
         return [m for m in self._by_channel.get(channel, {}).values() if not m["ephemeral"]]

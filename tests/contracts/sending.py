@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from billing.truth import BillingTruth, SendMode
 from notifier.attachments import Attachments
-from notifier.channels import Provider, Route, email_smtp
+from notifier.channels import AnyProvider, Route, SmsRoute, email_smtp, sms_twilio
 from notifier.compose import Composer
 from notifier.truth import Truth
 from notifier.worker import Pace, Worker
@@ -90,14 +90,16 @@ class Sending:
         pace: Pace = QUICK,
         store: Store | None = None,
         truth: Truth | None = None,
-        provider: Provider = email_smtp.CHANNEL,
+        provider: AnyProvider = email_smtp.CHANNEL,
         dead: Sequence[str] = (),
         attachments: Attachments | None = None,
+        texts: Mapping[int, SmsRoute] | None = None,
     ) -> Worker:
         return Worker(
             store=store or self.store,
             routes=routes or {1: [route or self.route()]},
-            providers={Channel.EMAIL: provider},
+            text_routes=texts or {},
+            providers={Channel.EMAIL: provider, Channel.SMS: sms_twilio.CHANNEL},
             truth=truth or BillingTruth(lambda tenant: mode),
             composer=Composer(KEYRING, self.clock),
             name=name,

@@ -11,7 +11,16 @@ from typing import Any
 
 import pytest
 
-from notifier.channels import Accepted, Deferred, InDoubt, OutgoingMessage, Provider, Refused, Route, Session
+from notifier.channels import (
+    Accepted,
+    Deferred,
+    InDoubt,
+    MailProvider,
+    OutgoingMessage,
+    Refused,
+    Route,
+    Session,
+)
 from notifier.channels.email_smtp import CHANNEL, SmtpSession, queue_id, xtext
 from notifier.keys import DeliveryToken
 from store.models import Channel
@@ -58,12 +67,15 @@ def route_to(port: int, **more: Any) -> Route:
     return Route(**(fields | more))
 
 
+Mails = Session[OutgoingMessage]
+
+
 @dataclass
 class RelayLine:
     """The sandbox's relay "visp"."""
 
     world: MailWorld
-    provider: Provider = CHANNEL
+    provider: MailProvider = CHANNEL
 
     @property
     def route(self) -> Route:
@@ -103,7 +115,7 @@ async def line(tmp_path: Path) -> AsyncIterator[RelayLine]:
 
 
 @pytest.fixture
-async def session(line: RelayLine) -> AsyncIterator[Session]:
+async def session(line: RelayLine) -> AsyncIterator[Session[OutgoingMessage]]:
     session = line.provider.session(line.route)
     yield session
     await session.close()
@@ -289,7 +301,9 @@ async def test_what_is_not_one_plain_address_never_reaches_the_wire(place: str, 
     assert script.heard == []
 
 
-async def test_the_octets_of_a_message_arrive_as_they_left(line: RelayLine, session: Session) -> None:
+async def test_the_octets_of_a_message_arrive_as_they_left(
+    line: RelayLine, session: Session[OutgoingMessage]
+) -> None:
     body = b".\r\n..two dots\r\nA line of " + b"x" * 900 + b"\r\n\r\n.last\r\n"
     content = b"From: <a@b.example>\r\nMessage-ID: <dots@here.example>\r\n\r\n" + body
     assert isinstance(await session.submit(message_to(1, content=content)), Accepted)

@@ -346,7 +346,7 @@ async def test_more_rows_than_fit_in_one_statement(store: Store) -> None:
     assert grouped == {} or all(value == [] for value in grouped.values())
 
 
-async def test_a_change_writes_every_value_and_keeps_a_queue_id_once_known(store: Store) -> None:
+async def test_a_change_writes_every_value_and_keeps_queue_id_and_checks_once_known(store: Store) -> None:
     one, two = delivery("a@example.com"), delivery("b@example.com", tenant=2)
     await add(store, one, two)
     values: dict[str, Any] = {
@@ -362,12 +362,12 @@ async def test_a_change_writes_every_value_and_keeps_a_queue_id_once_known(store
         "remote": "mx",
     }
     async with store.system() as tx:
-        await tx.deliveries.change([changed(one, **values, queue_id="4Q9ABC"), changed(two)])
+        await tx.deliveries.change([changed(one, **values, queue_id="4Q9ABC", checks=2), changed(two)])
         await tx.deliveries.change([changed(one, **values)])
         await tx.deliveries.change([])
         assert [d.id for d in await tx.deliveries.by_queue_id("4Q9ABC")] == [one.id]
         assert await tx.deliveries.by_queue_id("4Q9") == []
-    assert await get(store, one) == replace(one, **values)
+    assert await get(store, one) == replace(one, **values, queue_id="4Q9ABC", checks=2)
     assert await get(store, two) == two
 
 

@@ -73,7 +73,7 @@ async def test_a_deferral_queues_the_next_attempt_with_back_off(store: Store) ->
 
 async def test_a_deferral_by_our_own_way_out_is_tried_again_sooner(store: Store) -> None:
     item = await claimed_delivery(store)
-    await record(store, replace(said(item, EventKind.DEFERRED), route_down=True))
+    await record(store, replace(said(item, EventKind.DEFERRED), soon=True))
     assert (await row(store, item)).due_at == NOW + ROUTE_RETRY
 
 

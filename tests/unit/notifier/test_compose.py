@@ -5,13 +5,13 @@ from __future__ import annotations
 import email
 import email.policy
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from typing import Any
 
 import pytest
 
-from notifier.channels import OutgoingMessage, Route
+from notifier.channels import OutgoingMessage, OutgoingText, Route, SmsRoute
 from notifier.compose import Composer
 from notifier.keys import DeliveryToken, Keyring
 from notifier.mime import Attachment
@@ -208,3 +208,52 @@ def test_a_mail_whose_pdf_could_not_be_drawn_does_not_promise_it() -> None:
 
 def test_a_context_of_its_own_is_left_alone_where_no_pdf_was_asked_for() -> None:
     assert text_of(with_pdf(attach_pdf=False)) == "The invoice is attached as a PDF."
+
+
+SMS_ROUTE = SmsRoute(
+    "twilio", "+12065550100", "AC" + "0" * 32, ("secret",), callback_url="https://desk.example/twilio/status"
+)
+
+
+def worded(sms: str) -> TemplateSource:
+    return TemplateSource(content_hash("", "", "", sms), "own", "en", "", "", "", sms)
+
+
+def sms_of(sms: str, item: Delivery | None = None, wanted: Notification = WANTED) -> OutgoingText:
+    item = item or delivery("+15415550142", attempt=2, expires_at=AT + timedelta(hours=3))
+    return Composer(KEYRING, lambda: AT).text(SMS_ROUTE, item, wanted, worded(sms))
+
+
+def test_a_text_is_its_words_and_a_callback_that_names_delivery_attempt_and_tenant() -> None:
+    item = delivery("+15415550142", tenant=7, attempt=3)
+    text = sms_of("  {{ brand.name }}: your invoice is ready.\n", item)
+    assert (text.to, text.body) == ("+15415550142", "Cascade: your invoice is ready.")
+    url, _, override = text.callback_url.partition("#")
+    base, _, token = url.rpartition("/")
+    assert base == "https://desk.example/twilio/status"
+    assert KEYRING.read_delivery_token(token) == DeliveryToken(7, item.id, 3)
+    assert override == "rc=5&rp=ct,rt,5xx", "Twilio repeats no 5xx unless it is told to"
+
+
+@pytest.mark.parametrize(
+    ("left", "validity_s"),
+    [(timedelta(hours=3), 10_800), (timedelta(days=3), 36_000), (timedelta(0), 1), (timedelta(days=-1), 1)],
+)
+def test_the_carrier_gives_up_when_the_message_is_out_of_date(left: timedelta, validity_s: int) -> None:
+    item = delivery("+15415550142", attempt=1, expires_at=AT + left)
+    assert sms_of("Hello", item).validity_s == validity_s
+
+
+def test_a_text_that_is_too_long_or_empty_is_told_plainly() -> None:
+    assert len(sms_of("x" * 1600).body) == 1600
+    with pytest.raises(ValueError, match="it has 1,601 characters, and a text holds 1,600 at most"):
+        sms_of("x" * 1601)
+    with pytest.raises(ValueError, match="there is nothing in it"):
+        sms_of("{{ '' }}")
+
+
+def test_a_template_without_words_for_a_text_or_with_a_hole_makes_none() -> None:
+    with pytest.raises(TemplateProblem, match="has no text message"):
+        Composer(KEYRING, lambda: AT).text(SMS_ROUTE, delivery("+15415550142"), WANTED, source())
+    with pytest.raises(TemplateProblem, match="'nothing' is undefined"):
+        sms_of("{{ nothing }}")

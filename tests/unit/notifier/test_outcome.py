@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.outcome import UNDECIDED, evidence, fold, headline
-from store.models import Confidence, Event, EventKind, Outcome, Reason
+from notifier.outcome import UNDECIDED, evidence, fold, given_back, headline
+from store.models import Confidence, Event, EventKind, EventSource, Outcome, Reason
 from tests.builders import NOW, event
 
 DID = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
@@ -45,6 +45,7 @@ NEWS = [
         EventKind.DELAYED,
         EventKind.IN_DOUBT,
         EventKind.REQUEUED,
+        EventKind.SETTLED,
         EventKind.COMPLAINT,
     )
 ]
@@ -116,6 +117,32 @@ def test_within_an_attempt_the_surest_report_of_a_delivery_decides() -> None:
     assert fold([PRESUMED, REPORTED, RECEIPT, SERVER]).confidence is Confidence.HANDSET_RECEIPT
     assert fold([PRESUMED, REPORTED, RELAY]).confidence is Confidence.ACCEPTED_BY_SERVER
     assert fold([RELAY, PRESUMED]).confidence is Confidence.PRESUMED
+
+
+GIVEN_BACK = [
+    event(DID, EventKind.DEFERRED, key=f"g:{source}", at=NOW, source=source)
+    for source in (EventSource.WEBHOOK, EventSource.SWEEP)
+]
+
+
+@pytest.mark.parametrize("back", GIVEN_BACK, ids=lambda one: str(one.source))
+def test_what_was_taken_and_given_back_was_not_handed_over(back: Event) -> None:
+    """A text that could not be delivered for now: the attempt came to nothing, which is no outcome."""
+    for order in permutations((RELAY, back, NEWS[2])):
+        assert fold(order) == UNDECIDED
+        assert given_back(order, 1)
+    assert not given_back([RELAY, back], 2)
+    for final in (FAILED, RECEIPT, BOUNCED):
+        assert outcome(RELAY, back, final) is outcome(final, back, RELAY) is outcome(final)
+        assert not given_back([RELAY, back, final], 1)
+    second = e(EventKind.ACCEPTED, attempt=2, confidence=Confidence.HANDED_TO_RELAY)
+    assert outcome(RELAY, back, second) is Outcome.SENT
+    assert outcome(back, EXPIRED) is Outcome.EXPIRED
+
+
+def test_a_deferral_that_the_worker_saw_gives_nothing_back() -> None:
+    assert outcome(RELAY, e(EventKind.DEFERRED)) is Outcome.SENT
+    assert not given_back([RELAY, e(EventKind.DEFERRED)], 1)
 
 
 def test_of_two_equal_reports_the_earlier_decides() -> None:

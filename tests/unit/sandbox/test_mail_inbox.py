@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.mail.reading import read_mail
-from sandbox.mail.sink import Sink, Spool
+from sandbox.mail.sink import BRIEF, Sink, Spool
 from sandbox.world import ControlError, World
 from tests.unit.sandbox.mail_world import BOUNCES, MESSAGE, MailWorld
 
@@ -57,12 +57,16 @@ async def test_an_attachment_can_be_opened_but_nothing_in_it_may_run(mail: MailW
     response = await mail.control.get("/sandbox/mail/attachment", params={"id": found["id"], "number": "0"})
     assert response.content_type == "application/pdf"
     assert await response.read() == b"%PDF-1.7 ..."
+    # A sandboxed PDF is a blank page in Chromium; under its own name it can be kept.
+    assert "Content-Security-Policy" not in response.headers
+    assert "filename*=UTF-8''factura%20%C3%B1.pdf" in response.headers["Content-Disposition"]
     page = EmailMessage(policy=SMTP)
     page.add_attachment("<script>", subtype="html", filename="x.html")
     await mail.send("me@inbox.example", content=page.as_bytes())
     (found,) = await mail.inbox("me@inbox.example")
     response = await mail.control.get("/sandbox/mail/attachment", params={"id": found["id"], "number": "0"})
     assert response.content_type == "application/octet-stream"
+    assert response.headers["Content-Security-Policy"] == "sandbox"
     for query in ({"id": found["id"], "number": "1"}, {"id": "M99", "number": "0"}):
         assert (await mail.control.get("/sandbox/mail/attachment", params=query)).status == 404
 
@@ -84,6 +88,27 @@ async def test_the_list_can_be_narrowed(mail: MailWorld) -> None:
     assert await found(since=everything[2]["received_at"]) == ids[3:]
     assert await found(to="nobody@inbox.example") == []
     for query in ({"since": "yesterday"}, {"since": "2026-01-01T00:00:00"}, {"limit": "x"}, {"from": "me"}):
+        assert (await mail.control.get("/sandbox/mail", params=query)).status == 400
+
+
+async def test_an_inbox_lists_the_newest_in_brief_and_one_mail_in_full(mail: MailWorld) -> None:
+    for local in ("ann", "bob", "hannah", "zoe"):
+        await mail.send(f"{local}@inbox.example", content=invoice_mail())
+
+    async def found(**query: str) -> list[dict[str, str]]:
+        listed: list[dict[str, str]] = await mail.get("/sandbox/mail", brief="1", **query)
+        return listed
+
+    ann, hannah = await found(containing="ANN")
+    assert (ann["envelope_to"], hannah["envelope_to"]) == ("ann@inbox.example", "hannah@inbox.example")
+    assert set(ann) == set(BRIEF)
+    assert [one["id"] for one in await found(containing="ann", limit="1")] == [hannah["id"]]
+    assert len(await found(containing="")) == 4
+    (whole,) = await mail.get("/sandbox/mail", id=ann["id"])
+    assert whole["html"].strip() == "<p>Señora Núñez</p>"
+    assert {key: whole[key] for key in BRIEF} == ann
+    assert (await mail.control.get("/sandbox/mail", params={"id": "M99"})).status == 404
+    for query in ({"id": "M1", "to": "x"}, {"containing": "x", "since": "M1"}):
         assert (await mail.control.get("/sandbox/mail", params=query)).status == 400
 
 

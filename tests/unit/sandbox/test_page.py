@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sandbox.page import times
+from sandbox.page.commands import command_offers
 from sandbox.page.emoji import EMOJI
-from sandbox.page.mrkdwn import is_safe, markdown, mrkdwn, plain, rich
-from sandbox.page.scene import read_scene
+from sandbox.page.mrkdwn import is_safe, linked, markdown, mrkdwn, plain, rich
+from sandbox.page.render import MESSAGES_SHOWN, WIRE_SHOWN, Renderer
+from sandbox.page.scene import MOST_PAGES, read_scene
+from sandbox.slack import SlackPart
+from sandbox.world import World
 from tests.desk import ROOT
 from tests.unit.sandbox.bolt_app import Slack, slack_world
 
@@ -180,3 +186,114 @@ def test_every_emoji_that_the_product_writes_is_one_that_the_page_shows() -> Non
     written = {name for text in sources for name in re.findall(r"(?<![\w:]):([a-z0-9_+-]+):(?![\w:])", text)}
     assert {"warning", "x"} <= written
     assert sorted(written - set(EMOJI) - {"mailto"}) == []  # a scheme, in one pattern
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("Pay at http://127.0.0.1:8080/i/abc.", 'Pay at <a href="http://127.0.0.1:8080/i/abc"'),
+        ("(https://a.example/x?y=1&z=2)", 'href="https://a.example/x?y=1&amp;z=2"'),
+        ('https://a.example/"onclick="x', 'href="https://a.example/"'),
+    ],
+)
+def test_addresses_in_texts_are_links(text: str, html: str) -> None:
+    assert html in linked(text)
+    assert linked(text).striptags() == " ".join(text.split())
+
+
+def test_what_looks_like_an_address_and_is_none_stays_words() -> None:
+    for text in ("javascript:alert(1)", "http://", "<b>https</b>", "ftp://a.example"):
+        assert "<a" not in linked(text)
+    assert "<b>" not in linked("<b>")
+
+
+def test_times_are_those_of_the_provider_s_people() -> None:
+    winter, summer = "2026-11-25T18:04:05+00:00", "2026-07-01T06:30:00+00:00"
+    assert times.moment(winter) == "Nov 25, 2026, 10:04:05 AM PST"
+    assert times.moment(summer) == "Jun 30, 2026, 11:30:00 PM PDT"
+    now = datetime.fromisoformat("2026-11-26T05:00:00+00:00")
+    assert times.brief(winter, now) == "10:04 AM"
+    assert times.brief(summer, now) == "Jun 30"
+    assert times.brief("2025-12-31T20:00:00+00:00", now) == "Dec 31, 2025"
+    assert times.day("1764000000.000100") == "Monday, November 24, 2025"
+
+
+def test_the_product_s_own_words_complete_a_command_and_a_broken_file_does_no_harm(tmp_path: Path) -> None:
+    (bare,) = command_offers(tmp_path)
+    assert bare["text"] == "/isp"
+    (tmp_path / "commands.json").write_text(
+        '[{"text": "/isp find", "usage": "/isp find <account>", "hint": "Look up"}, {"text": "/rm"}, 7]'
+    )
+    assert [one["usage"] for one in command_offers(tmp_path)] == ["/isp", "/isp find <account>"]
+    (tmp_path / "commands.json").write_text("{broken")
+    assert command_offers(tmp_path) == [bare]
+
+
+def test_more_is_shown_only_of_lists_that_were_asked_for() -> None:
+    scene = read_scene({"more": "messages:2,inbox:x,:3,wire:999999"})
+    assert (scene.shown("messages", 10), scene.shown("inbox", 10)) == (30, 10)
+    assert scene.shown("wire", 10) == 10 * (1 + MOST_PAGES)
+
+
+async def test_long_lists_are_cut_and_grow_when_asked(tmp_path: Path) -> None:
+    async with slack_world(tmp_path) as slack:
+        for number in range(MESSAGES_SHOWN + 5):
+            slack.part.desk.messages.add("C_SUPPORT", "U_BOT", f"message number {number}.")
+        html = await page(slack)
+        assert "message number 4." not in html
+        assert "Show earlier messages" in html
+        html = await page(slack, more="messages:1")
+        assert "message number 4." in html
+        assert "Show earlier messages" not in html
+
+
+async def test_a_problem_is_still_listed_after_a_flood_of_calls(tmp_path: Path) -> None:
+    async with slack_world(tmp_path) as slack:
+        slack.site.world.wire.record("mail", "in", "the odd one", 200, 1.0, "that was wrong")
+        for number in range(WIRE_SHOWN * 2):
+            slack.site.world.wire.record("dns", "in", f"call-{number}", "NOERROR", 1.0)
+        html = await page(slack)
+        assert "that was wrong" in html
+        assert ">call-0<" not in html
+        assert "Show older calls" in html
+
+
+def test_the_provider_s_own_records_come_first(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    renderer = Renderer(world, SlackPart(world).desk)
+    records = [
+        {"name": name, "type": "TXT", "values": ["x"]}
+        for name in ("visp.net", "cascade.example", "notcascade.example", "mail.cascade.example")
+    ]
+    html = renderer.dns(records)
+    order = re.findall(r'data-name="([^"]+)"', html)
+    assert order == ["cascade.example", "mail.cascade.example", "visp.net", "notcascade.example"]
+    assert html.count(">ours<") == 2
+    world.documents.close()
+
+
+@pytest.mark.parametrize(
+    ("state", "banner"),
+    [
+        ({"processes": 0}, ""),
+        ({"processes": 1, "running": False, "pids": [], "ready": False}, "The product is down"),
+        ({"processes": 1, "running": True, "pids": [7], "ready": False}, "is starting"),
+        ({"processes": 1, "running": True, "pids": [7], "ready": True}, ""),
+    ],
+)
+def test_a_product_that_does_not_answer_is_told(tmp_path: Path, state: dict[str, Any], banner: str) -> None:
+    world = World(tmp_path)
+    html = Renderer(world, SlackPart(world).desk).product(state)
+    assert (banner in html) if banner else (html.strip() == "")
+    world.documents.close()
+
+
+async def test_only_what_others_left_outside_threads_is_news(tmp_path: Path) -> None:
+    async with slack_world(tmp_path) as slack:
+        messages = slack.part.desk.messages
+        assert messages.newest("C_SUPPORT", "U_AGENT") == ""
+        theirs = messages.add("C_SUPPORT", "U_BOT", "hello")
+        messages.add("C_SUPPORT", "U_AGENT", "my own")
+        messages.add("C_SUPPORT", "U_BOT", "to another", ephemeral_to="U_LEAD")
+        messages.add("C_SUPPORT", "U_BOT", "in a thread", thread_ts=theirs["ts"])
+        assert messages.newest("C_SUPPORT", "U_AGENT") == theirs["ts"]

@@ -186,15 +186,18 @@ async def test_ports_and_secrets_stay_the_same_over_a_restart(tmp_path: Path) ->
         assert json.loads((tmp_path / "endpoints.json").read_text()) == before
 
 
+IDLE = {"running": False, "pids": [], "processes": 1, "ready": False}
+
+
 async def test_the_product_is_started_killed_and_started_again(tmp_path: Path) -> None:
     async with site_at(tmp_path, [sys.executable, "-c", CHILD]) as (site, http):
         url = f"{site.url}/sandbox/product"
-        assert await _json(http, "GET", url) == (200, {"running": False, "pids": []})
+        assert await _json(http, "GET", url) == (200, IDLE)
         _, started = await _json(http, "POST", url, {"signal": "START"})
         assert started["running"] is True
-        assert (await _json(http, "POST", url, {"signal": "START"}))[1] == started
+        assert (await _json(http, "POST", url, {"signal": "START"}))[1]["pids"] == started["pids"]
         _, killed = await _json(http, "POST", url, {"signal": "KILL"})
-        assert killed == {"running": False, "pids": []}
+        assert killed == IDLE
         with pytest.raises(ProcessLookupError):
             os.kill(started["pids"][0], 0)
         _, state = await _json(http, "GET", f"{site.url}/sandbox/state")
@@ -226,7 +229,8 @@ async def test_a_product_that_outlives_a_killed_sandbox_is_found_again(tmp_path:
         world.endpoints_file.write_text(json.dumps(world.endpoints))
     async with site_at(tmp_path, command) as (site, http):
         url = f"{site.url}/sandbox/product"
-        assert (await _json(http, "GET", url))[1] == {"running": True, "pids": [child.pid]}
+        found = (await _json(http, "GET", url))[1]
+        assert (found["running"], found["pids"]) == (True, [child.pid])
         assert site.world.endpoints["product"]["http_port"] == 1
         assert (await _json(http, "POST", url, {"signal": "KILL"}))[1]["running"] is False
     assert await child.wait() == -signal.SIGKILL

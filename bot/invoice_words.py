@@ -1,0 +1,93 @@
+"""What the invoice page says, in English and Spanish. `{call}` is how to reach the provider."""
+
+from __future__ import annotations
+
+WORDS: dict[str, dict[str, str]] = {
+    "en": {
+        "title": "Invoice {number}",
+        "due.label": "Amount due",
+        "due.line": "Due {date}",
+        "overdue.label": "Past due",
+        "overdue.line": "Was due {date}",
+        "paid.label": "Paid, thank you",
+        "paid.line": "Nothing more is due on this invoice.",
+        "void.label": "Cancelled",
+        "void.line": "This invoice was cancelled. You do not have to pay it.",
+        "call.label": "Please talk to us",
+        "call.line": "{call} about this invoice.",
+        "part": "{paid} of {total} is paid already.",
+        "as_of": "As of {moment}. What you paid since then shows here later.",
+        "pay": "Pay online",
+        "pdf": "The invoice as a PDF",
+        "zip": "ZIP code of your service address",
+        "postal": "Postal code of your service address",
+        "hint": "We ask because your name and address are on it.",
+        "open": "Open the PDF",
+        "wrong.many": "That is not the code we have on file. {count} tries left.",
+        "wrong.one": "That is not the code we have on file. One try left.",
+        "unreadable": "Type the {length} digits of your ZIP code. This did not count as a try.",
+        "unreadable.postal": "Type your postal code. This did not count as a try.",
+        "locked": "That was the wrong code too often, so this link opens no PDF any more. "
+        "{call}: we send it to you.",
+        "no_zip": "{call} to get it: we have no ZIP code of yours to check.",
+        "failed": "The PDF cannot be made right now. Please try again in a few minutes, or {call_lower}.",
+        "questions": "Questions?",
+        "call_or_write": "Call {phone} or write to {email}",
+        "write": "Write to {email}",
+        "expired.title": "This link has expired",
+        "expired.line": "Links to invoices work for 30 days. {call} and we send you a new one.",
+        "expired.pay": "You can also see your invoices online:",
+        "expired.portal": "Open my account",
+        "unknown.title": "This link does not work",
+        "unknown.line": "Perhaps a part of it is missing. Open it from our message again, or ask us for a "
+        "new one: our number is in that message.",
+        "slow.title": "Too many tries",
+        "slow.line": "Please wait a minute and try again.",
+    },
+    "es": {
+        "title": "Factura {number}",
+        "due.label": "Importe pendiente",
+        "due.line": "Vence el {date}",
+        "overdue.label": "Vencida",
+        "overdue.line": "Venció el {date}",
+        "paid.label": "Pagada, gracias",
+        "paid.line": "No queda nada pendiente de esta factura.",
+        "void.label": "Anulada",
+        "void.line": "Esta factura fue anulada. No tiene que pagarla.",
+        "call.label": "Hable con nosotros",
+        "call.line": "{call} acerca de esta factura.",
+        "part": "Ya están pagados {paid} de {total}.",
+        "as_of": "Datos del {moment}. Lo que pagó después aparecerá aquí más tarde.",
+        "pay": "Pagar en línea",
+        "pdf": "La factura en PDF",
+        "zip": "Código postal de su domicilio de servicio",
+        "postal": "Código postal de su domicilio de servicio",
+        "hint": "Lo pedimos porque la factura lleva su nombre y dirección.",
+        "open": "Abrir el PDF",
+        "wrong.many": "No es el código que tenemos registrado. Le quedan {count} intentos.",
+        "wrong.one": "No es el código que tenemos registrado. Le queda un intento.",
+        "unreadable": "Escriba los {length} dígitos de su código postal. Esto no contó como intento.",
+        "unreadable.postal": "Escriba su código postal. Esto no contó como intento.",
+        "locked": "El código fue incorrecto demasiadas veces, así que este enlace ya no abre el PDF. "
+        "{call}: se la enviamos.",
+        "no_zip": "{call} para recibirla: no tenemos un código postal suyo para comprobar.",
+        "failed": "El PDF no se puede preparar ahora. Inténtelo de nuevo en unos minutos, o {call_lower}.",
+        "questions": "¿Preguntas?",
+        "call_or_write": "Llame al {phone} o escriba a {email}",
+        "write": "Escriba a {email}",
+        "expired.title": "Este enlace ha caducado",
+        "expired.line": "Los enlaces a facturas funcionan durante 30 días. {call} y le enviamos uno nuevo.",
+        "expired.pay": "También puede ver sus facturas en línea:",
+        "expired.portal": "Abrir mi cuenta",
+        "unknown.title": "Este enlace no funciona",
+        "unknown.line": "Quizá le falta una parte. Ábralo de nuevo desde nuestro mensaje o pídanos otro: "
+        "nuestro número está en ese mensaje.",
+        "slow.title": "Demasiados intentos",
+        "slow.line": "Espere un minuto e inténtelo de nuevo.",
+    },
+}
+
+
+def language_of(text: str) -> str:
+    """`en` or `es`, from a subscriber's language or an Accept-Language header."""
+    return "es" if text.strip().casefold().startswith("es") else "en"

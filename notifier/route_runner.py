@@ -1,0 +1,281 @@
+"""Everything that leaves by one route of one tenant: claim -> truth check -> compose -> submit -> record.
+
+A claim is committed before any network; no more is claimed than can soon be handed to a free connection;
+urgent work has its own claim and its own connections. The channel decides what a message is: the runner only
+carries it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from notifier import templates, tracking
+from notifier.attachments import Attachments, attachments_of, told, wants_pdf
+from notifier.channels import AnyProvider, AnyRoute, Deferred, Destinations, Session, SubmitOutcome
+from notifier.ends import describe, not_composed, tried_again_soon
+from notifier.in_flight import InFlight
+from notifier.mime import Attachment
+from notifier.recorder import Recorder
+from notifier.schedule import FIRST_RETRY, ROUTE_RETRY, next_attempt
+from notifier.tracking import Report, worker_event
+from notifier.truth import Go, Later, Stop, Truth, Wait
+from store.models import Delivery, EventKind, EventSource, Notification, Priority, TemplateSource
+from store.unit import Store, Subscription, Tx
+
+log = structlog.get_logger()
+
+Compose = Callable[[Delivery, Notification, TemplateSource, Sequence[Attachment]], Any]
+"""A delivery to what the channel's session takes; TemplateProblem or ValueError when it cannot be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One route of a tenant: who carries it, how a message for it is written, and who speaks of its ends."""
+
+    tenant: int
+    route: AnyRoute
+    provider: AnyProvider
+    compose: Compose
+    source: EventSource
+    attachments: Attachments | None = None
+    """None: nothing is ever attached here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Times in seconds. `lease_s` is real time; a healthy worker renews it three times over."""
+
+    lease_s: float = 30.0
+    poll_s: float = 1.0
+    record_s: float = 0.005
+    sweep_s: float = 5.0
+    urgent_connections: int = 2
+
+
+@dataclass(order=True, slots=True)
+class _Work:
+    order: tuple[int, int]
+    delivery: Delivery = field(compare=False)
+    notification: Notification = field(compare=False)
+    source: TemplateSource = field(compare=False)
+
+
+class RouteRunner:
+    """Everything that leaves by one route of one tenant."""
+
+    def __init__(
+        self,
+        *,
+        way: Way,
+        store: Store,
+        truth: Truth,
+        recorder: Recorder,
+        name: str,
+        pace: Pace,
+        in_flight: InFlight,
+        stopping: asyncio.Event,
+        destinations: Destinations | None,
+    ) -> None:
+        self._way, self._tenant, self._route = way, way.tenant, way.route
+        self._store, self._truth, self._recorder = store, truth, recorder
+        self._name, self._pace, self._in_flight = name, pace, in_flight
+        self._stopping, self._destinations = stopping, destinations
+        self._sources: dict[str, TemplateSource] = {}
+        self._sequence = 0
+
+    def loops(self) -> list[Callable[[], Awaitable[None]]]:
+        """What has to run: a claimer and its connections, for urgent work and for the rest."""
+        lanes = (
+            (Priority.URGENT, Priority.URGENT, self._pace.urgent_connections),
+            (Priority.NORMAL, Priority.BULK, self._route.connections),
+        )
+        loops: list[Callable[[], Awaitable[None]]] = []
+        for highest, lowest, connections in lanes:
+            queue: asyncio.PriorityQueue[_Work] = asyncio.PriorityQueue()
+            room = asyncio.Semaphore(connections * 2)
+            loops.append(self._claimer(queue, room, highest, lowest, connections * 2))
+            loops += [self._sender(queue, room) for _ in range(connections)]
+        return loops
+
+    def _claimer(
+        self,
+        queue: asyncio.PriorityQueue[_Work],
+        room: asyncio.Semaphore,
+        highest: Priority,
+        lowest: Priority,
+        size: int,
+    ) -> Callable[[], Awaitable[None]]:
+        async def run() -> None:
+            due = self._store.signals.subscribe("deliveries")
+            try:
+                while not self._stopping.is_set():
+                    await self._claim_once(queue, room, highest, lowest, size, due)
+            finally:
+                due.close()
+
+        return run
+
+    async def _claim_once(
+        self,
+        queue: asyncio.PriorityQueue[_Work],
+        room: asyncio.Semaphore,
+        highest: Priority,
+        lowest: Priority,
+        size: int,
+        due: Subscription,
+    ) -> None:
+        """Takes as much as there are free places for; waits for news when there is less than that."""
+        await room.acquire()  # one free place at least, then as many as there are
+        free = 1
+        while free < size and not room.locked():
+            await room.acquire()
+            free += 1
+        claimed = taken = 0
+        try:
+            with self._in_flight.claiming():
+                claimed, going = await self._claim(highest, lowest, free)
+                for work in going:
+                    queue.put_nowait(work)
+                    taken += 1
+        finally:
+            for _ in range(free - taken):
+                room.release()
+        if claimed < free:  # not `taken`: what was put aside left its place free for the next at once
+            await due.wait(self._pace.poll_s)
+
+    def _sender(
+        self, queue: asyncio.PriorityQueue[_Work], room: asyncio.Semaphore
+    ) -> Callable[[], Awaitable[None]]:
+        async def run() -> None:
+            session = self._way.provider.session(self._route, self._destinations)
+            try:
+                while True:
+                    work = await queue.get()
+                    try:
+                        await self._send(session, work)
+                    finally:
+                        room.release()
+                        self._in_flight.end([(work.delivery.tenant, work.delivery.id)])
+            finally:
+                await session.close()
+
+        return run
+
+    async def _claim(self, highest: Priority, lowest: Priority, limit: int) -> tuple[int, list[_Work]]:
+        """Takes work and commits, before any network; how many there were, and those that may go."""
+        async with self._store.system() as tx:
+            claimed = await tx.deliveries.claim_due(
+                tenant=self._tenant,
+                route=self._route.name,
+                highest=highest,
+                lowest=lowest,
+                limit=limit,
+                worker=self._name,
+                lease_s=self._pace.lease_s,
+                retry_at=tx.now + timedelta(seconds=self._pace.lease_s),
+            )
+        if not claimed:
+            return 0, []
+        refs = [(d.tenant, d.id) for d in claimed]
+        self._in_flight.add(refs)
+        try:
+            return len(claimed), await self._sort_out(claimed)
+        except BaseException:
+            self._in_flight.end(refs)  # or the heartbeat would renew for ever what nobody sends
+            await asyncio.shield(self._give_back(claimed))
+            raise
+
+    async def _give_back(self, claimed: Sequence[Delivery]) -> None:
+        """Nothing was done with them, so nothing is in doubt."""
+        async with self._store.system() as tx:
+            await tx.deliveries.give_back(claimed, tx.now + timedelta(seconds=self._pace.sweep_s))
+
+    async def _sort_out(self, claimed: Sequence[Delivery]) -> list[_Work]:
+        """Asks for the truth about each; what must not go out is recorded as such."""
+        go: list[_Work] = []
+        stops: list[Report] = []
+        waits: list[tuple[Delivery, Wait | Later]] = []
+        async with self._store.read(self._tenant) as tx:
+            notifications = await tx.notifications.get_many(list({d.notification_id for d in claimed}))
+            pairs = [(d, notifications[d.notification_id]) for d in claimed]
+            decisions = await self._truth.check(tx, pairs)
+            for delivery, notification in pairs:
+                decision = decisions[delivery.id]
+                if isinstance(decision, Go):
+                    source = await self._source(tx, notification.template_hash)
+                    self._sequence += 1
+                    order = (int(delivery.priority), self._sequence)
+                    go.append(_Work(order, delivery, notification, source))
+                elif isinstance(decision, Stop):
+                    event = worker_event(
+                        delivery, decision.kind, tx.now, reason=decision.reason, diagnostic=decision.sentence
+                    )
+                    stops.append(Report(delivery.tenant, event, fenced=True))
+                else:
+                    waits.append((delivery, decision))
+        if stops or waits:
+            await self._put_aside(stops, waits)
+        return go
+
+    async def _put_aside(self, stops: list[Report], waits: list[tuple[Delivery, Wait | Later]]) -> None:
+        async with self._store.system() as tx:
+            await tracking.record(tx, stops)
+            for delivery, wait in waits:
+                if isinstance(wait, Later):
+                    await tx.deliveries.postpone(delivery, until=wait.due_at, reason=wait.sentence)
+                else:
+                    await tx.deliveries.hold(delivery, reason=wait.sentence, by=wait.by)
+            await tracking.bump_cards(tx, [delivery for delivery, _ in waits])
+        done = [(r.tenant, r.event.delivery_id) for r in stops] + [(d.tenant, d.id) for d, _ in waits]
+        self._in_flight.end(done)
+
+    async def _source(self, tx: Tx, content_hash: str) -> TemplateSource:
+        found = self._sources.get(content_hash)
+        if found is None:
+            found = await tx.notifications.template(content_hash)
+            if found is None:
+                raise LookupError(f"template {content_hash[:12]} is not stored")
+            self._sources[content_hash] = found
+        return found
+
+    async def _send(self, session: Session[Any], work: _Work) -> None:
+        delivery, attachments = work.delivery, self._way.attachments
+        attached: Sequence[Attachment] = ()
+        try:
+            if attachments is not None:
+                attached = await attachments_of(attachments, delivery, work.notification)
+        except Exception as error:  # the database went: nothing was done with it, so nothing is in doubt
+            log.exception("attachment_not_read", delivery=str(delivery.id), error=type(error).__name__)
+            await self._give_back([delivery])
+            return
+        try:
+            message = self._way.compose(delivery, work.notification, work.source, attached)
+        except (templates.TemplateProblem, ValueError) as error:
+            log.warning("compose_failed", delivery=str(delivery.id), error=type(error).__name__)
+            await self._recorder.record(self._report(delivery, not_composed(error)))
+            return
+        missing = attachments is not None and wants_pdf(work.notification) and not attached
+        outcome = told(await session.submit(message), missing=missing)
+        await self._recorder.record(self._report(delivery, outcome))
+        if isinstance(outcome, Deferred) and outcome.route_down:
+            log.warning("route_down", route=self._route.name, answer=outcome.reply_code or "no connection")
+
+    def _report(self, delivery: Delivery, outcome: SubmitOutcome) -> Report:
+        now, jitter = self._store.clock(), random.random()  # noqa: S311  # spreads retries, hides nothing
+        kind, fields, queue_id = describe(outcome, self._route.confidence)
+        down, soon = isinstance(outcome, Deferred) and outcome.route_down, tried_again_soon(outcome)
+        if kind is EventKind.DEFERRED:
+            again = next_attempt(delivery.attempt, now, jitter, ROUTE_RETRY if soon else FIRST_RETRY)
+            if again >= delivery.expires_at:  # no attempt would come in time: this answer was the last
+                hard = isinstance(outcome, Deferred) and outcome.verdict is not None and outcome.verdict.hard
+                kind = EventKind.BOUNCED if hard and not down else EventKind.FAILED
+                fields["hard"] = hard and not down
+        event = worker_event(delivery, kind, now, source=self._way.source, **fields)
+        return Report(delivery.tenant, event, fenced=True, jitter=jitter, soon=soon, queue_id=queue_id)
