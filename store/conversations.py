@@ -100,6 +100,17 @@ class Conversations(Repository):
         )
         return [_conversation(row) for row in await self._tx.conn.execute(statement)]
 
+    async def count_open(self) -> tuple[int, int]:
+        """(all open ones, those of them in which automatic texts wait for an agent)."""
+        c = conversations.c
+        statement = (
+            select(c.paused, func.count())
+            .where(c.tenant_id == self._tenant, c.closed_at.is_(None))
+            .group_by(c.paused)
+        )
+        found = {bool(paused): count for paused, count in await self._tx.conn.execute(statement)}
+        return sum(found.values()), found.get(True, 0)
+
     async def paused(self, numbers: Sequence[str]) -> dict[str, Conversation]:
         """Of these numbers those with an open conversation in which automatic texts wait."""
         statement = self._mine().where(

@@ -11,6 +11,7 @@ from handlers.commands.home import view
 from handlers.contract import CommandRequest, Services
 from handlers.profile import CommandSpec, Role
 from handlers.reply import Answer, Home, Reply
+from store.models import RunState
 from store.unit import Tx
 
 
@@ -41,8 +42,13 @@ class AppHome:
 
 
 async def _look(tx: Tx) -> view.Desk:
+    conversations, paused = await tx.conversations.count_open()
     return view.Desk(
         now=tx.now,
+        incidents=await tx.incidents.unresolved(),
+        conversations=conversations,
+        paused=paused,
+        runs=[run for run in await tx.runs.latest() if run.state is RunState.RUNNING],
         troubles=await tx.deliveries.troubles_since(tx.now - view.RECENT),
         under_way=await tx.deliveries.under_way(),
     )

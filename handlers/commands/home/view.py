@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from handlers import format as fmt
-from handlers.blocks import actions, button, context, divider, header, lines, md, section
+from handlers.blocks import Mrkdwn, actions, button, context, divider, header, lines, md, section
 from handlers.profile import CommandSpec, Role, TenantProfile
 from handlers.reply import Block, Home, Reply
 from handlers.words import BOUNCE_WORDS, REASON_WORDS
-from store.models import Outcome, Reason, Stage, Trouble
+from store.models import Incident, Outcome, Reason, Run, Stage, Trouble
 
 RECENT = timedelta(days=3)
-CAUSES = 6
-"""Causes that are named; the rest is counted."""
+CAUSES, INCIDENTS, RUNS = 6, 4, 3
+"""How many are named; the rest is counted."""
 
 _MAY = {
     Role.VIEWER: md("You are a *viewer* here: you can look people up and see what was sent to them."),
@@ -48,6 +48,10 @@ class Desk:
     now: datetime
     troubles: Sequence[Trouble]
     under_way: Mapping[Stage, int]
+    incidents: Sequence[Incident] = ()
+    conversations: int = 0
+    paused: int = 0
+    runs: Sequence[Run] = ()
 
 
 def home(desk: Desk, role: Role, specs: Sequence[CommandSpec], profile: TenantProfile) -> Home:
@@ -58,8 +62,10 @@ def home(desk: Desk, role: Role, specs: Sequence[CommandSpec], profile: TenantPr
         *_quick(specs),
         context(md("Answers come under *Messages*. Everywhere else: `{} help`.", profile.command)),
         divider(),
+        *([section(_incidents(desk, profile))] if desk.incidents else []),
         section(_attention(desk.troubles)),
-        section(_under_way(desk.under_way)),
+        *([section(_conversations(desk, profile))] if desk.conversations or profile.sms else []),
+        section(_under_way(desk)),
         context(md("As of {}.", fmt.moment(desk.now, profile.time_zone, profile.locale))),
         *actions(button("Refresh", "home.refresh")),
     ]
@@ -125,8 +131,36 @@ def _attention(troubles: Sequence[Trouble]) -> str:
     return lines(rows)
 
 
-def _under_way(under_way: Mapping[Stage, int]) -> str:
+def _incidents(desk: Desk, profile: TenantProfile) -> str:
+    """Worst first, as they come; who has acknowledged one is named."""
+    rows = [md("*Open incidents* · more in {}", channel(profile.oncall_channel))]
+    for one in desk.incidents[:INCIDENTS]:
+        mark = ":rotating_light:" if one.urgent else ":warning:"
+        whose = md("taken by {}", who(one.acknowledged_by)) if one.acknowledged_by else md("nobody yet")
+        since = fmt.age(one.first_at, desk.now)
+        caught = f" · {one.count} message{'' if one.count == 1 else 's'}" if one.count else ""
+        rows.append(md("{} *{}*{} · began {} · {}", mark, one.title, caught, since, whose))
+    if (rest := len(desk.incidents) - INCIDENTS) > 0:
+        rows.append(md("and {} more", rest))
+    return lines(rows)
+
+
+def _conversations(desk: Desk, profile: TenantProfile) -> str:
+    if not desk.conversations:
+        return lines([md("*Conversations*"), md("Nobody who texted us is waiting for an answer.")])
+    rows = [
+        md("*Conversations*"),
+        md(":speech_balloon: *{}* open by text, in {}", desk.conversations, channel(profile.support_channel)),
+    ]
+    if desk.paused:
+        rows.append(md(":double_vertical_bar: in *{}* of them our texts wait for an agent", desk.paused))
+    return lines(rows)
+
+
+def _under_way(desk: Desk) -> str:
+    under_way = desk.under_way
     rows = [md("*Under way*")]
+    rows += [md(":arrows_counterclockwise: Run “{}” is going on", run.label) for run in desk.runs[:RUNS]]
     if held := under_way.get(Stage.HELD, 0):
         rows.append(md(":double_vertical_bar: *{}* held", held))
     rows += [md("*{}* {}", under_way[stage], words) for stage, words in _STAGES if under_way.get(stage)]
@@ -137,3 +171,12 @@ def _under_way(under_way: Mapping[Stage, int]) -> str:
 
 def _messages(count: int, verb: str) -> str:
     return f"{count} message{'' if count == 1 else 's'} {verb}"
+
+
+def channel(channel_id: str) -> Mrkdwn:
+    """A link to a channel of the configuration."""
+    return Mrkdwn(f"<#{channel_id}>")
+
+
+def who(user: str) -> str:
+    return md("<@{}>", user) if user.isidentifier() and user.isupper() else md("{}", user)

@@ -10,12 +10,27 @@ import pytest
 
 from handlers.commands.home import view
 from handlers.contract import Services
-from handlers.profile import Role
+from handlers.profile import Role, SmsProfile
 from handlers.reply import Home, Reply
+from notifier.channels import SmsRoute
 from sandbox.slack.blocks import check_view
 from sandbox.slack.content import suspicious
 from sandbox.slack.rules import Surface
-from store.models import Channel, EventKind, EventSource, Outcome, Reason, Stage, Trouble
+from store.models import (
+    Channel,
+    EventKind,
+    EventSource,
+    Incident,
+    IncidentState,
+    NotificationKind,
+    Outcome,
+    Reason,
+    Run,
+    RunState,
+    Stage,
+    Trouble,
+)
+from store.types import new_id
 from tests.builders import NOW, event
 from tests.unit.handlers import cast
 from tests.unit.handlers.conftest import agent_on
@@ -163,3 +178,45 @@ def test_one_message_is_not_messages_and_causes_of_one_name_are_one_line() -> No
     assert "*3* · the address is on our do-not-send list" in text
     single = view.home(view.Desk(NOW, troubles[:1], {}), Role.AGENT, [], profile())
     assert "1 message did not arrive" in said(legal_home(single))
+
+
+def drawn(desk: view.Desk, **more: Any) -> str:
+    return said(legal_home(view.home(desk, Role.AGENT, [], profile(**more))))
+
+
+async def test_open_incidents_and_conversations_are_told_from_the_store(agent: Agent) -> None:
+    store = agent.services.store
+    async with store.begin(1) as tx:
+        raised = await tx.incidents.alarm("database:away", "The database was away <!channel>", urgent=True)
+        await tx.incidents.acknowledge(raised.incident.id, "U_LEAD")
+        await tx.conversations.open("+15415550142", "+12065550100")
+        waiting, _ = await tx.conversations.open("+15415550143", "+12065550100")
+        await tx.conversations.pause(waiting.id, True)
+        closed, _ = await tx.conversations.open("+15415550144", "+12065550100")
+        await tx.conversations.close(closed.id, "U_AGENT")
+    rows = said(await opened(agent)).splitlines()
+    (incident,) = [row for row in rows if "database was away" in row]
+    assert incident.startswith(":rotating_light: *The database was away &lt;!channel&gt;*")
+    assert incident.endswith("taken by <@U_LEAD>")
+    assert ":speech_balloon: *2* open by text, in <#C_SUPPORT>" in rows
+    assert ":double_vertical_bar: in *1* of them our texts wait for an agent" in rows
+    async with store.read(2) as tx:
+        assert await tx.conversations.count_open() == (0, 0)
+
+
+def test_incidents_beyond_a_handful_are_counted() -> None:
+    one = Incident(new_id(), "c", "Outlook refuses us", IncidentState.OPEN, False, 9, NOW, NOW)
+    text = drawn(view.Desk(NOW, [], {}, incidents=[one] * 7))
+    assert text.count("Outlook refuses us* · 9 messages · began just now · nobody yet") == view.INCIDENTS
+    assert "and 3 more" in text
+
+
+def test_a_desk_that_texts_is_told_that_nobody_waits() -> None:
+    assert "Conversations" not in drawn(view.Desk(NOW, [], {}))
+    route = SmsRoute("twilio", "+12065550100", "AC1", ("t",), "http://127.0.0.1:9")
+    assert "Nobody who texted us is waiting" in drawn(view.Desk(NOW, [], {}), sms=SmsProfile(route))
+
+
+def test_a_run_that_goes_on_is_named() -> None:
+    run = Run(new_id(), NotificationKind.REMINDER, "reminders <b>", {}, RunState.RUNNING, "U_LEAD", NOW)
+    assert "Run “reminders &lt;b&gt;” is going on" in drawn(view.Desk(NOW, [], {}, runs=[run]))
