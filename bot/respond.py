@@ -42,7 +42,10 @@ class Responder:
         self._keyring, self._signer = keyring, signer
 
     async def deliver(self, item: Interaction, reply: Reply | Home) -> None:
-        """Tells the asker, whatever way is left; raises when none is."""
+        """Tells the asker, whatever way is left; raises when none is.
+
+        What was asked in a thread (`thread_ts` of its value) is answered there.
+        """
         blocks = self._signer.blocks(item.tenant, reply.blocks)
         client = self._clients[item.tenant]
         user, channel = item.payload["user"], item.payload["channel"]
@@ -54,7 +57,11 @@ class Responder:
         if channel and channel != user:
             try:
                 await client.chat_postEphemeral(
-                    channel=channel, user=user, text=spoken(reply.text), blocks=blocks
+                    channel=channel,
+                    user=user,
+                    text=spoken(reply.text),
+                    blocks=blocks,
+                    thread_ts=_thread(item),
                 )
             except SlackApiError as error:
                 if error.response.get("error") not in _NOT_THERE:
@@ -85,15 +92,19 @@ class Responder:
         async with self._store.begin(item.tenant) as tx:
             if await tx.interactions.use_response(item) > URL_USES:
                 return False
-        return await self._post(url.decode(), reply, blocks)
+        return await self._post(url.decode(), reply, blocks, _thread(item))
 
-    async def _post(self, url: str, reply: Reply, blocks: list[dict[str, Any]]) -> bool:
-        body = {
+    async def _post(
+        self, url: str, reply: Reply, blocks: list[dict[str, Any]], thread_ts: str | None = None
+    ) -> bool:
+        body: dict[str, Any] = {
             "text": spoken(reply.text),
             "blocks": blocks,
             "response_type": "ephemeral",
             "replace_original": reply.to is To.REPLACE,
         }
+        if thread_ts and reply.to is not To.REPLACE:
+            body["thread_ts"] = thread_ts
         try:
             async with self._session.post(url, json=body) as answer:
                 if answer.status == 200:
@@ -102,3 +113,7 @@ class Responder:
         except (aiohttp.ClientError, TimeoutError) as error:
             log.warning("response_url_failed", error=type(error).__name__)
         return False
+
+
+def _thread(item: Interaction) -> str | None:
+    return (item.payload.get("value") or {}).get("thread_ts") or None

@@ -16,6 +16,7 @@ from slack_sdk.errors import SlackApiError
 
 from bot.respond import Responder
 from bot.roles import RoleBook
+from handlers import sms_replies
 from handlers.blocks import context, md, section
 from handlers.contract import Actor, Command, CommandRequest, Services
 from handlers.profile import Role
@@ -82,14 +83,18 @@ class Runner:
         mx_hosts: dsn.MxHosts = dsn.no_hosts,
         at_once: int = 50,
         bounces_at_once: int = 8,
+        texts_at_once: int = 8,
     ) -> None:
         self._store, self._services, self._commands, self._roles = store, services, commands, roles
         self._responder, self._keyring = responder, keyring
         self._worker, self._lease_s = worker, lease_s
         self._mx_hosts = mx_hosts
-        # Of their own: ten thousand bounces must not stand before a person's command.
+        # Of their own: ten thousand bounces or texts must not stand before a person's command.
         self._slots = asyncio.Semaphore(at_once)
-        self._bounce_slots = asyncio.Semaphore(bounces_at_once)
+        self._slots_of = {
+            InteractionKind.DSN: asyncio.Semaphore(bounces_at_once),
+            InteractionKind.SMS: asyncio.Semaphore(texts_at_once),
+        }
         self._tasks: set[asyncio.Task[None]] = set()
         self._running: set[tuple[int, str]] = set()
 
@@ -146,7 +151,7 @@ class Runner:
     async def _carry_out(self, item: Interaction) -> None:
         key = (item.tenant, item.id)
         self._running.add(key)  # while it waits for its slot too: it is ours
-        async with self._bounce_slots if item.kind is InteractionKind.DSN else self._slots:
+        async with self._slots_of.get(item.kind, self._slots):
             ref = reference()
             try:
                 with structlog.contextvars.bound_contextvars(interaction=item.id[:12]):
@@ -170,6 +175,10 @@ class Runner:
                 mx_hosts=self._mx_hosts,
             )
             log.info("bounce_message", result=received)
+            await self._finish(item, None)
+            return
+        if item.kind is InteractionKind.SMS:
+            await sms_replies.receive(self._services, item.tenant, item.payload, item.id)
             await self._finish(item, None)
             return
         error: str | None = None

@@ -153,7 +153,7 @@ class SlackRim:
                 self._roles.forget_groups()
             if _is_addressed(event):
                 await self._guarded(ack, body, self._addressed)
-            elif _is_said_in_thread(event) and THREAD in self._commands:
+            elif _is_said_in_thread(event, body) and THREAD in self._commands:
                 await self._guarded(ack, body, self._said_in_thread)
             elif _is_home_opened(event) and HOME in self._commands:
                 await self._guarded(ack, body, self._home_opened)
@@ -499,8 +499,14 @@ def _is_home_opened(event: Mapping[str, Any]) -> bool:
     return event.get("type") == "app_home_opened" and event.get("tab", "home") == "home"
 
 
-def _is_said_in_thread(event: Mapping[str, Any]) -> bool:
-    """A person's message below another one, in a channel. A broadcast reply is one too."""
+def _is_said_in_thread(event: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
+    """A person's message below another one, in a channel. A broadcast reply is one too.
+
+    One that begins with our own name is a command: it comes again as an app_mention.
+    """
+    mention = _MENTION.match(str(event.get("text", "")))
+    if mention and any(str(a.get("user_id")) in mention.group() for a in body.get("authorizations") or ()):
+        return False
     if event.get("bot_id") or not event.get("user") or event.get("type") != "message":
         return False
     if event.get("subtype") not in (None, "thread_broadcast", "file_share"):

@@ -30,6 +30,7 @@ from bot import http
 from bot.bounce_listener import BounceHandler, listen
 from bot.clock import BusinessClock
 from bot.config import Config, TenantConfig
+from bot.inbound_texts import InboundTexts
 from bot.inbox import Inbox
 from bot.pages import InvoicePages
 from bot.poster import Poster
@@ -378,7 +379,8 @@ class Runtime:
         server = await listen(handler, config.app.bounces.host, config.app.bounces.port, next(iter(domains)))
         stack.callback(server.close)
         pages = InvoicePages(services, invoice_pdfs(store, services))
-        await self._serve(stack, http.application(store, rim, pages.routes()))
+        texts = InboundTexts(store=store, inbox=inbox, runner=runner, tenants=services.tenants)
+        await self._serve(stack, http.application(store, rim, [*pages.routes(), *texts.routes()]))
         tenants = [t.id for t in config.app.tenants.values()]
         return [runner.run, poster.run, Sealer(store, tenants).run], runner
 

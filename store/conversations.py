@@ -13,13 +13,10 @@ from uuid import UUID
 
 from sqlalchemy import Row, Select, func, select, update
 
-from store.models import Conversation, ConversationLine, Said
+from store.models import AUTO, Conversation, ConversationLine, Said
 from store.repository import Repository, storable
 from store.tables import conversation_lines, conversations
 from store.types import new_id
-
-AUTO = "auto:"
-"""Authors of automatic texts: this, and which text it was."""
 
 
 def _conversation(row: Row[Any]) -> Conversation:
@@ -274,4 +271,4 @@ class Conversations(Repository):
         return [_line(row) for row in await self._tx.conn.execute(statement)]
 
 
-__all__ = ["AUTO", "Conversations"]
+__all__ = ["Conversations"]

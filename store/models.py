@@ -117,6 +117,10 @@ class Said(StrEnum):
     """What a colleague was shown before sending it; nobody else sees it."""
 
 
+AUTO = "auto:"
+"""How authors of automatic texts begin; behind it stands which text it was."""
+
+
 class Priority(IntEnum):
     """Lower goes first; URGENT has a claim of its own."""
 

@@ -1,0 +1,320 @@
+"""How a conversation by text looks in Slack: its card, the lines of its thread, previews. Pure.
+
+In the channel numbers and names are masked. Everything that a subscriber wrote is escaped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from babel.numbers import format_currency
+
+from handlers import format as fmt
+from handlers import words
+from handlers.blocks import (
+    Mrkdwn,
+    actions,
+    button,
+    clean,
+    code,
+    context,
+    esc,
+    fit,
+    header,
+    lines,
+    md,
+    section,
+    select_input,
+    shorten,
+    text_input,
+)
+from handlers.blocks import option as choice
+from handlers.intents import read_intent
+from handlers.masks import mask_phone, shown_name
+from handlers.profile import TenantProfile
+from handlers.reply import Block, Modal, Reply, To
+from handlers.talk import ASK_CANCEL, MEDIA, Decision, Talk, TextPlan
+from notifier.sms_text import Encoding, Segments
+from store.models import AUTO, ConversationLine, Delivery, Event, Said
+
+_USER = re.compile(r"[UW][A-Z0-9_]{2,20}")
+_PICTURES = {"image": "a picture", "video": "a video", "audio": "a sound", "text": "a contact or note"}
+_LONGEST_LINE = 2600
+_PIECE = 500
+
+
+def person(user: str | None) -> Mrkdwn:
+    """A colleague by name; whoever is no Slack user in plain words."""
+    return Mrkdwn(f"<@{user}>") if user and _USER.fullmatch(user) else esc(user or "somebody")
+
+
+def _who(talk: Talk) -> str:
+    number = mask_phone(talk.conversation.number)
+    s = talk.subscriber
+    return md("{} · {} · account *{}*", number, shown_name(s), s.account) if s else md("{}", number)
+
+
+def card(talk: Talk, profile: TenantProfile) -> Reply:
+    """The card that begins the thread in the support channel."""
+    c, s = talk.conversation, talk.subscriber
+    title = f"Texts with {shown_name(s)} · {s.account}" if s else f"Texts with {mask_phone(c.number)}"
+    rows: list[str] = [md(":iphone: {}", esc(_who(talk)))]
+    if s is not None:
+        rows.append(_money(talk, profile))
+    elif talk.candidates:
+        accounts = ", ".join(one.account for one in talk.candidates[:8])
+        asked = "They were asked which one they mean." if c.choices else "Choose before you speak of one."
+        rows.append(md(":busts_in_silhouette: This number is on accounts *{}*. {}", accounts, asked))
+    else:
+        rows.append(
+            md(":grey_question: *Unmatched*: nobody on file has this number. Speak of no account with them.")
+        )
+    if talk.opted_out is not None:
+        since = fmt.moment(talk.opted_out, profile.time_zone, profile.locale)
+        rows.append(md(":no_entry_sign: *Opted out of texts* since {}. No text goes to this number.", since))
+    if c.paused:
+        rows.append(md(":double_vertical_bar: *Texts or service?* Somebody has to decide, in the thread."))
+    blocks: list[Block] = [header(shorten(clean(title), 140)), section(lines(rows))]
+    if talk.last is not None:
+        blocks.append(section(_last(talk.last)))
+    if c.closed_at is not None:
+        when = fmt.moment(c.closed_at, profile.time_zone, profile.locale)
+        closed = md(":white_check_mark: Closed: nothing was left to do.")
+        if _USER.fullmatch(c.closed_by or ""):
+            closed = md(":white_check_mark: Closed by {}, {}.", person(c.closed_by), when)
+        blocks.append(context(closed))
+    else:
+        blocks.append(context(md("What you write in this thread stays in the team. *Reply* sends a text.")))
+    return Reply(title, fit([*blocks, *_buttons(talk)]))
+
+
+def _money(talk: Talk, profile: TenantProfile) -> str:
+    s = talk.subscriber
+    if s is None:
+        return ""
+    balance = md("Balance *{}*", fmt.money(s.balance, profile.locale))
+    invoice = talk.next_invoice
+    if invoice is None:
+        return md("{} · no open invoice", balance)
+    due = fmt.day(invoice.due_on, profile.locale)
+    amount = fmt.money(invoice.due, profile.locale)
+    return md("{} · invoice {}: {} due {}", balance, invoice.number, amount, due)
+
+
+def _last(line: ConversationLine) -> str:
+    text = shorten(esc(" ".join(_said(line).split())), 300)
+    return md("{} {}", ":speech_balloon:" if line.said is Said.IN else ":arrow_right:", Mrkdwn(text))
+
+
+def _buttons(talk: Talk) -> list[Block]:
+    c, s = talk.conversation, talk.subscriber
+    account = button("Account", "find.open", {"s": str(s.id)}) if s else None
+    if c.closed_at is not None:
+        return actions(account)
+    value = {"c": str(c.id)}
+    several = len(talk.candidates) > 1
+    reply = None if talk.opted_out else button("Reply…", "thread.reply", value, style="primary")
+    choose = button("Choose account", "thread.choose", value) if several else None
+    return actions(reply, account, choose, button("Close", "thread.close", value))
+
+
+def _said(line: ConversationLine) -> str:
+    """What a line says, in words."""
+    if line.author.startswith(MEDIA):
+        kind = line.author.removeprefix(MEDIA)
+        return f"sent {_PICTURES.get(kind.partition('/')[0], 'a file')}"
+    if line.said is Said.IN and (reaction := read_intent(line.body).reaction):
+        to = f"“{shorten(reaction.quoted, 120)}”" if reaction.quoted else "a picture"
+        return f"took {reaction.emoji} back from {to}" if reaction.removed else f"{reaction.emoji} to {to}"
+    return line.body
+
+
+def came_in(line: ConversationLine, talk: Talk, profile: TenantProfile, picture: str = "") -> Reply:
+    """A text of the subscriber in the thread. `picture`: where a file can be looked at."""
+    said = _said(line)
+    when = fmt.clock_time(line.at, profile.time_zone, profile.locale)
+    number = mask_phone(talk.conversation.number)
+    if line.author.startswith(MEDIA):
+        seen = Mrkdwn(f" <{picture}|Look at it>") if picture else Mrkdwn("")
+        kind = line.author.removeprefix(MEDIA)
+        rows = [
+            section(md(":frame_with_picture: They {}.{}", said, seen)),
+            context(md("{} · {} · {}", number, when, kind)),
+        ]
+    elif said is not line.body:  # a reaction: nobody has to act on it
+        rows = [context(md("{} reacted: {} · {}", number, said, when))]
+    else:
+        text = Mrkdwn(shorten(esc(said), _LONGEST_LINE))
+        rows = [section(md(":speech_balloon: {}", text)), context(md("{} · {}", number, when))]
+    return Reply(shorten(said, 150) or "A text", rows)
+
+
+def many(count: int, last: ConversationLine | None, talk: Talk, profile: TenantProfile) -> Reply:
+    """One line for a minute in which too many texts came."""
+    number = mask_phone(talk.conversation.number)
+    text = f"{count} texts within a minute, too many to show one by one."
+    rows = [section(md(":speech_balloon: *{}*", text))]
+    if last is not None:
+        when = fmt.clock_time(last.at, profile.time_zone, profile.locale, seconds=True)
+        rows.append(context(md("{} · the last one at {}: {}", number, when, shorten(_said(last), 300))))
+    return Reply(text, rows)
+
+
+def event(line: ConversationLine, talk: Talk) -> Reply:
+    """Something that happened; the question about a "cancel" has its two buttons until it is decided."""
+    c = talk.conversation
+    if line.author != ASK_CANCEL:
+        return Reply(line.body, [section(md(":information_source: {}", line.body))])
+    blocks: list[Block] = [section(md(":double_vertical_bar: *{}*", line.body))]
+    if c.paused:
+        value = {"c": str(c.id), "l": str(line.id)}
+        blocks += actions(
+            button("Texts", f"thread.{Decision.TEXTS}", value),
+            button("Service", f"thread.{Decision.SERVICE}", value),
+        )
+        blocks.append(context("Texts: they get no more of them. Service: you talk to them about it."))
+    else:
+        blocks.append(context("Decided."))
+    return Reply(line.body, blocks)
+
+
+def went_out(
+    line: ConversationLine, deliveries: Sequence[tuple[Delivery, Sequence[Event]]], profile: TenantProfile
+) -> Reply:
+    """A text of ours with what became of it."""
+    by = "automatic" if line.author.startswith(AUTO) else person(line.author)
+    states = [
+        md("{} {}", words.mark(delivery), words.status(delivery, events, profile.time_zone))
+        for delivery, events in deliveries
+    ]
+    when = fmt.clock_time(line.at, profile.time_zone, profile.locale)
+    text = Mrkdwn(shorten(esc(line.body), _LONGEST_LINE))
+    return Reply(
+        shorten(line.body, 150),
+        [section(md(":arrow_right: {}", text)), context(md("{} · {}", esc(by), when), *states)],
+    )
+
+
+def not_sent(line_id: str, thread: dict[str, str], *, may_send: bool) -> Reply:
+    """Below a note: that nobody but the team has seen it."""
+    blocks = [section(md(":lock: *Not sent. Team only.*"))]
+    if may_send:
+        blocks += actions(button("Send as text", "thread.as_text", {"n": line_id} | thread))
+    return Reply("Not sent. Team only.", blocks)
+
+
+def write(callback: str, who: str, carry: dict[str, str], initial: str = "") -> Modal:
+    """The dialog in which a text is written."""
+    hint = "Nothing is sent yet: the next step shows the exact text, its segments and its price."
+    field = text_input("words", f"To {who}", initial=initial, hint=hint, multiline=True, longest=1500)
+    return Modal(callback, "Write a text", [field], submit="Preview", carry=carry)
+
+
+def choose_account(talk: Talk, carry: dict[str, str]) -> Modal:
+    rows = [choice(f"{s.account} · {s.name}", str(s.id)) for s in talk.candidates]
+    field = select_input("account", "Which account is it about?", rows)
+    return Modal("thread.chosen", "Choose account", [field], submit="Choose", carry=carry)
+
+
+def preview(
+    plan: TextPlan, profile: TenantProfile, draft_id: str, thread: dict[str, str], to: To = To.ASKER
+) -> Reply:
+    """The exact text, what it costs, what time it is there, who gets it, and Send."""
+    talk = plan.talk
+    title = f"Send this text to {mask_phone(talk.conversation.number)}?"
+    blocks: list[Block] = [section(md("*Send this text?*\nTo {}", esc(_who(talk))))]
+    blocks += _exactly(plan.segments.text)
+    blocks.append(section(lines([*_cost(plan, profile), *_time(plan, profile)])))
+    if warnings := _warnings(talk):
+        blocks.append(section(lines(warnings)))
+    value = {"d": draft_id} | thread
+    blocks += actions(
+        button("Send", "thread.send", value, style="primary"),
+        button("Edit", "thread.edit", value),
+        button("Cancel", "thread.cancel", value),
+    )
+    return Reply(title, fit(blocks), to)
+
+
+def _exactly(text: str) -> list[Block]:
+    """As the handset shows it; escaping may make it longer than one block holds."""
+    if len(code(text)) < _LONGEST_LINE:
+        return [section(code(text))]
+    return [section(code(text[at : at + _PIECE])) for at in range(0, len(text), _PIECE)]
+
+
+def price(count: int, each: Decimal, currency: str, locale: str) -> str:
+    """Fractions of a cent matter here."""
+    return format_currency(each * count, currency, "¤0.00##", locale=locale, currency_digits=False)
+
+
+def _cost(plan: TextPlan, profile: TenantProfile) -> list[str]:
+    segments = plan.segments
+    rows: list[str] = [md("*{}*{}", _segments(segments), _priced(segments.count, plan, profile))]
+    if segments.encoding is Encoding.UCS_2:
+        because = " ".join(segments.forcing[:6])
+        rows[0] = md("{} because of {}", rows[0], because)
+        if (plain := segments.gsm_alternative) is not None and plain.count < segments.count:
+            cheaper = _segments(plain) + _priced(plain.count, plan, profile)
+            rows.append(md(":bulb: Without accents it is {}.", cheaper))
+    return rows
+
+
+def _segments(segments: Segments) -> str:
+    return f"{segments.count} segment{'' if segments.count == 1 else 's'}"
+
+
+def _priced(count: int, plan: TextPlan, profile: TenantProfile) -> str:
+    return f" · {price(count, plan.price, plan.currency, profile.locale)}" if plan.price is not None else ""
+
+
+def _time(plan: TextPlan, profile: TenantProfile) -> list[str]:
+    times = sorted({plan.now.astimezone(zone).replace(tzinfo=None) for zone in plan.zones})
+    shown = [_clock(time, profile) for time in times]
+    there = shown[0] if len(shown) == 1 else f"between {shown[0]} and {shown[-1]}"
+    zones = ", ".join(zone.key.rpartition("/")[2].replace("_", " ") for zone in plan.zones)
+    rows: list[str] = [md("It is *{}* where they live ({})", there, zones)]
+    if not plan.in_window and profile.sms is not None:
+        start, end = profile.sms.window
+        rows.append(md(":warning: *Outside {:%H:%M} to {:%H:%M}.* It may wake somebody.", start, end))
+    return rows
+
+
+def _clock(time: datetime, profile: TenantProfile) -> str:
+    return fmt.clock_time(time.replace(tzinfo=profile.time_zone), profile.time_zone, profile.locale)
+
+
+def _warnings(talk: Talk) -> list[str]:
+    rows: list[str] = []
+    if talk.subscriber is None:
+        rows.append(
+            md(":warning: This number is on several accounts, and none is chosen yet. Name no account.")
+            if talk.candidates
+            else md(":warning: Nobody on file has this number. Speak of no account with them.")
+        )
+    elif len(talk.candidates) > 1:
+        rows.append(md(":warning: Others share this number: they read it too."))
+    if talk.conversation.paused:
+        rows.append(md(":warning: It is not decided yet whether they want texts at all."))
+    return rows
+
+
+def sent() -> Reply:
+    text = "Its line in the conversation's thread follows it."
+    return Reply("On its way.", [section(md(":outbox_tray: *On its way.* {}", text))], To.REPLACE)
+
+
+def sent_before() -> Reply:
+    text = "It is on its way already: one text went out, not two."
+    return Reply(text, [section(md(":outbox_tray: {}", text))], To.REPLACE)
+
+
+def cancelled() -> Reply:
+    return Reply("Nothing was sent.", [section(md("Cancelled. Nothing was sent."))], To.REPLACE)
+
+
+def done(words_: str) -> Reply:
+    return Reply(words_, [section(md("{}", words_))])
