@@ -278,8 +278,8 @@ def _time(plan: TextPlan, profile: TenantProfile) -> list[str]:
     zones = ", ".join(zone.key.rpartition("/")[2].replace("_", " ") for zone in plan.zones)
     rows: list[str] = [md("It is *{}* where they live ({})", there, zones)]
     if not plan.in_window and profile.sms is not None:
-        start, end = profile.sms.window
-        rows.append(md(":warning: *Outside {:%H:%M} to {:%H:%M}.* It may wake somebody.", start, end))
+        start, end = (f"{hour:%H:%M}" for hour in profile.sms.window)
+        rows.append(md(":warning: *Outside {} to {}.* It may wake somebody.", start, end))
     return rows
 
 
