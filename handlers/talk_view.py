@@ -254,12 +254,12 @@ def price(count: int, each: Decimal, currency: str, locale: str) -> str:
 def _cost(plan: TextPlan, profile: TenantProfile) -> list[str]:
     segments = plan.segments
     rows: list[str] = [md("*{}*{}", _segments(segments), _priced(segments.count, plan, profile))]
-    if segments.encoding is Encoding.UCS_2:
-        because = " ".join(segments.forcing[:6])
-        rows[0] = md("{} because of {}", rows[0], because)
-        if (plain := segments.gsm_alternative) is not None and plain.count < segments.count:
-            cheaper = _segments(plain) + _priced(plain.count, plan, profile)
-            rows.append(md(":bulb: Without accents it is {}.", cheaper))
+    plain = segments.gsm_alternative
+    if segments.encoding is Encoding.UCS_2 and segments.count > 1:
+        rows[0] = md("{} because of {}", rows[0], " ".join(segments.forcing[:6]))
+    if plain is not None and plain.count < segments.count:
+        cheaper = _segments(plain) + _priced(plain.count, plan, profile)
+        rows.append(md(":bulb: Without accents it is {}.", cheaper))
     return rows
 
 
