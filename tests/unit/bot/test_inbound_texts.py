@@ -73,7 +73,7 @@ async def served(office: Office, runner: Runner | None = None) -> Post:
         tenants=office.services.tenants,
     )
     app = web.Application()
-    app.add_routes([web.post(PATH, texts.handle)])
+    app.add_routes(texts.routes())
     client: Post = TestClient(TestServer(app))
     await client.start_server()
     return client
