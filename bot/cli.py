@@ -1,4 +1,4 @@
-"""`ispbot`: demo, run, bot, worker, migrate, import, check."""
+"""`ispbot`: demo, run, bot, worker, migrate, import, notify, check."""
 
 from __future__ import annotations
 
@@ -23,13 +23,17 @@ from bot import logs
 from bot.checks import Finding, run_checks
 from bot.config import Config, ConfigProblems, load_config
 from bot.demo import DemoFailed, DemoOptions, run_demo
+from bot.notify import Wanted, notify_invoices
 from bot.wiring import Runtime, ensure_tenants, open_store
+from handlers.reply import UserError
 from store import migrate as migrations
 from store.engine import DatabaseError, Engine, is_sqlite
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="The support desk of an internet provider."
 )
+notify = typer.Typer(no_args_is_help=True, help="Tell subscribers, many at once.")
+app.add_typer(notify, name="notify")
 out = Console()
 err = Console(stderr=True)
 
@@ -174,6 +178,17 @@ def _step_to(before: str | None, to: str) -> Callable[[str, str], Coroutine[Any,
     return migrations.downgrade if to == "base" or (before or "") > to else migrations.upgrade
 
 
+def _provider(loaded: Config, tenant: str | None) -> str:
+    """The key of the one that is meant."""
+    tenants = loaded.app.tenants
+    if tenant is None and len(tenants) > 1:
+        raise _fail(f"Say which provider: --tenant {' or '.join(tenants)}", 2)
+    key = tenant or next(iter(tenants))
+    if key not in tenants:
+        raise _fail(f"There is no provider {key}. There is: {', '.join(tenants)}", 2)
+    return key
+
+
 @app.command("import")
 def import_(
     kind: Annotated[ImportKind, typer.Argument(help="what the file holds")],
@@ -186,12 +201,7 @@ def import_(
 ) -> None:
     """Take subscribers, packages or invoices in from a CSV file; twice changes nothing twice."""
     loaded = _config(config, environment)
-    tenants = loaded.app.tenants
-    if tenant is None and len(tenants) > 1:
-        raise _fail(f"Say which provider: --tenant {' or '.join(tenants)}", 2)
-    key = tenant or next(iter(tenants))
-    if key not in tenants:
-        raise _fail(f"There is no provider {key}. There is: {', '.join(tenants)}", 2)
+    tenants, key = loaded.app.tenants, _provider(loaded, tenant)
 
     async def main() -> ImportResult:
         store = open_store(loaded)
@@ -250,6 +260,32 @@ def _tell_import(result: ImportResult, kind: ImportKind, dry_run: bool) -> None:
         out.print(table)
         if len(result.errors) > 50:
             out.print(f"... and {len(result.errors) - 50} more")
+
+
+@notify.command("invoices")
+def notify_invoices_(
+    issued_since: Annotated[str | None, typer.Option(help="day: invoices issued from then to today")] = None,
+    overdue: Annotated[bool, typer.Option("--overdue", help="invoices whose due date has passed")] = False,
+    reminders: Annotated[bool, typer.Option("--reminders", help="invoices due within five days")] = False,
+    invoice: Annotated[str | None, typer.Option(help="one invoice, by its number")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="rehearse only, write nothing")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="wait until all are sent (PostgreSQL, beside the product)")
+    ] = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    environment: EnvironmentOption = None,
+    tenant: Annotated[str | None, typer.Option(help="which provider, where there are several")] = None,
+) -> None:
+    """Tell subscribers of their invoices; nobody is told twice of the same one."""
+    loaded = _config(config, environment)
+    key = _provider(loaded, tenant)
+    wanted = Wanted(issued_since, overdue, invoice, reminders, dry_run, follow)
+    try:
+        asyncio.run(notify_invoices(loaded, key, wanted, out, err))
+    except UserError as error:
+        raise _fail(" ".join(filter(None, (error.sentence, error.next_step))), 2) from None
+    except (DatabaseError, OSError) as error:
+        raise _fail(str(error)) from None
 
 
 @app.command()

@@ -1,0 +1,117 @@
+"""`ispbot notify invoices` as it is typed, over a real database."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.config import load_config
+from bot.wiring import open_store
+from store.engine import Engine
+from store.models import Run, Standing
+from tests.builders import billing_email, invoice_record, subscriber_record
+from tests.unit.bot.deployment import ENVIRON, write
+from tests.unit.bot.test_cli import ispbot
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A deployment with five invoices of four people, on SQLite."""
+    path = write(tmp_path)
+    assert ispbot("migrate", "-c", path).exit_code == 0
+    asyncio.run(_fill(path))
+    return path
+
+
+async def _fill(path: Path) -> None:
+    store = open_store(load_config(path, dict(ENVIRON)))
+    try:
+        async with store.begin(1) as tx:
+            for account in ("1001", "1002", "1003", "1004"):
+                points = () if account == "1004" else (billing_email(f"p{account}@inbox.example"),)
+                ids = await tx.subscribers.upsert([subscriber_record(account, points=points)])
+                await tx.invoices.upsert([invoice_record(ids[account], f"2{account}")])
+                if account == "1001":
+                    await tx.invoices.upsert([invoice_record(ids[account], "21001b")])
+    finally:
+        await store.close()
+
+
+def runs(path: Path) -> list[tuple[Run, dict[Standing, int], dict[str, int]]]:
+    async def read() -> list[tuple[Run, dict[Standing, int], dict[str, int]]]:
+        store = open_store(load_config(path, dict(ENVIRON)))
+        try:
+            async with store.read(1) as tx:
+                return [
+                    (run, dict(await tx.runs.standings(run.id)), await tx.runs.left_out(run.id))
+                    for run in await tx.runs.latest()
+                ]
+        finally:
+            await store.close()
+
+    return asyncio.run(read())
+
+
+def test_a_dry_run_tells_whom_it_would_reach_and_writes_nothing(config: Path) -> None:
+    done = ispbot("notify", "invoices", "--issued-since", "2026-01-01", "--dry-run", "-c", config)
+    assert done.exit_code == 0, done.output
+    assert "by mail" in done.output
+    assert "no address on file" in done.output
+    assert "1004" in done.output
+    assert "Nothing was written" in done.output
+    assert runs(config) == []
+
+
+def test_a_run_queues_the_notices_and_a_second_one_finds_nobody_left(config: Path) -> None:
+    done = ispbot("notify", "invoices", "--issued-since", "2026-01-01", "-c", config)
+    assert done.exit_code == 0, done.output
+    assert "4 queued, 1 left out" in done.output
+    assert "when the product runs" in done.output
+    ((run, standings, left_out),) = runs(config)
+    assert standings == {Standing.UNDER_WAY: 4}
+    assert left_out == {"no_address": 1}
+    assert run.ready_at is not None
+    again = ispbot("notify", "invoices", "--issued-since", "2026-01-01", "-c", config)
+    assert again.exit_code == 0
+    assert "Nobody is left to tell" in again.output
+    assert len(runs(config)) == 1
+
+
+def test_one_invoice_and_overdue_ones_are_runs_of_their_own(config: Path) -> None:
+    assert "1 queued" in ispbot("notify", "invoices", "--invoice", "21001b", "-c", config).output
+    assert "4 queued" in ispbot("notify", "invoices", "--overdue", "-c", config).output
+
+
+def test_beside_the_running_product_a_run_is_refused_kindly_and_a_rehearsal_is_not(config: Path) -> None:
+    engine = Engine(load_config(config, dict(ENVIRON)).database_url)
+    engine.lock_process()
+    try:
+        refused = ispbot("notify", "invoices", "--overdue", "-c", config)
+        rehearsed = ispbot("notify", "invoices", "--overdue", "--dry-run", "-c", config)
+    finally:
+        asyncio.run(engine.close())
+    assert refused.exit_code == 1
+    assert "The product is running" in refused.output
+    assert "run` in Slack" in refused.output
+    assert rehearsed.exit_code == 0, rehearsed.output
+    assert runs(config) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ([], "Say one of"),
+        (["--overdue", "--invoice", "1"], "Say one of"),
+        (["--issued-since", "yore"], "I cannot read that date"),
+        (["--invoice", "9"], "There is no invoice 9"),
+        (["--overdue", "--follow"], "--follow needs PostgreSQL"),
+    ],
+)
+def test_what_makes_no_sense_is_said_in_a_sentence(config: Path, options: list[Any], sentence: str) -> None:
+    done = ispbot("notify", "invoices", *options, "-c", config)
+    assert done.exit_code == 2
+    assert sentence in done.output
+    assert "Traceback" not in done.output
