@@ -20,6 +20,7 @@ from handlers.reply import UserError
 from handlers.words import bounce_words
 from handlers.workflows.invoices import invoice_context
 from handlers.workflows.lookup import payer_of
+from notifier.links import link_for
 from notifier.outbox import Draft
 from notifier.outbox import email as to_email
 from notifier.tracking import DELIVERY_SURFACE
@@ -185,7 +186,15 @@ async def send(
             return Sent.CHANGED, current
         if not current.going:
             raise UserError("None of these addresses can be used any more.", "Ask for another address.")
-        queued = await services.outbox.enqueue(tx, _draft(profile, current, request, preview))
+        link = await link_for(
+            tx,
+            services.keyring,
+            profile.public_url,
+            invoice,
+            key=_key(preview),
+            recipient=current.payer.id,
+        )
+        queued = await services.outbox.enqueue(tx, _draft(profile, current, request, preview, link))
         await audit(
             tx,
             request,
@@ -206,14 +215,16 @@ def _subject(current: ResendPlan) -> str:
     return f"account:{current.subscriber.account}"
 
 
-def _draft(profile: TenantProfile, current: ResendPlan, request: CommandRequest, preview: str) -> Draft:
+def _draft(
+    profile: TenantProfile, current: ResendPlan, request: CommandRequest, preview: str, link: str
+) -> Draft:
     left_out = [f"{mask_address(t.address)}: not sent, {t.refusal}" for t in current.targets if t.refusal]
     return Draft(
         key=_key(preview),
         kind=NotificationKind.RESEND,
         language=current.payer.language,
         context=invoice_context(profile, current.invoice, current.payer, current.subscriber)
-        | {"left_out": left_out},
+        | {"left_out": left_out, "link": link, "attached": profile.attach_pdf},
         recipients=[to_email(a, current.payer.id) for a in current.going],
         route=profile.default_route,
         requested_by=request.actor.user_id,
@@ -221,4 +232,5 @@ def _draft(profile: TenantProfile, current: ResendPlan, request: CommandRequest,
         invoice_id=current.invoice.id,
         priority=Priority.URGENT,
         receipt=True,
+        attach_pdf=profile.attach_pdf,
     )

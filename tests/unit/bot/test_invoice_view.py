@@ -222,7 +222,9 @@ def test_a_try_that_failed_says_what_next(tried: Tried, failed: int, says: str) 
 def test_after_five_wrong_tries_the_page_says_whom_to_call(tried: Tried | None) -> None:
     found = read(page(failed=5), tried)
     assert found.one("form") is None
-    assert any("Call 541-555-0100 or write to help@cascade.example: we send it" in w for w in found.words)
+    assert any(
+        "Call 541-555-0100 or write to help@cascade.example, and we will send it" in w for w in found.words
+    )
     assert "$49.90" in found.words, "the amount stays readable"
 
 
@@ -242,7 +244,7 @@ def test_a_pdf_that_cannot_be_made_now_says_so() -> None:
 def test_an_expired_link_shows_no_amount_and_what_to_do() -> None:
     found = read(page(expired=True))
     assert "This link has expired" in found.words
-    assert any("we send you a new one" in word for word in found.words)
+    assert any("we will send you a new one" in word for word in found.words)
     assert found.one("a", href=PORTAL) is not None
     assert not any("$" in word for word in found.words)
     assert found.one("form") is None

@@ -204,6 +204,21 @@ async def test_one_press_writes_one_urgent_notification_an_audit_row_and_a_post(
     assert post.channel == "C_SUPPORT"
 
 
+async def test_a_resent_invoice_carries_its_pdf_and_a_link_for_whoever_pays(agent: Agent) -> None:
+    await cast.family(agent.services.store)
+    await agent.presses(await agent.types("resend 1103"), "resend.send")
+    (notification,) = await _notifications(agent.services, "20103")
+    assert notification.attach_pdf
+    assert notification.context["attached"] is True
+    code = notification.context["link"].rpartition("/i/")[2]
+    async with agent.services.store.read(1) as tx:
+        link = await tx.links.by_code(code)
+        payer = await tx.subscribers.by_account("1100")
+    assert link is not None
+    assert payer is not None
+    assert (link.invoice_id, link.subscriber_id) == (notification.invoice_id, payer.id)
+
+
 async def test_two_presses_of_one_preview_send_once_and_the_second_says_so(agent: Agent) -> None:
     await cast.dana(agent.services.store)
     preview = await agent.types("resend 1001")
