@@ -25,6 +25,7 @@ from billing.csv_rows import (
 from store.consents import Consent
 from store.invoices import InvoiceRecord
 from store.models import Channel, ConsentState, Facts, Point, Subscriber
+from store.overrides import reapply
 from store.packages import PackageRecord, ServiceRecord
 from store.subscribers import SubscriberRecord
 from store.unit import Tx
@@ -133,7 +134,9 @@ class SubscriberImporter(Importer):
 
     async def write(self, tx: Tx) -> None:
         known = await tx.subscribers.by_accounts([row.record.account for row in self._batch])
-        points = await tx.subscribers.points([subscriber.id for subscriber in known.values()])
+        ids = [subscriber.id for subscriber in known.values()]
+        points = await tx.subscribers.points(ids)
+        overrides = await tx.overrides.active(ids)
         records: list[SubscriberRecord] = []
         result = self._result
         created = updated = unchanged = 0
@@ -145,7 +148,9 @@ class SubscriberImporter(Importer):
                 continue
             # The file has no time zone: what was learnt of it elsewhere stays.
             record = replace(row.record, time_zone=before.time_zone)
-            same = says_the_same(before, points[before.id], record)
+            # What was mended here is no news that the file brings.
+            mended = reapply(record.points, overrides.get(before.id, ()))
+            same = says_the_same(before, points[before.id], replace(record, points=mended.points))
             unchanged, updated = unchanged + same, updated + (not same)
             records.append(record)
         consents = await self._consents(tx)

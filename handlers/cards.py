@@ -8,6 +8,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from store.models import (
+    ContactOverride,
     Delivery,
     Event,
     Hold,
@@ -46,6 +47,8 @@ class CardData:
     last_notice: Notice | None
     now: datetime
     today: date
+    overrides: tuple[ContactOverride, ...] = ()
+    """Addresses mended here that billing does not have yet."""
     named: Invoice | None = None
     """The invoice by which the subscriber was looked up."""
 

@@ -17,6 +17,11 @@ class MailHosts(StrEnum):
     """DNS did not answer: try later."""
 
 
+NO_DOMAIN = "the domain does not exist"
+NULL_MX = "the domain says that it takes no mail"
+NO_SERVER = "the domain has no mail server"
+
+
 @dataclass(frozen=True, slots=True)
 class Destination:
     """`hosts` best first; `why` says in words what is missing when there is none."""
@@ -32,11 +37,11 @@ async def destination(resolver: Resolver, domain: str) -> Destination:
     if answer.status is Status.UNAVAILABLE:
         return Destination(MailHosts.UNKNOWN, why="DNS did not answer")
     if answer.status is Status.NXDOMAIN:
-        return Destination(MailHosts.NONE, why="the domain does not exist")
+        return Destination(MailHosts.NONE, why=NO_DOMAIN)
     if answer.records:
         hosts = tuple(host.rstrip(".").casefold() for host in mx_hosts(answer.records))
         if not hosts:  # RFC 7505: "MX 0 ." takes no mail
-            return Destination(MailHosts.NONE, why="the domain says that it takes no mail")
+            return Destination(MailHosts.NONE, why=NULL_MX)
         return Destination(MailHosts.FOUND, hosts)
     for rtype in ("A", "AAAA"):
         address = await resolver.query(domain, rtype)
@@ -44,4 +49,4 @@ async def destination(resolver: Resolver, domain: str) -> Destination:
             return Destination(MailHosts.UNKNOWN, why="DNS did not answer")
         if address.records:
             return Destination(MailHosts.FOUND, (domain,))
-    return Destination(MailHosts.NONE, why="the domain has no mail server")
+    return Destination(MailHosts.NONE, why=NO_SERVER)

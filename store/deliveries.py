@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, func, select, text, tuple_, update
 
 from store.models import Channel, Confidence, Delivery, Outcome, Priority, Reason, Stage, Trouble
-from store.repository import BATCH, Repository, batched
+from store.repository import BATCH, Repository, batched, prefix_pattern
 from store.tables import deliveries
 from store.types import db_now, db_now_plus
 
@@ -164,6 +164,30 @@ class Deliveries(Repository):
             deliveries.c.stage.in_([Stage.QUEUED, Stage.HELD]),
         )
         return [_delivery(row) for row in await self._tx.conn.execute(statement)]
+
+    async def get_many(self, ids: Sequence[UUID]) -> dict[UUID, Delivery]:
+        found: dict[UUID, Delivery] = {}
+        for batch in batched(ids, BATCH):
+            rows = await self._tx.conn.execute(self._mine().where(deliveries.c.id.in_(batch)))
+            found.update((row.id, _delivery(row)) for row in rows)
+        return found
+
+    async def in_the_same_case(
+        self, cls: str, domain: str, *, since: datetime, other_than: UUID | None
+    ) -> tuple[int, datetime | None]:
+        """(how many other subscribers, the first time): mail to `domain` that failed for the class `cls`."""
+        c = deliveries.c
+        statement = select(func.count(func.distinct(c.subscriber_id)), func.min(c.outcome_at)).where(
+            c.tenant_id == self._tenant,
+            _IN_TROUBLE,
+            c.outcome_at >= since,
+            c.channel == Channel.EMAIL,
+            c.cls == cls,
+            c.address.like("%@" + prefix_pattern(domain)[:-1], escape="\\"),
+            c.subscriber_id != other_than if other_than is not None else c.subscriber_id.is_not(None),
+        )
+        count, first = (await self._tx.conn.execute(statement)).one()
+        return int(count), first
 
     async def by_queue_id(self, queue_id: str) -> list[Delivery]:
         """Across tenants (`system()`): who was told "queued as" this id."""

@@ -73,6 +73,17 @@ class Invoices(Repository):
         )
         return [_invoice(row) for row in await self._tx.conn.execute(statement)]
 
+    async def draft_of(self, subscriber_id: UUID) -> Invoice | None:
+        """The newest draft, which billing has not issued yet."""
+        statement = (
+            self._mine()
+            .where(invoices.c.subscriber_id == subscriber_id, invoices.c.status == InvoiceStatus.DRAFT)
+            .order_by(invoices.c.issued_on.desc(), invoices.c.number.desc())
+            .limit(1)
+        )
+        row = (await self._tx.conn.execute(statement)).first()
+        return _invoice(row) if row else None
+
     async def issued_between(self, first: date, last: date) -> list[Invoice]:
         """Issued on the days `first` to `last`, both included."""
         statement = (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -21,20 +21,11 @@ from store.models import (
     SubscriberStatus,
 )
 from store.money import Money
+from store.overrides import reapply
+from store.points import PointRecord
 from store.repository import BATCH, Repository, batched, prefix_pattern
 from store.tables import contacts, points, subscribers
 from store.types import derived_id, new_id
-
-
-@dataclass(frozen=True, slots=True)
-class PointRecord:
-    """One address as a source gives it: `raw` is what it said, `address` what we made of it."""
-
-    role: ContactRole
-    channel: Channel
-    address: str
-    raw: str
-    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,12 +175,14 @@ class Subscribers(Repository):
     async def upsert(self, records: Sequence[SubscriberRecord]) -> dict[str, UUID]:
         """Writes subscribers with all their points; gives the id of each account.
 
-        A point that the source no longer has is removed: the mirror follows its source.
+        A point that the source no longer has is removed: the mirror follows its source. An address that was
+        mended here stays mended for as long as its override stands (store.overrides).
         """
         records = list({record.account: record for record in records}.values())
         await self._upsert(subscribers, ["account"], [self._row(record, new_id()) for record in records])
         # Read after writing: a row that stands already, or that another importer just wrote, keeps its id.
         ids = {account: s.id for account, s in (await self.by_accounts([r.account for r in records])).items()}
+        records = await self._with_overrides(records, ids)
         contact_rows: dict[UUID, dict[str, Any]] = {}
         point_rows: list[dict[str, Any]] = []
         for record in records:
@@ -212,6 +205,90 @@ class Subscribers(Repository):
         unique = {(row["contact_id"], row["channel"], row["address"]): row for row in reversed(point_rows)}
         await self._upsert(points, ["id"], list(unique.values()))
         return ids
+
+    async def _with_overrides(
+        self, records: Sequence[SubscriberRecord], ids: Mapping[str, UUID]
+    ) -> list[SubscriberRecord]:
+        active = await self._tx.overrides.active(list(ids.values()))
+        kept: list[SubscriberRecord] = []
+        ended: list[UUID] = []
+        for record in records:
+            again = reapply(record.points, active.get(ids[record.account], ()))
+            kept.append(replace(record, points=again.points))
+            ended += again.ended
+        await self._tx.overrides.end(ended)
+        return kept
+
+    async def add_point(self, subscriber_id: UUID, role: ContactRole, channel: Channel, address: str) -> None:
+        """One more address, behind the others; nothing when it is there already."""
+        contact_id = derived_id(subscriber_id, "contact", role)
+        last = select(func.max(points.c.position)).where(
+            points.c.tenant_id == self._tenant, points.c.subscriber_id == subscriber_id
+        )
+        position = (await self._tx.conn.execute(last)).scalar_one()
+        contact = {
+            "tenant_id": self._tenant,
+            "id": contact_id,
+            "subscriber_id": subscriber_id,
+            "role": role,
+            "name": "",
+        }
+        await self._tx.conn.execute(self._insert(contacts).values(contact).on_conflict_do_nothing())
+        row = {
+            "tenant_id": self._tenant,
+            "id": derived_id(contact_id, channel, address),
+            "contact_id": contact_id,
+            "subscriber_id": subscriber_id,
+            "channel": channel,
+            "address": address,
+            "raw": address,
+            "position": 0 if position is None else position + 1,
+            "problem": None,
+            "source": "here",
+            "as_of": self._tx.now,
+        }
+        await self._tx.conn.execute(self._insert(points).values(row).on_conflict_do_nothing())
+
+    async def change_point(
+        self,
+        subscriber_id: UUID,
+        role: ContactRole,
+        channel: Channel,
+        old: str,
+        new: str,
+        *,
+        problem: str | None = None,
+    ) -> bool:
+        """The address `old` becomes `new`, in its place; False when `old` is not on file (any more).
+
+        `raw` keeps what the source said. Where `new` is on file already, `old` only goes.
+        """
+        contact_id = derived_id(subscriber_id, "contact", role)
+        gone = await self._tx.conn.execute(
+            points.delete()
+            .where(points.c.tenant_id == self._tenant, points.c.id == derived_id(contact_id, channel, old))
+            .returning(points)
+        )
+        row = gone.first()
+        if row is None:
+            return False
+        changed = dict(row._mapping) | {
+            "id": derived_id(contact_id, channel, new),
+            "address": new,
+            "problem": problem,
+        }
+        await self._tx.conn.execute(self._insert(points).values(changed).on_conflict_do_nothing())
+        return True
+
+    async def remove_point(
+        self, subscriber_id: UUID, role: ContactRole, channel: Channel, address: str
+    ) -> bool:
+        """Takes an address that was added here away again; False when it is not on file."""
+        point_id = derived_id(derived_id(subscriber_id, "contact", role), channel, address)
+        gone = await self._tx.conn.execute(
+            points.delete().where(points.c.tenant_id == self._tenant, points.c.id == point_id)
+        )
+        return bool(gone.rowcount)
 
     def _row(self, record: SubscriberRecord, subscriber_id: UUID) -> dict[str, Any]:
         return {

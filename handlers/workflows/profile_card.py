@@ -32,6 +32,7 @@ async def load_card(
         last_notice=notices[0] if notices else None,
         now=tx.now,
         today=tx.now.astimezone(profile.time_zone).date(),
+        overrides=tuple((await tx.overrides.active([subscriber.id])).get(subscriber.id, ())),
         named=named,
     )
 

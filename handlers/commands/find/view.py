@@ -124,6 +124,10 @@ def _contacts(data: CardData, *, shown: bool) -> str:
             flag = " — :no_entry_sign: on our do-not-send list"
         elif point.problem:
             flag = f" — :warning: {point.problem}"
+        mended = next((o for o in reversed(data.overrides) if o.new_address == point.address), None)
+        if mended is not None:
+            old = mended.old_address if shown else mask_address(mended.old_address)
+            flag += f" — mended here, billing still has {old or 'none'}"
         rows.append(md("{} {} · {}{}", icon, text, point.role, flag))
     if not points:
         rows.append(md(":warning: No address on file"))
@@ -174,14 +178,16 @@ def _buttons(data: CardData, role: Role, nonce: str, *, masked: bool, contacts_s
     value = {"s": str(data.subscriber.id)}
     if masked:
         return actions(button("Open for me", "find.open", value))
+    why = button("Diagnose", "diagnose.open", value, style="primary")
     messages = button("Messages", "messages.open", value)
     if role < Role.AGENT:
-        return actions(messages)
+        return actions(why, messages)
     invoice = data.named or (data.invoices[0] if data.invoices else None)
     resend = None
     if invoice is not None and invoice.status not in _NEVER_SENT:
         resend = button(f"Resend invoice {invoice.number}", "resend.open", {"i": str(invoice.id)})
     return actions(
+        why,
         messages,
         resend,
         None if contacts_shown else button("Show contacts", "find.contacts", value),

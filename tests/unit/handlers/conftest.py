@@ -36,6 +36,13 @@ ZONE: dict[str, object] = {
     "hostile.example": {"TXT": ["v=spf1 include:spf.visp.net ```<!channel>``` -all"]},
     "spf.visp.net": {"TXT": ["v=spf1 include:spf-a.visp.net include:spf-b.visp.net -all"]},
     "spf-a.visp.net": {"TXT": ["v=spf1 ip4:198.51.100.0/24 -all"]},
+    # Where subscribers have their mailboxes.
+    "inbox.example": {"MX": ["10 mx.inbox.example"]},
+    "gmial.com": {"MX": ["10 mx.gmial.com"]},
+    "gmail.com": {"MX": ["10 mx.gmail.com"]},
+    "nullmx.example": {"MX": ["0 ."]},
+    "nomx.example": {"TXT": ["no mail here"]},
+    "cedar.example": {"MX": ["10 mx.cedar.example"]},
     "spf-b.visp.net": {"TXT": ["v=spf1 ip4:192.0.2.128/25 -all"]},
 }
 

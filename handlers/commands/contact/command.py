@@ -1,0 +1,78 @@
+"""/isp contact: mend an address here, before billing does; undo it as easily."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from handlers.commands.contact import view
+from handlers.contract import CommandRequest, Services, audit
+from handlers.found import AccountOrInvoice, Several
+from handlers.profile import CommandSpec, Role
+from handlers.questions import account_or_invoice, narrow_down
+from handlers.reply import Answer, FieldErrors, Reply, UserError
+from handlers.workflows import contacts
+from handlers.workflows.lookup import find, payer_of
+from store.models import Subscriber
+from store.unit import Tx
+
+
+class ContactCommand:
+    spec = CommandSpec(
+        name="contact",
+        usage="contact <account>",
+        summary="Mend an e-mail address",
+        examples=("contact 1042",),
+        aliases=("mend", "address"),
+        role=Role.AGENT,
+        action_max_age={"undo": timedelta(days=7)},
+    )
+
+    async def answer(self, request: CommandRequest, services: Services) -> Answer:
+        if request.action == "mend":
+            async with services.store.read(request.tenant) as tx:
+                contact = await contacts.contact_of(tx, UUID(request.value["s"]))
+            # Not done: the look at the addresses is audited after the acknowledgement.
+            return Answer(modal=view.dialog(contact, request.value))
+        if request.action == "mended":
+            problem = await contacts.problem_with(services, request)
+            return Answer(errors=FieldErrors({"address": problem})) if problem else Answer()
+        return Answer()
+
+    async def run(self, request: CommandRequest, services: Services) -> Sequence[Reply]:
+        if request.action == "mended":
+            return [view.mended(await contacts.mend(services, request), str(request.value.get("i", "")))]
+        if request.action == "undo":
+            return [view.undone(*await contacts.undo(services, request))]
+        async with services.store.begin(request.tenant) as tx:
+            if request.action == "mend":
+                subscriber = (await contacts.contact_of(tx, UUID(request.value["s"]))).subscriber
+                await self._looked(tx, request, subscriber)
+                return []
+            return [await self._typed(tx, request, services)]
+
+    async def _typed(self, tx: Tx, request: CommandRequest, services: Services) -> Reply:
+        profile = services.profile(request.tenant)
+        if request.action == "open":
+            subscriber = (await contacts.contact_of(tx, UUID(request.value["s"]))).subscriber
+        else:
+            if not request.text:
+                raise UserError("Whose address?", f"Add an account: `{profile.command} contact 1042`.")
+            found = await find(tx, profile, request.text)
+            if isinstance(found, AccountOrInvoice):
+                return account_or_invoice(found, "contact.open")
+            if isinstance(found, Several):
+                return narrow_down(found, "contact.open")
+            subscriber = found.subscriber
+        payer = await payer_of(tx, subscriber)
+        contact = await contacts.contact_of(tx, payer.id)
+        await self._looked(tx, request, payer)
+        return view.addresses(contact, subscriber)
+
+    async def _looked(self, tx: Tx, request: CommandRequest, subscriber: Subscriber) -> None:
+        subject = f"account:{subscriber.account}"
+        await audit(tx, request, "subscriber.contacts", subject, detail={"for": "mending an address"})
+
+
+COMMAND = ContactCommand()

@@ -1,0 +1,101 @@
+"""/isp diagnose: why somebody did not get an invoice, how sure that is, and what to do next.
+
+Asked for an account it tells the last three invoices as one story, asked for an invoice it is about that one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from handlers.commands.diagnose import view
+from handlers.contract import CommandRequest, Services, audit
+from handlers.found import AccountOrInvoice, One, Several
+from handlers.profile import CommandSpec, Role
+from handlers.questions import account_or_invoice, narrow_down
+from handlers.reply import Answer, Reply, UserError
+from handlers.workflows.diagnose import examine
+from handlers.workflows.lookup import find
+from store.models import Invoice, Subscriber
+from store.unit import Tx
+
+DIAGNOSIS_SURFACE = "diagnosis"
+
+
+class Diagnose:
+    spec = CommandSpec(
+        name="diagnose",
+        usage="diagnose <account | invoice>",
+        summary="Find out why an invoice did not arrive",
+        examples=("diagnose 1042", "diagnose invoice 20042"),
+        aliases=("why", "diag"),
+        role=Role.VIEWER,
+        action_roles={"share": Role.AGENT},
+    )
+
+    async def answer(self, request: CommandRequest, services: Services) -> Answer:
+        return Answer()
+
+    async def run(self, request: CommandRequest, services: Services) -> Sequence[Reply]:
+        if request.action == "share":
+            return [await self._share(request, services)]
+        async with services.store.begin(request.tenant) as tx:
+            found = await self._find(tx, request, services)
+            if isinstance(found, Reply):
+                return [found]
+            subscriber, invoice = found
+            await audit(tx, request, "subscriber.diagnose", f"account:{subscriber.account}")
+        services.forget_dns()  # whoever asks may have mended a record a moment ago
+        diagnosis = await examine(services, request.tenant, subscriber, invoice)
+        role = request.actor.role
+        if request.action == "more":
+            return [view.more(diagnosis, role, str(request.value.get("n", "")))]
+        profile = services.profile(request.tenant)
+        return [view.verdict(diagnosis, profile, role=role, nonce=request.id[:12])]
+
+    async def _find(
+        self, tx: Tx, request: CommandRequest, services: Services
+    ) -> Reply | tuple[Subscriber, Invoice | None]:
+        if request.action:
+            return await _pointed(tx, request)
+        profile = services.profile(request.tenant)
+        if not request.text:
+            raise UserError(
+                "Whose invoice, or which one?",
+                f"Add an account or invoice: `{profile.command} diagnose 1042`.",
+            )
+        found = await find(tx, profile, request.text)
+        if not isinstance(found, One):
+            await audit(tx, request, "subscriber.search", "search")
+        if isinstance(found, AccountOrInvoice):
+            return account_or_invoice(found, "diagnose.open")
+        if isinstance(found, Several):
+            return narrow_down(found, "diagnose.open")
+        return found.subscriber, found.invoice
+
+    async def _share(self, request: CommandRequest, services: Services) -> Reply:
+        async with services.store.begin(request.tenant) as tx:
+            subscriber, invoice = await _pointed(tx, request)
+            about = f"i{invoice.id}" if invoice else f"s{subscriber.id}"
+            key = f"{about}:{request.value.get('n') or request.id}"
+            await tx.posts.want(DIAGNOSIS_SURFACE, key, request.channel)
+            await audit(
+                tx,
+                request,
+                "diagnosis.share",
+                f"account:{subscriber.account}",
+                detail={"channel": request.channel},
+            )
+        return view.shared()
+
+
+async def _pointed(tx: Tx, request: CommandRequest) -> tuple[Subscriber, Invoice | None]:
+    invoice = await tx.invoices.by_id(UUID(request.value["i"])) if "i" in request.value else None
+    subscriber_id = invoice.subscriber_id if invoice else UUID(request.value["s"])
+    subscriber = await tx.subscribers.by_id(subscriber_id)
+    if subscriber is None:
+        raise UserError("This subscriber is not on file any more.", "Look them up again.")
+    return subscriber, invoice
+
+
+COMMAND = Diagnose()

@@ -1,0 +1,203 @@
+"""A diagnosis on the screen: verdict, evidence, a sentence for the customer, the next step. Pure.
+
+Contacts are masked everywhere; raw answers are one press away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from handlers import format as fmt
+from handlers.blocks import (
+    Mrkdwn,
+    actions,
+    button,
+    code,
+    context,
+    divider,
+    esc,
+    fit,
+    header,
+    lines,
+    md,
+    section,
+)
+from handlers.diagnosis import Act, AddressFact, Certainty, Diagnosis, Line, Mark
+from handlers.masks import shown_name
+from handlers.profile import Role, TenantProfile
+from handlers.reply import Block, Reply, To
+from store.addresses import MAX_ADDRESS
+from store.models import InvoiceStatus
+
+MOST_BUTTONS = 3
+_MARK = {
+    Mark.OK: ":white_check_mark:",
+    Mark.WARN: ":warning:",
+    Mark.BAD: ":x:",
+    Mark.SKIPPED: ":heavy_minus_sign:",
+}
+_SURE = {
+    Certainty.CERTAIN: "Certain",
+    Certainty.LIKELY: "Likely",
+    Certainty.UNKNOWN: "Not certain",
+}
+_PAID = {InvoiceStatus.PAID: "paid", InvoiceStatus.VOID: "void", InvoiceStatus.DRAFT: "draft"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Button:
+    label: str
+    action: str
+    role: Role
+
+
+_BUTTONS: dict[Act, _Button] = {
+    Act.MEND: _Button("Mend address…", "contact.mend", Role.AGENT),
+    Act.RESEND: _Button("Resend", "resend.open", Role.AGENT),
+    Act.TEXT: _Button("Text the link", "resend.bytext", Role.AGENT),
+    Act.OTHER_ADDRESS: _Button("Send to another address…", "resend.other", Role.AGENT),
+    Act.SPF: _Button("Check SPF", "spf.open", Role.VIEWER),
+    Act.RELEASE: _Button("Release suppression…", "release.ask", Role.LEAD),
+    Act.OTHER_SERVER: _Button("Send by the other server", "resend.byroute", Role.LEAD),
+    Act.LOG: _Button("Messages", "messages.open", Role.VIEWER),
+    Act.PAYER: _Button("Open the payer", "find.open", Role.VIEWER),
+}
+
+
+def verdict(
+    found: Diagnosis,
+    profile: TenantProfile,
+    *,
+    role: Role = Role.VIEWER,
+    masked: bool = False,
+    nonce: str = "",
+) -> Reply:
+    """`masked`: for a channel, with the name cut short and no buttons but one to open it for oneself."""
+    blocks: list[Block] = [
+        header(found.headline),
+        section(
+            md(
+                "{}\n_{}: {}._",
+                esc(_about(found, profile, masked=masked)),
+                _SURE[found.certainty],
+                found.proof,
+            )
+        ),
+    ]
+    if found.story:
+        blocks.append(section(md(":calendar: {}", found.story)))
+    blocks.append(section(evidence(found.lines), accessory=None if masked else _raw(found)))
+    if not masked:
+        blocks.append(section(lines([md("*Say to the customer*"), code(found.customer)])))
+        blocks += _next_steps(found, role, nonce)
+    else:
+        blocks += actions(button("Open for me", "diagnose.open", target(found)))
+    return Reply(found.headline, fit(blocks))
+
+
+def _about(found: Diagnosis, profile: TenantProfile, *, masked: bool) -> str:
+    s = found.evidence.subscriber
+    name = shown_name(s) if masked else s.name
+    invoice = found.invoice
+    if invoice is None:
+        return md("*{}* · account {}", name, s.account)
+    if invoice.status in _PAID:
+        amount = f"{fmt.money(invoice.total, profile.locale)}, {_PAID[invoice.status]}"
+    else:
+        day = fmt.day(invoice.due_on, profile.locale)
+        amount = f"{fmt.money(invoice.due, profile.locale)} due {day}"
+    return md("*{}* · account {} · invoice {} · {}", name, s.account, invoice.number, amount)
+
+
+def evidence(found: Sequence[Line]) -> str:
+    """One row a line, the step named once."""
+    rows, before = [], ""
+    for line in found:
+        name = "" if line.step == before else md("*{}*: ", line.step)
+        rows.append(md("{} {}{}", esc(_marked(line)), esc(name), line.text))
+        before = line.step
+    return lines(rows)
+
+
+def _marked(line: Line) -> str:
+    return Mrkdwn(_MARK[line.mark])
+
+
+def _raw(found: Diagnosis) -> Block | None:
+    """The servers' own words; there are some once something was tried."""
+    if found.about is None or not found.about.events:
+        return None
+    return button("Raw answer", "messages.timeline", {"n": str(found.about.notice.notification.id)})
+
+
+def target(found: Diagnosis) -> Mapping[str, Any]:
+    """What opens this very diagnosis again."""
+    asked = found.evidence.asked
+    return {"i": str(asked.id)} if asked is not None else {"s": str(found.evidence.subscriber.id)}
+
+
+def _value(act: Act, found: Diagnosis) -> Mapping[str, Any]:
+    invoice = {"i": str(found.invoice.id)} if found.invoice is not None else {}
+    match act:
+        case Act.MEND:
+            value: dict[str, Any] = {"s": str(found.evidence.payer.id)} | invoice
+            if found.mend is not None:
+                value["p"] = str(found.mend.point.id)
+                value |= _guess(found.mend)
+            return value
+        case Act.RELEASE if found.release is not None:
+            return {"c": found.release.point.channel, "a": found.release.point.address}
+        case Act.LOG:
+            return {"s": str(found.evidence.subscriber.id)}
+        case Act.PAYER:
+            return {"s": str(found.evidence.payer.id)}
+        case Act.SPF:
+            return {}
+        case _:
+            return invoice
+
+
+def _guess(fact: AddressFact) -> Mapping[str, Any]:
+    """Longer than an address can be, it is none, and would not fit into a button."""
+    meant = fact.finding.suggestion
+    return {"g": meant} if meant and len(meant) <= MAX_ADDRESS else {}
+
+
+def offered(found: Diagnosis, role: Role) -> list[Act]:
+    """What this role may do, the best first. The permission is checked again at the press."""
+    return [act for act in found.acts if role >= _BUTTONS[act].role]
+
+
+def _button(act: Act, found: Diagnosis, *, first: bool = False) -> Block:
+    shape = _BUTTONS[act]
+    label = shape.label
+    if act is Act.MEND and found.mend is None:
+        label = "Add an address…"
+    return button(label, shape.action, _value(act, found), style="primary" if first else None)
+
+
+def _next_steps(found: Diagnosis, role: Role, nonce: str) -> list[Block]:
+    acts = offered(found, role)
+    shown = [_button(act, found, first=index == 0) for index, act in enumerate(acts[:MOST_BUTTONS])]
+    more = None
+    if len(acts) > MOST_BUTTONS or role >= Role.AGENT:
+        more = button("More", "diagnose.more", dict(target(found)) | {"n": nonce})
+    return actions(*shown, more)
+
+
+def more(found: Diagnosis, role: Role, nonce: str) -> Reply:
+    """What did not fit under the verdict."""
+    rest = [_button(act, found) for act in offered(found, role)[MOST_BUTTONS:]]
+    if role >= Role.AGENT and nonce:
+        rest.append(button("Share here", "diagnose.share", dict(target(found)) | {"n": nonce}))
+    about = f"account {found.evidence.subscriber.account}"
+    if not rest:
+        return Reply("There is nothing more.", [context(md("There is nothing more for {}.", about))])
+    title = f"More for {about}"
+    return Reply(title, fit([section(md("*{}*", title)), divider(), *actions(*rest)]), To.ASKER)
+
+
+def shared() -> Reply:
+    return Reply("Shared here, with contacts masked.")

@@ -1,0 +1,142 @@
+"""Why an invoice did not arrive: evidence in, a verdict out that never blames without proof. Pure.
+
+`diagnose` rules on the newest invoice (or the one asked for) by the tables of handlers.diagnosis.rules, tells
+the last three as one story, and offers what can be done next. docs/diagnosis.md is held to these tables.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from handlers.diagnosis.case import Case, Tried
+from handlers.diagnosis.causes import TELLINGS, Act, Cause, Certainty, Telling
+from handlers.diagnosis.evidence import (
+    AddressFact,
+    Company,
+    Evidence,
+    InvoiceFacts,
+    PhoneFact,
+    SpfFact,
+    SpfState,
+)
+from handlers.diagnosis.lines import Line, Mark, Step, lines_of
+from handlers.diagnosis.rules import Ruling, rule_on
+from handlers.diagnosis.telling import blanks_of, brief, fill, month
+from handlers.profile import TenantProfile
+from store.addresses import MAX_ADDRESS
+from store.models import Invoice, InvoiceStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    evidence: Evidence
+    cause: Cause
+    rule: str
+    """The name of the rule that decided."""
+    certainty: Certainty
+    headline: str
+    proof: str
+    lines: tuple[Line, ...]
+    story: str
+    """The last invoices, oldest first, in one sentence; empty when one was asked for."""
+    customer: str
+    """One sentence or two to say to the customer."""
+    acts: tuple[Act, ...]
+    """What can be done next, the best first; only what is possible."""
+    invoice: Invoice | None
+    about: Tried | None
+    """The attempt that decided."""
+    mend: AddressFact | None
+    """The address to mend; None: there is none, one can be added."""
+    release: AddressFact | None
+    """The address that may be taken off the do-not-send list."""
+
+
+def diagnose(evidence: Evidence, profile: TenantProfile) -> Diagnosis:
+    facts = evidence.invoices[0] if evidence.invoices else None
+    case = Case(evidence, facts)
+    ruling = rule_on(case)
+    telling, blanks = TELLINGS[ruling.cause], blanks_of(case, ruling, profile)
+    mend = _to_mend(case, ruling)
+    release = next((a for a in evidence.addresses if a.suppression is not None), None)
+    return Diagnosis(
+        evidence=evidence,
+        cause=ruling.cause,
+        rule=ruling.rule,
+        certainty=telling.certainty,
+        headline=fill(telling.headline, blanks),
+        proof=fill(telling.proof, blanks),
+        lines=lines_of(case, profile),
+        story=_story(evidence, profile),
+        customer=fill(telling.customer, blanks),
+        acts=tuple(act for act in telling.acts if _POSSIBLE[act](case, mend, release)),
+        invoice=facts.invoice if facts else None,
+        about=ruling.about,
+        mend=mend,
+        release=release,
+    )
+
+
+def _to_mend(case: Case, ruling: Ruling) -> AddressFact | None:
+    """The address that failed, else the one with a problem, else the first."""
+    if ruling.about is not None and ruling.about.address is not None:
+        return ruling.about.address
+    wrong = (a for a in case.e.addresses if a.suppression or a.finding.suggestion or a.point.problem)
+    return next(wrong, next(iter(case.e.addresses), None))
+
+
+_NEVER_SENT = (InvoiceStatus.VOID, InvoiceStatus.DRAFT, InvoiceStatus.UNCOLLECTIBLE)
+
+
+def _sendable(case: Case) -> bool:
+    return case.facts is not None and case.facts.invoice.status not in _NEVER_SENT
+
+
+_POSSIBLE: dict[Act, Callable[[Case, AddressFact | None, AddressFact | None], bool]] = {
+    Act.MEND: lambda _, __, ___: True,
+    Act.RESEND: lambda c, _, __: _sendable(c) and any(a.suppression is None for a in c.usable),
+    Act.TEXT: lambda c, _, __: _sendable(c) and bool(c.textable),
+    Act.OTHER_ADDRESS: lambda c, _, __: _sendable(c),
+    Act.SPF: lambda c, _, __: True,
+    Act.RELEASE: lambda _, __, release: release is not None and len(release.point.address) <= MAX_ADDRESS,
+    Act.OTHER_SERVER: lambda c, _, __: _sendable(c) and c.e.other_route is not None and bool(c.usable),
+    Act.LOG: lambda c, _, __: bool(c.facts and c.facts.notices),
+    Act.PAYER: lambda c, _, __: c.e.payer.id != c.e.subscriber.id,
+}
+
+
+def _story(evidence: Evidence, profile: TenantProfile) -> str:
+    """ "October bounced; November was not tried because October bounced." """
+    if evidence.asked is not None or len(evidence.invoices) < 2:
+        return ""
+    months = Counter(month(f.invoice, profile) for f in evidence.invoices)
+    told = []
+    for facts in reversed(evidence.invoices):
+        case = Case(evidence, facts)
+        name = month(facts.invoice, profile)
+        named = f"{name} ({facts.invoice.number})" if months[name] > 1 else name
+        told.append(f"{named} {brief(case, rule_on(case), profile)}")
+    return "; ".join(told) + "."
+
+
+__all__ = [
+    "TELLINGS",
+    "Act",
+    "AddressFact",
+    "Cause",
+    "Certainty",
+    "Company",
+    "Diagnosis",
+    "Evidence",
+    "InvoiceFacts",
+    "Line",
+    "Mark",
+    "PhoneFact",
+    "SpfFact",
+    "SpfState",
+    "Step",
+    "Telling",
+    "diagnose",
+]

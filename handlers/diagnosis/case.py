@@ -1,0 +1,145 @@
+"""One invoice's case: the newest attempt at each address, and the questions that rules ask of it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from handlers.cards import Notice
+from handlers.diagnosis.evidence import AddressFact, Evidence, InvoiceFacts, PhoneFact, SpfState
+from notifier.addresses import AddressStatus
+from store.models import Channel, Delivery, Event, EventKind, InvoiceStatus, Outcome, SubscriberStatus
+
+ARRIVED = (Outcome.SENT, Outcome.DELIVERED)
+LOST = (Outcome.BOUNCED, Outcome.FAILED, Outcome.SUPPRESSED, Outcome.EXPIRED)
+_DNS_DEAD = (AddressStatus.NO_DOMAIN, AddressStatus.NULL_MX, AddressStatus.NO_MX)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One delivery, with what is known of its address."""
+
+    delivery: Delivery
+    events: tuple[Event, ...]
+    notice: Notice
+    address: AddressFact | None
+    """None: not on file (any more), or a telephone number."""
+
+    @property
+    def domain(self) -> str:
+        return self.delivery.address.rpartition("@")[2]
+
+    @property
+    def suggestion(self) -> str | None:
+        return self.address.finding.suggestion if self.address else None
+
+    def is_dns(self, *statuses: AddressStatus) -> bool:
+        return self.address is not None and self.address.finding.status in statuses
+
+    @property
+    def misspelled(self) -> bool:
+        return self.is_dns(AddressStatus.TYPO)
+
+    @property
+    def domain_dead(self) -> bool:
+        return self.is_dns(*_DNS_DEAD)
+
+    @property
+    def last_wait(self) -> Event | None:
+        waits = [e for e in self.events if e.kind in (EventKind.DEFERRED, EventKind.IN_DOUBT)]
+        return waits[-1] if waits else None
+
+    @property
+    def lost(self) -> bool:
+        """It will not arrive; cancelled is no loss."""
+        return self.delivery.outcome in LOST
+
+    @property
+    def arrived(self) -> bool:
+        """Taken by a server that is probably the right one."""
+        return self.delivery.outcome in ARRIVED and not self.misspelled
+
+    def happened(self, kind: EventKind) -> bool:
+        return any(e.kind is kind for e in self.events)
+
+
+@dataclass(frozen=True)
+class Case:
+    e: Evidence
+    facts: InvoiceFacts | None
+    """None: there is no invoice."""
+
+    @cached_property
+    def tried(self) -> tuple[Tried, ...]:
+        """The newest delivery to each address, newest first."""
+        newest: dict[tuple[Channel, str], Tried] = {}
+        by_address = {fact.point.address: fact for fact in self.e.addresses}
+        for notice in self.facts.notices if self.facts else ():
+            for d in notice.deliveries:
+                tried = Tried(d, tuple(notice.events.get(d.id, ())), notice, by_address.get(d.address))
+                newest.setdefault((d.channel, d.address), tried)
+        return tuple(newest.values())
+
+    @cached_property
+    def mails(self) -> tuple[Tried, ...]:
+        return tuple(t for t in self.tried if t.delivery.channel is Channel.EMAIL)
+
+    @cached_property
+    def decider(self) -> Tried | None:
+        """The attempt that the verdict is about: what arrived, else what may still, else what was lost.
+
+        Of those of one kind the newest notice counts, and in it the mail before the text.
+        """
+
+        def rank(t: Tried) -> tuple[int, bool]:
+            if t.arrived:
+                return 0, t.delivery.channel is Channel.SMS
+            if t.delivery.outcome is Outcome.NONE:
+                return 1, t.delivery.channel is Channel.SMS
+            return 2 if t.lost or t.delivery.outcome in ARRIVED else 3, t.delivery.channel is Channel.SMS
+
+        # Sorting is stable: newest first stays so within one rank.
+        return min(self.tried, key=rank, default=None)
+
+    @cached_property
+    def failed_on_file(self) -> tuple[Tried, ...]:
+        """Losses that still matter: at addresses to which the next invoice goes too."""
+        return tuple(t for t in self.mails if (t.lost or t.misspelled) and t.address is not None)
+
+    @property
+    def partly(self) -> bool:
+        return bool(self.failed_on_file) and any(t.arrived for t in self.mails)
+
+    @property
+    def mended(self) -> bool:
+        """All that was tried is lost, at addresses that are not on file any more; the new are untried."""
+        if not self.tried or not self.usable or any(not t.lost for t in self.tried):
+            return False
+        return all(t.address is None and t.delivery.channel is Channel.EMAIL for t in self.tried)
+
+    @property
+    def usable(self) -> tuple[AddressFact, ...]:
+        return tuple(a for a in self.e.addresses if a.point.problem is None)
+
+    @property
+    def textable(self) -> tuple[PhoneFact, ...]:
+        return tuple(p for p in self.e.phones if may_text(p)) if self.e.texts else ()
+
+    @property
+    def excluded(self) -> str:
+        return self.facts.exclusion.reason if self.facts and self.facts.exclusion else ""
+
+    def invoice_is(self, *statuses: InvoiceStatus) -> bool:
+        return self.facts is not None and self.facts.invoice.status in statuses
+
+    @property
+    def archived(self) -> bool:
+        return self.e.subscriber.status is SubscriberStatus.ARCHIVED
+
+    @property
+    def spf(self) -> SpfState:
+        return self.e.spf.state if self.e.spf else SpfState.UNKNOWN
+
+
+def may_text(phone: PhoneFact) -> bool:
+    return phone.point.problem is None and phone.withdrawn_at is None and phone.suppression is None

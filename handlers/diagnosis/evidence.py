@@ -1,0 +1,108 @@
+"""What a diagnosis is made from, gathered already. Pure: values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+from handlers.cards import Notice
+from notifier.addresses import AddressFinding
+from store.models import (
+    ContactOverride,
+    Exclusion,
+    Hold,
+    Incident,
+    Invoice,
+    Package,
+    Point,
+    Subscriber,
+    Suppression,
+)
+
+
+class SpfState(StrEnum):
+    RIGHT = "right"
+    WRONG = "wrong"
+    UNKNOWN = "unknown"
+    """DNS did not answer in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpfFact:
+    """Whether the envelope domain authorises the route's servers right now."""
+
+    domain: str
+    state: SpfState
+
+
+@dataclass(frozen=True, slots=True)
+class AddressFact:
+    """One e-mail address that invoices go to."""
+
+    point: Point
+    finding: AddressFinding
+    suppression: Suppression | None = None
+    blamed: Invoice | None = None
+    """The invoice whose bounce put the address on the do-not-send list."""
+    override: ContactOverride | None = None
+    """It was mended here, and billing still has the old one."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneFact:
+    """One number that a text could go to."""
+
+    point: Point
+    withdrawn_at: datetime | None = None
+    """Since when its owner does not want texts."""
+    suppression: Suppression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceFacts:
+    """One invoice with all that was sent about it, newest first."""
+
+    invoice: Invoice
+    notices: tuple[Notice, ...] = ()
+    exclusion: Exclusion | None = None
+    """Why the latest run left it out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """Others in the same case: mail to the same operator, refused for the same reason."""
+
+    subscribers: int
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    subscriber: Subscriber
+    payer: Subscriber
+    """Who gets the invoices; the subscriber unless they are billed to another."""
+    addresses: tuple[AddressFact, ...]
+    """The payer's, in the order of billing."""
+    phones: tuple[PhoneFact, ...]
+    invoices: tuple[InvoiceFacts, ...]
+    """Newest first: the last three, or the one that was asked for."""
+    asked: Invoice | None
+    draft: Invoice | None
+    """A draft, where there is no invoice."""
+    packages: tuple[Package, ...]
+    holds: tuple[Hold, ...]
+    spf: SpfFact | None
+    """None: not checked."""
+    company: Company | None
+    incident: Incident | None
+    """An unresolved one of our own that caught a delivery of the newest invoice."""
+    route: str
+    relay: bool
+    other_route: str | None
+    """The provider's own mail server, for the test by another server."""
+    send_mode: str
+    texts: bool
+    """Whether this provider sends texts at all."""
+    now: datetime
+    today: date

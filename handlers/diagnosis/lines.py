@@ -1,0 +1,252 @@
+"""The evidence in a few short lines: the steps of the guide, each with a mark. Pure.
+
+Addresses are masked here already: these lines are read aloud, shared and copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from handlers import format as fmt
+from handlers import words
+from handlers.cards import is_overdue
+from handlers.diagnosis.case import Case, Tried, may_text
+from handlers.diagnosis.evidence import AddressFact, PhoneFact, SpfState
+from handlers.diagnosis.telling import local_day
+from handlers.masks import mask_address
+from handlers.profile import TenantProfile
+from notifier.addresses import AddressStatus
+from store.models import Outcome, PackageStatus, Stage, SubscriberStatus
+
+MOST_ADDRESSES = 4
+
+
+class Step(StrEnum):
+    """The guide "Troubleshooting missing invoice e-mails", in its order."""
+
+    PROFILE = "Profile"
+    ADDRESS = "Address"
+    LOG = "Message log"
+    ERRORS = "Last answer"
+    SETTINGS = "Our mail server"
+    SPF = "SPF record"
+    OTHER_WAYS = "Other ways"
+    SMS = "Texts"
+
+
+class Mark(StrEnum):
+    OK = "ok"
+    WARN = "warn"
+    BAD = "bad"
+    SKIPPED = "skipped"
+    """Not checked, or nothing to check."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    step: Step
+    mark: Mark
+    text: str
+
+
+def lines_of(case: Case, profile: TenantProfile) -> tuple[Line, ...]:
+    return (
+        _profile(case, profile),
+        *_addresses(case, profile),
+        _log(case, profile),
+        _errors(case, profile),
+        _settings(case),
+        _spf(case),
+        _other_ways(case),
+        *_texts(case, profile),
+    )
+
+
+_BAD_STATUS = {
+    SubscriberStatus.ARCHIVED: "archived",
+    SubscriberStatus.PROSPECT: "a prospect",
+    SubscriberStatus.ACTIVE: "active",
+}
+
+
+def _profile(case: Case, profile: TenantProfile) -> Line:
+    e = case.e
+    said, mark = [f"account {_BAD_STATUS[e.subscriber.status]}"], Mark.OK
+    if e.subscriber.status is not SubscriberStatus.ACTIVE:
+        mark = Mark.BAD
+    if any(p.status is PackageStatus.SUSPENDED for p in e.packages):
+        said.append("package suspended")
+        mark = max(mark, Mark.WARN, key=_WEIGHT.index)
+    if e.subscriber.invoice_notices:
+        said.append("notices on")
+    else:
+        said.append("notices switched off")
+        mark = Mark.BAD
+    balance = e.subscriber.balance
+    if balance.minor > 0:
+        said.append(f"{fmt.money(balance, profile.locale)} owed")
+    elif balance.minor == 0:
+        said.append("nothing owed")
+    late = sum(is_overdue(f.invoice, e.today) for f in e.invoices)
+    if late:
+        said.append(f"{late} invoice{'s' if late > 1 else ''} past due")
+        mark = max(mark, Mark.WARN, key=_WEIGHT.index)
+    if e.payer.id != e.subscriber.id:
+        said.append(f"invoices go to account {e.payer.account}, which pays for it")
+        mark = max(mark, Mark.WARN, key=_WEIGHT.index)
+    said += [f"held until {fmt.day(h.until, profile.locale)}: {h.reason}" for h in e.holds[:2]]
+    return Line(Step.PROFILE, mark, ", ".join(said))
+
+
+_WEIGHT = (Mark.SKIPPED, Mark.OK, Mark.WARN, Mark.BAD)
+
+
+def _addresses(case: Case, profile: TenantProfile) -> list[Line]:
+    facts = case.e.addresses
+    if not facts:
+        whose = f" for account {case.e.payer.account}" if case.e.payer.id != case.e.subscriber.id else ""
+        return [Line(Step.ADDRESS, Mark.BAD, f"none on file{whose}")]
+    shown = [_address(fact, profile) for fact in facts[:MOST_ADDRESSES]]
+    if len(facts) > MOST_ADDRESSES:
+        shown.append(Line(Step.ADDRESS, Mark.SKIPPED, f"and {len(facts) - MOST_ADDRESSES} more"))
+    return shown
+
+
+_FINDINGS = {
+    AddressStatus.OK: (Mark.OK, "its domain takes mail"),
+    AddressStatus.UNKNOWN: (Mark.SKIPPED, "its domain could not be looked up in time"),
+    AddressStatus.NO_DOMAIN: (Mark.BAD, "its domain does not exist"),
+    AddressStatus.NULL_MX: (Mark.BAD, "its domain says that it takes no mail"),
+    AddressStatus.NO_MX: (Mark.BAD, "its domain has no mail server"),
+}
+
+
+def _address(fact: AddressFact, profile: TenantProfile) -> Line:
+    point, finding = fact.point, fact.finding
+    shown = mask_address(point.address)
+    if point.problem is not None:
+        return Line(Step.ADDRESS, Mark.BAD, f"{shown}: {point.problem}".rstrip("."))
+    if finding.status is AddressStatus.TYPO:
+        meant = (finding.suggestion or "").rpartition("@")[2]
+        danger = "; that domain takes mail, so a stranger may read it" if finding.takes_mail else ""
+        mark, text = Mark.BAD, f"looks like a slip for {meant}{danger}"
+    else:
+        mark, text = _FINDINGS[finding.status]
+    if fact.suppression is not None:
+        since = local_day(fact.suppression.created_at, profile)
+        why = words.bounce_words(fact.suppression.reason)
+        mark, text = Mark.BAD, f"{text}; on our do-not-send list since {since} ({why})"
+    if fact.override is not None:
+        text = f"{text}; mended here, billing still has {mask_address(fact.override.old_address)}"
+    return Line(Step.ADDRESS, mark, f"{shown}: {text}")
+
+
+def _log(case: Case, profile: TenantProfile) -> Line:
+    if case.facts is None:
+        return Line(Step.LOG, Mark.SKIPPED, "no invoice, so no message")
+    if not case.facts.notices:
+        return Line(
+            Step.LOG, Mark.BAD, f"no message about invoice {case.facts.invoice.number} left from here"
+        )
+    newest = case.facts.notices[0]
+    at = fmt.moment(newest.notification.created_at, profile.time_zone, profile.locale)
+    count = len(newest.deliveries)
+    to = f"{count} address{'es' if count != 1 else ''}"
+    earlier = len(case.facts.notices) - 1
+    more = f", and {earlier} earlier message{'s' if earlier > 1 else ''}" if earlier else ""
+    return Line(Step.LOG, Mark.OK, f"invoice {case.facts.invoice.number} to {to}, {at}{more}")
+
+
+def _errors(case: Case, profile: TenantProfile) -> Line:
+    tried = _shown_attempts(case)
+    if not tried:
+        return Line(Step.ERRORS, Mark.SKIPPED, "nothing was sent, so nobody answered")
+    said = [_answer(t, profile, name=len(tried) > 1) for t in tried[:3]]
+    if any(t.lost or t.misspelled for t in tried):
+        mark = Mark.BAD
+    elif any(t.delivery.outcome is Outcome.NONE for t in tried):
+        mark = Mark.WARN
+    else:
+        mark = Mark.OK
+    return Line(Step.ERRORS, mark, "; ".join(said))
+
+
+def _shown_attempts(case: Case) -> Sequence[Tried]:
+    """What failed first: that is what is looked for."""
+    return sorted(case.tried, key=lambda t: not t.lost)
+
+
+def _answer(tried: Tried, profile: TenantProfile, *, name: bool) -> str:
+    d = tried.delivery
+    said = words.status(d, tried.events, profile.time_zone)
+    if d.stage is Stage.HELD and d.stage_by and d.stage_by not in said:
+        said = f"{said} (by {d.stage_by})"
+    return f"{mask_address(d.address)}: {said}" if name else said
+
+
+def _settings(case: Case) -> Line:
+    e = case.e
+    kind = f"the relay {e.route}" if e.relay else e.route
+    if e.incident is not None:
+        return Line(Step.SETTINGS, Mark.BAD, f"{kind}; open incident: {e.incident.title}")
+    if e.send_mode != "live":
+        return Line(Step.SETTINGS, Mark.BAD, f"{kind}; send mode {e.send_mode}: not everything leaves")
+    failing = [
+        t for t in case.mails if t.last_wait and not t.last_wait.cls and t.delivery.outcome is Outcome.NONE
+    ]
+    if failing:
+        return Line(Step.SETTINGS, Mark.BAD, f"{kind} could not be reached at the last try")
+    return Line(Step.SETTINGS, Mark.OK, f"{kind}, no trouble known")
+
+
+def _spf(case: Case) -> Line:
+    spf = case.e.spf
+    if spf is None:
+        return Line(Step.SPF, Mark.SKIPPED, "not checked")
+    if spf.state is SpfState.UNKNOWN:
+        return Line(Step.SPF, Mark.SKIPPED, f"{spf.domain}: DNS gave no answer in time")
+    if spf.state is SpfState.RIGHT:
+        return Line(Step.SPF, Mark.OK, f"{spf.domain} authorises our server")
+    return Line(Step.SPF, Mark.WARN, f"{spf.domain} does not authorise our server: strict ones refuse us")
+
+
+def _other_ways(case: Case) -> Line:
+    e = case.e
+    tried = {t.delivery.address for t in case.mails}
+    others = [a for a in case.usable if a.point.address not in tried and a.suppression is None]
+    said = [f"{mask_address(a.point.address)} is on file too" for a in others[:1] if tried]
+    if not said:
+        said = ["no other address on file"]
+    said.append(f"other mail server: {e.other_route}" if e.other_route else "no other mail server set up")
+    return Line(Step.OTHER_WAYS, Mark.SKIPPED, "; ".join(said))
+
+
+_TAKES_NO_TEXT = "cannot get texts (a landline, or not in use)"
+
+
+def _texts(case: Case, profile: TenantProfile) -> list[Line]:
+    e = case.e
+    if not e.texts:
+        return [Line(Step.SMS, Mark.SKIPPED, "this desk sends no texts")]
+    if not e.phones:
+        return [Line(Step.SMS, Mark.WARN, "no mobile number on file")]
+    return [_phone(phone, profile) for phone in e.phones[:2]]
+
+
+def _phone(phone: PhoneFact, profile: TenantProfile) -> Line:
+    shown = mask_address(phone.point.address)
+    if may_text(phone):
+        return Line(Step.SMS, Mark.OK, f"{shown} can be texted")
+    if phone.withdrawn_at is not None:
+        since = local_day(phone.withdrawn_at, profile)
+        return Line(Step.SMS, Mark.WARN, f"{shown} opted out of texts (since {since})")
+    if phone.suppression is not None:
+        since = local_day(phone.suppression.created_at, profile)
+        why = "opted out of texts" if "opt" in phone.suppression.reason else _TAKES_NO_TEXT
+        return Line(Step.SMS, Mark.WARN, f"{shown} {why}, known since {since}")
+    return Line(Step.SMS, Mark.WARN, f"{shown}: {phone.point.problem}".rstrip("."))
+
+
+__all__ = ["Line", "Mark", "Step", "lines_of"]

@@ -1,0 +1,284 @@
+"""The decision procedure: two ordered tables of named rules, the first that holds decides. Pure.
+
+INVOICE_RULES look at the invoice as a whole. Where something was tried and none of them holds, the attempt
+that decides is judged by ATTEMPT_RULES. The last rule of each table always holds: nothing is left unsaid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from handlers.diagnosis.case import ARRIVED, Case, Tried
+from handlers.diagnosis.causes import Cause
+from handlers.diagnosis.evidence import SpfState
+from notifier.addresses import AddressStatus
+from store.models import (
+    Channel,
+    Confidence,
+    EventKind,
+    InvoiceStatus,
+    Outcome,
+    Reason,
+    Stage,
+)
+
+SEND_MODE, DOUBT, SETTLING = "send_mode", "doubt", "settling"
+"""Who holds deliveries (billing.truth, notifier.tracking)."""
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceRule:
+    name: str
+    cause: Cause
+    holds: Callable[[Case], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRule:
+    name: str
+    cause: Cause
+    holds: Callable[[Case, Tried], bool]
+
+
+def _called_off(case: Case) -> bool:
+    """Nothing was tried, or all that was asked for was cancelled."""
+    return all(t.delivery.outcome is Outcome.CANCELLED for t in case.tried)
+
+
+def _untried(case: Case) -> bool:
+    return not case.tried
+
+
+def _left_out_for(*reasons: str) -> Callable[[Case], bool]:
+    return lambda case: _untried(case) and case.excluded in reasons
+
+
+INVOICE_RULES: tuple[InvoiceRule, ...] = (
+    InvoiceRule(
+        "the only invoice is a draft",
+        Cause.DRAFT,
+        lambda c: c.invoice_is(InvoiceStatus.DRAFT) or (c.facts is None and c.e.draft is not None),
+    ),
+    InvoiceRule("there is no invoice", Cause.NO_INVOICE, lambda c: c.facts is None),
+    InvoiceRule(
+        "it was voided before anything went out",
+        Cause.VOID,
+        lambda c: c.invoice_is(InvoiceStatus.VOID) and _called_off(c),
+    ),
+    InvoiceRule(
+        "it was written off before anything went out",
+        Cause.WRITTEN_OFF,
+        lambda c: c.invoice_is(InvoiceStatus.UNCOLLECTIBLE) and _called_off(c),
+    ),
+    InvoiceRule("it was mailed to addresses that were mended since", Cause.MENDED, lambda c: c.mended),
+    InvoiceRule("some of several addresses failed", Cause.SOME_FAILED, lambda c: c.partly),
+    InvoiceRule(
+        "the account is archived, and all was called off",
+        Cause.ARCHIVED,
+        lambda c: c.archived and _called_off(c),
+    ),
+    InvoiceRule(
+        "it was paid before anything went out",
+        Cause.PAID,
+        lambda c: c.invoice_is(InvoiceStatus.PAID) and _called_off(c),
+    ),
+    InvoiceRule(
+        "notices are switched off, and all was called off",
+        Cause.NOTICES_OFF,
+        lambda c: _called_off(c) and not c.e.subscriber.invoice_notices,
+    ),
+    InvoiceRule(
+        "nobody has an address on file", Cause.NO_ADDRESS, lambda c: _untried(c) and not c.e.addresses
+    ),
+    InvoiceRule(
+        "no address on file can be used", Cause.UNUSABLE_ADDRESS, lambda c: _untried(c) and not c.usable
+    ),
+    InvoiceRule(
+        "every address is on the do-not-send list",
+        Cause.NOT_TRIED,
+        lambda c: _untried(c) and all(a.suppression is not None for a in c.usable),
+    ),
+    InvoiceRule(
+        "the run left it out for its suppressed address", Cause.NOT_TRIED, _left_out_for("suppressed")
+    ),
+    InvoiceRule("the run left it out", Cause.LEFT_OUT, lambda c: _untried(c) and bool(c.excluded)),
+    InvoiceRule("nothing was sent from here", Cause.UNSEEN, _untried),
+)
+
+
+def _is(*outcomes: Outcome) -> Callable[[Case, Tried], bool]:
+    return lambda _, t: t.delivery.outcome in outcomes
+
+
+def _held_by(*names: str) -> Callable[[Case, Tried], bool]:
+    return lambda _, t: t.delivery.stage is Stage.HELD and t.delivery.stage_by in names
+
+
+def _at(stage: Stage) -> Callable[[Case, Tried], bool]:
+    return lambda _, t: t.delivery.outcome is Outcome.NONE and t.delivery.stage is stage
+
+
+def _waits(kind: EventKind) -> Callable[[Case, Tried], bool]:
+    def holds(_: Case, t: Tried) -> bool:
+        queued = t.delivery.outcome is Outcome.NONE and t.delivery.stage is Stage.QUEUED
+        return queued and t.last_wait is not None and t.last_wait.kind is kind
+
+    return holds
+
+
+_OURS_DOWN = (Reason.NETWORK, Reason.CONFIG, Reason.INFRASTRUCTURE)
+_REFUSED = (Outcome.BOUNCED, Outcome.FAILED)
+
+
+def _route_down(case: Case, t: Tried) -> bool:
+    wait = t.last_wait
+    return (
+        _waits(EventKind.DEFERRED)(case, t)
+        and wait is not None
+        and not wait.cls
+        and wait.reason in _OURS_DOWN
+    )
+
+
+def _refused(*classes: str) -> Callable[[Case, Tried], bool]:
+    return lambda _, t: t.delivery.outcome in _REFUSED and t.delivery.cls in classes
+
+
+def _spf(state: SpfState) -> Callable[[Case, Tried], bool]:
+    return lambda c, t: _refused("blocked_auth")(c, t) and c.spf is state
+
+
+_ADDRESS_WRONG = ("no_such_user", "domain_missing")
+
+
+def _about_the_address(t: Tried) -> bool:
+    """A server said so of this address, now or on an earlier mail."""
+    if t.delivery.outcome in _REFUSED:
+        return t.delivery.cls in _ADDRESS_WRONG
+    if t.delivery.outcome is Outcome.SUPPRESSED:
+        suppression = t.address.suppression if t.address else None
+        return suppression is not None and suppression.reason in _ADDRESS_WRONG
+    return False
+
+
+def _domain_gone(case: Case, t: Tried) -> bool:
+    return _refused("domain_missing")(case, t) or (_about_the_address(t) and t.domain_dead)
+
+
+def _sms(t: Tried) -> bool:
+    return t.delivery.channel is Channel.SMS
+
+
+def _sms_opted_out(_: Case, t: Tried) -> bool:
+    d = t.delivery
+    stopped = d.outcome in (Outcome.SUPPRESSED, *_REFUSED) and d.reason is Reason.OPTED_OUT
+    return _sms(t) and (stopped or (d.outcome is Outcome.SUPPRESSED and d.cls == "opted_out"))
+
+
+def _receipt(_: Case, t: Tried) -> bool:
+    d = t.delivery
+    return _sms(t) and d.outcome is Outcome.DELIVERED and d.confidence is Confidence.HANDSET_RECEIPT
+
+
+ATTEMPT_RULES: tuple[AttemptRule, ...] = (
+    # Texts first: their networks speak another language than mail servers.
+    AttemptRule("the handset confirmed the text", Cause.TEXT_ARRIVED, _receipt),
+    AttemptRule("the text was taken", Cause.TEXTED, lambda _, t: _sms(t) and t.delivery.outcome in ARRIVED),
+    AttemptRule("the number opted out", Cause.OPTED_OUT, _sms_opted_out),
+    AttemptRule(
+        "the number takes no texts",
+        Cause.BAD_NUMBER,
+        lambda _, t: _sms(t) and t.lost and t.delivery.reason is Reason.RECIPIENT,
+    ),
+    # Not gone yet.
+    AttemptRule("the send mode holds it", Cause.SENDING_OFF, _held_by(SEND_MODE)),
+    AttemptRule("it waits for a person after too many doubts", Cause.IN_DOUBT, _held_by(DOUBT, SETTLING)),
+    AttemptRule("somebody holds it", Cause.HELD, _at(Stage.HELD)),
+    AttemptRule("it is in a worker's hands", Cause.SENDING, _at(Stage.CLAIMED)),
+    AttemptRule("we were cut off", Cause.IN_DOUBT, _waits(EventKind.IN_DOUBT)),
+    AttemptRule("our way out is down", Cause.ROUTE_DOWN, _route_down),
+    AttemptRule("their server asked us to wait", Cause.DEFERRED, _waits(EventKind.DEFERRED)),
+    AttemptRule("it is in the queue", Cause.QUEUED, _at(Stage.QUEUED)),
+    # The address is wrong.
+    AttemptRule(
+        "refused, and the domain is misspelled",
+        Cause.MISSPELLED,
+        # Whatever it was refused for: the address is what has to be mended first.
+        lambda _, t: t.misspelled and t.lost and t.delivery.reason not in _OURS_DOWN,
+    ),
+    AttemptRule(
+        "refused, and the domain takes no mail",
+        Cause.NO_MAIL_DOMAIN,
+        lambda c, t: t.is_dns(AddressStatus.NULL_MX) and _domain_gone(c, t),
+    ),
+    AttemptRule("refused, and the domain is dead", Cause.DEAD_DOMAIN, _domain_gone),
+    AttemptRule("there is no such mailbox", Cause.NO_MAILBOX, _refused("no_such_user")),
+    AttemptRule("the mailbox is full", Cause.MAILBOX_FULL, _refused("mailbox_full")),
+    AttemptRule("the mailbox is switched off", Cause.MAILBOX_DISABLED, _refused("mailbox_disabled")),
+    AttemptRule("the recipient's filter refused it", Cause.FILTERED, _refused("filtered")),
+    AttemptRule("the address is on the do-not-send list", Cause.SUPPRESSED, _is(Outcome.SUPPRESSED)),
+    # We are wrong.
+    AttemptRule("refused for SPF, which is still wrong", Cause.SPF_WRONG, _spf(SpfState.WRONG)),
+    AttemptRule("refused for sender checks, and SPF is right now", Cause.SPF_MENDED, _spf(SpfState.RIGHT)),
+    AttemptRule("refused for sender checks", Cause.SENDER_CHECKS, _refused("blocked_auth")),
+    AttemptRule("refused for our server's reputation", Cause.REPUTATION, _refused("blocked_reputation")),
+    AttemptRule("taken for spam", Cause.CONTENT, _refused("spam_content")),
+    AttemptRule("too big", Cause.TOO_BIG, _refused("too_big")),
+    AttemptRule("refused as a relay or for security", Cause.RELAY_REFUSED, _refused("relay_or_security")),
+    AttemptRule("put off until it was too late", Cause.TOO_BUSY, _refused("rate_limited", "temporary")),
+    AttemptRule(
+        "it never left our side",
+        Cause.OUR_FAULT,
+        lambda _, t: t.delivery.outcome is Outcome.FAILED and t.delivery.reason in _OURS_DOWN,
+    ),
+    AttemptRule("it went out of date", Cause.EXPIRED, _is(Outcome.EXPIRED)),
+    AttemptRule("it was cancelled", Cause.CANCELLED, _is(Outcome.CANCELLED)),
+    # It was taken.
+    AttemptRule("a look-alike domain took it", Cause.LOOKALIKE, lambda _, t: t.misspelled and not t.lost),
+    AttemptRule(
+        "the recipient marked it as spam",
+        Cause.COMPLAINT,
+        lambda _, t: t.delivery.outcome in ARRIVED and t.happened(EventKind.COMPLAINT),
+    ),
+    AttemptRule(
+        "it went to the payer",
+        Cause.SENT_TO_PAYER,
+        lambda c, t: c.e.payer.id != c.e.subscriber.id and t.delivery.outcome in ARRIVED,
+    ),
+    AttemptRule(
+        "no bounce in 72 hours",
+        Cause.PROBABLY_ARRIVED,
+        lambda _, t: t.delivery.outcome is Outcome.DELIVERED and t.delivery.confidence is Confidence.PRESUMED,
+    ),
+    AttemptRule("their server took it", Cause.ACCEPTED, _is(Outcome.DELIVERED)),
+    AttemptRule("the relay took it", Cause.HANDED_OVER, _is(Outcome.SENT)),
+    AttemptRule("refused without a clear reason", Cause.REFUSED, lambda _, __: True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What decided: the rule, its cause, and the attempt it is about."""
+
+    rule: str
+    cause: Cause
+    about: Tried | None = None
+
+
+def rule_on(case: Case) -> Ruling:
+    for invoice_rule in INVOICE_RULES:
+        if invoice_rule.holds(case):
+            about = case.failed_on_file[0] if invoice_rule.cause is Cause.SOME_FAILED else case.decider
+            return Ruling(invoice_rule.name, invoice_rule.cause, about)
+    tried = case.decider
+    if tried is None:
+        raise AssertionError("the last invoice rule holds for whatever was not tried")
+    return rule_on_attempt(case, tried)
+
+
+def rule_on_attempt(case: Case, tried: Tried) -> Ruling:
+    for rule in ATTEMPT_RULES:
+        if rule.holds(case, tried):
+            return Ruling(rule.name, rule.cause, tried)
+    raise AssertionError("the last attempt rule always holds")

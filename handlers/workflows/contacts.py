@@ -1,0 +1,150 @@
+"""Mending an address here, before billing does: what it was, what it becomes, and the way back.
+
+The mirror is changed and an override kept, so that the next import does not bring the old one back. One
+dialog mends once, however often it arrives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from uuid import UUID
+
+from handlers.contacts import Contact, Mended
+from handlers.contract import CommandRequest, Services, audit
+from handlers.reply import UserError
+from handlers.workflows.diagnose import billing_points
+from notifier.addresses import AddressFinding, AddressStatus, check_address, unanswered
+from store.addresses import normalise_email
+from store.models import Channel, ContactOverride, ContactRole, Point, Subscriber
+from store.types import derived_id
+from store.unit import Tx
+
+CHECK_S = 1.2
+"""DNS has this long: a dialog must be answered within Slack's 3 s."""
+
+
+async def contact_of(tx: Tx, subscriber_id: UUID) -> Contact:
+    subscriber = await tx.subscribers.by_id(subscriber_id)
+    if subscriber is None:
+        raise UserError("This subscriber is not on file any more.", "Look them up again.")
+    points = (await tx.subscribers.points([subscriber.id]))[subscriber.id]
+    return Contact(subscriber, tuple(billing_points(points, Channel.EMAIL)))
+
+
+def chosen(points: Sequence[Point], point_id: str) -> Point | None:
+    """The point of that id; the only one where there is one; None where there is none."""
+    if point_id:
+        return next((p for p in points if str(p.id) == point_id), None)
+    return points[0] if len(points) == 1 else None
+
+
+_REFUSED = {
+    AddressStatus.NO_DOMAIN: "This domain does not exist. Check what stands behind the @.",
+    AddressStatus.NULL_MX: "This domain says that it takes no mail at all.",
+    AddressStatus.NO_MX: "This domain has no mail server, so nothing can arrive there.",
+}
+
+
+async def problem_with(services: Services, request: CommandRequest) -> str | None:
+    """What speaks against the address that was typed, in a sentence; None when nothing does."""
+    typed = normalise_email(request.inputs.get("address", ""))
+    if typed.problem is not None:
+        return typed.problem
+    async with services.store.read(request.tenant) as tx:
+        points = (await contact_of(tx, UUID(request.value["s"]))).points
+        suppressed = await tx.suppressions.active([(Channel.EMAIL, typed.address)])
+    if any(p.address == typed.address and p.problem is None for p in points):
+        return "This address is on file already."
+    if suppressed:
+        return "Mail to this address bounced for good before: it is on our do-not-send list."
+    found = await _checked(services, typed.address)
+    if found.status is AddressStatus.TYPO:
+        return f"That looks like a slip. Did you mean {found.suggestion}?"
+    return _REFUSED.get(found.status)
+
+
+async def _checked(services: Services, address: str) -> AddressFinding:
+    """No answer in time is no objection."""
+    try:
+        async with asyncio.timeout(CHECK_S):
+            return await check_address(address, services.resolver)
+    except TimeoutError:
+        return unanswered(address)
+
+
+async def mend(services: Services, request: CommandRequest) -> Mended:
+    """Changes the mirror, keeps the override and its audit row, in one transaction."""
+    new = normalise_email(request.inputs.get("address", ""))
+    if new.problem is not None:
+        raise UserError(f"That address cannot be used: {new.problem}", "Check it and try again.")
+    async with services.store.begin(request.tenant) as tx:
+        contact = await contact_of(tx, UUID(request.value["s"]))
+        override_id = derived_id(contact.subscriber.id, "override", request.id)
+        before = await tx.overrides.get(override_id)
+        if before is not None:
+            return Mended(contact.subscriber, before)
+        point = chosen(contact.points, request.inputs.get("which") or str(request.value.get("p", "")))
+        if point is None and contact.points:
+            raise UserError("That address is not on file any more.", "Look the subscriber up again.")
+        override = ContactOverride(
+            id=override_id,
+            subscriber_id=contact.subscriber.id,
+            role=point.role if point else ContactRole.BILLING,
+            channel=Channel.EMAIL,
+            old_address=point.address if point else "",
+            new_address=new.address,
+            actor=request.actor.user_id,
+            created_at=tx.now,
+        )
+        await _put(tx, override)
+        await tx.overrides.add(override)
+        await _audited(tx, request, "contact.mend", contact.subscriber, override)
+    return Mended(contact.subscriber, override)
+
+
+async def _put(tx: Tx, override: ContactOverride) -> None:
+    who, role, channel = override.subscriber_id, override.role, override.channel
+    if not override.old_address:
+        await tx.subscribers.add_point(who, role, channel, override.new_address)
+    elif not await tx.subscribers.change_point(
+        who, role, channel, override.old_address, override.new_address
+    ):
+        raise UserError("Somebody has changed this address a moment ago.", "Look the subscriber up again.")
+
+
+async def undo(services: Services, request: CommandRequest) -> tuple[Mended, bool]:
+    """Puts the old address back; False when that was done before."""
+    async with services.store.begin(request.tenant) as tx:
+        override = await tx.overrides.get(UUID(request.value["o"]))
+        subscriber = await tx.subscribers.by_id(override.subscriber_id) if override else None
+        if override is None or subscriber is None:
+            raise UserError("This address is not on file any more.", "Look the subscriber up again.")
+        mended = Mended(subscriber, override)
+        if not await tx.overrides.end([override.id]):
+            return mended, False
+        who, role, channel = override.subscriber_id, override.role, override.channel
+        if override.old_address:
+            problem = normalise_email(override.old_address).problem
+            back = await tx.subscribers.change_point(
+                who, role, channel, override.new_address, override.old_address, problem=problem
+            )
+        else:
+            back = await tx.subscribers.remove_point(who, role, channel, override.new_address)
+        if not back:
+            raise UserError("This address was changed again since.", "Take the later change back first.")
+        await _audited(tx, request, "contact.undo", subscriber, override)
+    return mended, True
+
+
+async def _audited(
+    tx: Tx, request: CommandRequest, action: str, subscriber: Subscriber, override: ContactOverride
+) -> None:
+    await audit(
+        tx,
+        request,
+        action,
+        f"account:{subscriber.account}",
+        detail={"channel": override.channel, "role": override.role, "override": str(override.id)},
+        personal={"old": override.old_address, "new": override.new_address},
+    )

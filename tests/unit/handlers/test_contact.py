@@ -1,0 +1,264 @@
+"""Mending an address on both databases: it holds at once, survives imports, and can be taken back."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from handlers.contract import CommandRequest
+from handlers.profile import Role
+from handlers.reply import Reply, To, UserError
+from store.models import Channel
+from store.unit import Store
+from tests.builders import billing_email, subscriber_record
+from tests.unit.handlers import cast
+from tests.unit.handlers.conftest import agent_on
+from tests.unit.handlers.support import Agent, buttons, golden, legal, said
+
+OLD, NEW = "dana@gmial.com", "dana@gmail.com"
+
+
+async def dana(store: Store, *addresses: str) -> UUID:
+    points = [billing_email(address) for address in addresses or (OLD,)]
+    return await cast.add(store, "1001", *points, invoices=("20001",))
+
+
+async def on_file(store: Store, sid: UUID) -> list[str]:
+    async with store.read(1) as tx:
+        points = (await tx.subscribers.points([sid]))[sid]
+    return [p.address for p in points if p.channel is Channel.EMAIL]
+
+
+async def imported(store: Store, *addresses: str) -> None:
+    """Billing says these addresses (again)."""
+    async with store.begin(1) as tx:
+        await tx.subscribers.upsert(
+            [subscriber_record("1001", points=tuple(billing_email(a) for a in addresses))]
+        )
+
+
+def submits(agent: Agent, sid: UUID, address: str, **value: Any) -> CommandRequest:
+    inputs = {"address": address} | ({"which": value.pop("which")} if "which" in value else {})
+    return agent.request("contact", "mended", value={"s": str(sid)} | value, inputs=inputs)
+
+
+async def mends(agent: Agent, sid: UUID, address: str = NEW, **value: Any) -> Reply:
+    return await agent.run(submits(agent, sid, address, **value))
+
+
+async def test_the_dialog_shows_before_and_what_was_probably_meant(agent: Agent) -> None:
+    sid = await dana(agent.services.store)
+    shown = await agent.types("contact 1001")
+    assert OLD in said(shown)
+    answer = await agent.answer(agent.request("contact", "mend", value={"s": str(sid), "g": NEW}))
+    assert answer.modal is not None
+    (field,) = [b for b in answer.modal.blocks if b.get("block_id") == "address"]
+    assert field["element"]["initial_value"] == NEW
+    assert OLD in str(answer.modal.blocks)
+
+
+async def test_opening_the_dialog_is_a_look_at_contacts_and_audited(agent: Agent) -> None:
+    sid = await dana(agent.services.store)
+    request = agent.request("contact", "mend", value={"s": str(sid)})
+    assert not (await agent.answer(request)).done
+    assert await agent.commands["contact"].run(request, agent.services) == []
+    async with agent.services.store.read(1) as tx:
+        (row,) = await tx.audit.of("account:1001")
+    assert row.action == "subscriber.contacts"
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ("not an address", "There is no @ sign"),
+        (OLD, "on file already"),
+        ("dana@hotmial.com", "Did you mean dana@hotmail.com?"),
+        ("dana@nowhere.example", "does not exist"),
+        ("dana@nullmx.example", "takes no mail"),
+        ("dana@nomx.example", "no mail server"),
+        ("gone@inbox.example", "do-not-send list"),
+        ("dana@down.example", None),
+        (NEW, None),
+    ],
+)
+async def test_the_new_address_is_checked_in_the_dialog(
+    agent: Agent, typed: str, sentence: str | None
+) -> None:
+    sid = await dana(agent.services.store)
+    await cast.suppress(agent.services.store, "gone@inbox.example")
+    answer = await agent.answer(submits(agent, sid, typed))
+    if sentence is None:
+        assert answer.errors is None
+    else:
+        assert answer.errors is not None
+        assert sentence in answer.errors.errors["address"]
+
+
+async def test_a_mended_address_holds_at_once_and_offers_resend_and_undo(agent: Agent) -> None:
+    store = agent.services.store
+    sid = await dana(store)
+    done = await mends(agent, sid)
+    golden("contact_mended", done)
+    assert set(buttons(done)) == {"resend.open", "contact.undo"}
+    assert "Tell billing too" in said(done)
+    assert await on_file(store, sid) == [NEW]
+    card = await agent.types("find 1001")
+    assert "mended here, billing still has d•••@gmial.com" in said(card)
+
+
+async def test_what_was_mended_is_audited_with_the_addresses_in_the_personal_part(agent: Agent) -> None:
+    sid = await dana(agent.services.store)
+    await mends(agent, sid)
+    async with agent.services.store.read(1) as tx:
+        (row,) = [r for r in await tx.audit.of("account:1001") if r.action == "contact.mend"]
+    assert row.personal == {"old": OLD, "new": NEW}
+    assert "gmail" not in str(row.detail)
+
+
+async def test_one_dialog_mends_once_however_often_it_is_carried_out(agent: Agent) -> None:
+    sid = await dana(agent.services.store)
+    request = submits(agent, sid, NEW)
+    first, second = await agent.run(request), await agent.run(request)
+    assert first == second
+    async with agent.services.store.read(1) as tx:
+        assert len((await tx.overrides.active([sid]))[sid]) == 1
+
+
+async def test_a_mended_address_survives_the_next_import(agent: Agent) -> None:
+    store = agent.services.store
+    sid = await dana(store)
+    await mends(agent, sid)
+    await imported(store, OLD)
+    assert await on_file(store, sid) == [NEW]
+
+
+async def test_the_override_ends_when_billing_agrees(agent: Agent) -> None:
+    store = agent.services.store
+    sid = await dana(store)
+    await mends(agent, sid)
+    await imported(store, NEW)
+    assert await on_file(store, sid) == [NEW]
+    async with store.read(1) as tx:
+        assert await tx.overrides.active([sid]) == {}
+    assert "mended here" not in said(await agent.types("find 1001"))
+
+
+async def test_billing_s_newer_word_counts(agent: Agent) -> None:
+    store = agent.services.store
+    sid = await dana(store)
+    await mends(agent, sid)
+    await imported(store, "dana.new@inbox.example")
+    assert await on_file(store, sid) == ["dana.new@inbox.example"]
+    await imported(store, OLD)
+    assert await on_file(store, sid) == [OLD], "an override that ended does not come back"
+
+
+async def test_mending_what_was_mended_keeps_the_last(agent: Agent) -> None:
+    store = agent.services.store
+    sid = await dana(store)
+    await mends(agent, sid)
+    await mends(agent, sid, "dana@inbox.example")
+    await imported(store, OLD)
+    assert await on_file(store, sid) == ["dana@inbox.example"]
+
+
+async def test_undo_puts_the_old_address_back_once(agent: Agent) -> None:
+    store = agent.services.store
+    sid = await dana(store)
+    done = await mends(agent, sid)
+    back = await agent.presses(done, "contact.undo")
+    assert back.to is To.REPLACE
+    assert OLD in said(back)
+    assert await on_file(store, sid) == [OLD]
+    assert "already" in said(await agent.presses(done, "contact.undo"))
+
+
+async def test_an_earlier_change_is_not_taken_back_over_a_later_one(agent: Agent) -> None:
+    sid = await dana(agent.services.store)
+    first = await mends(agent, sid)
+    await mends(agent, sid, "dana@inbox.example")
+    with pytest.raises(UserError, match="changed again"):
+        await agent.presses(first, "contact.undo")
+    async with agent.services.store.read(1) as tx:
+        assert len((await tx.overrides.active([sid]))[sid]) == 2, "nothing was ended"
+
+
+async def test_of_several_addresses_the_chosen_one_is_mended_in_its_place(agent: Agent) -> None:
+    store = agent.services.store
+    sid = await dana(store, "a@cedar.example", OLD, "c@cedar.example")
+    async with store.read(1) as tx:
+        points = (await tx.subscribers.points([sid]))[sid]
+    which = next(str(p.id) for p in points if p.address == OLD)
+    answer = await agent.answer(agent.request("contact", "mend", value={"s": str(sid), "p": which}))
+    assert answer.modal is not None
+    (choice,) = [b for b in answer.modal.blocks if b.get("block_id") == "which"]
+    assert choice["element"]["initial_option"]["value"] == which
+    await mends(agent, sid, which=which)
+    assert await on_file(store, sid) == ["a@cedar.example", NEW, "c@cedar.example"]
+
+
+async def test_where_there_is_no_address_one_is_added_and_taken_back(agent: Agent) -> None:
+    store = agent.services.store
+    sid = await cast.add(store, "1001", invoices=("20001",))
+    done = await mends(agent, sid)
+    assert await on_file(store, sid) == [NEW]
+    await imported(store)
+    assert await on_file(store, sid) == [NEW]
+    await agent.presses(done, "contact.undo")
+    assert await on_file(store, sid) == []
+
+
+async def test_an_address_that_is_gone_meanwhile_is_said(agent: Agent) -> None:
+    store = agent.services.store
+    sid = await dana(store)
+    request = submits(agent, sid, NEW, which=str(sid))
+    with pytest.raises(UserError, match="not on file any more"):
+        await agent.run(request)
+
+
+async def test_a_child_s_addresses_are_the_payer_s(agent: Agent) -> None:
+    await cast.family(agent.services.store)
+    shown = await agent.types("contact 1103")
+    assert "Account 1100 pays for 1103" in said(shown)
+    assert "books@cedar.example" in said(shown)
+
+
+async def test_releasing_asks_why_and_is_undone_by_a_new_hard_bounce(agent: Agent) -> None:
+    services = agent.services
+    lead = agent_on(services, Role.LEAD, "U_LEAD")
+    await dana(services.store)
+    await cast.suppress(services.store, OLD)
+    asked = await lead.types(f"release {OLD}")
+    assert "the mailbox does not exist" in said(asked)
+    dialog = await lead.answer(lead.press(asked, "release.ask"))
+    assert dialog.modal is not None
+    carried = dict(dialog.modal.carry or {})
+    empty = await lead.answer(lead.request("release", "confirmed", value=carried, inputs={"reason": " "}))
+    assert empty.errors is not None
+    sure = lead.request("release", "confirmed", value=carried, inputs={"reason": "Has it again"})
+    assert await lead.run(sure) == await lead.run(sure)
+    async with services.store.read(1) as tx:
+        assert await tx.suppressions.active([(Channel.EMAIL, OLD)]) == {}
+        (row,) = [r for r in await tx.audit.of("address:email") if r.action == "suppression.release"]
+    assert row.personal == {"address": OLD, "reason": "Has it again"}
+    await cast.suppress(services.store, OLD)
+    async with services.store.read(1) as tx:
+        assert (Channel.EMAIL, OLD) in await tx.suppressions.active([(Channel.EMAIL, OLD)])
+
+
+async def test_what_is_not_on_the_list_is_not_released(agent: Agent) -> None:
+    lead = agent_on(agent.services, Role.LEAD)
+    with pytest.raises(UserError, match="not on the do-not-send list"):
+        await lead.types("release dana@inbox.example")
+
+
+async def test_hostile_addresses_in_the_dialog_are_shown_and_obeyed_by_nobody(agent: Agent) -> None:
+    hostile = "<!channel>*x*@inbox.example"
+    sid = await cast.add(
+        agent.services.store, "1001", billing_email(hostile, problem="There is more."), invoices=("20001",)
+    )
+    legal(await agent.types("contact 1001"))
+    await agent.answer(agent.request("contact", "mend", value={"s": str(sid)}))
+    legal(await mends(agent, sid))

@@ -1,0 +1,451 @@
+"""The decision procedure without a database: every rule has a case that it decides, every cause its row.
+
+docs/diagnosis.md is held to the tables: DIAGNOSIS_DOC=1 in the environment writes it anew.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handlers.cards import Notice
+from handlers.commands.diagnose import view
+from handlers.diagnosis import (
+    TELLINGS,
+    Act,
+    AddressFact,
+    Cause,
+    Certainty,
+    Company,
+    Evidence,
+    InvoiceFacts,
+    PhoneFact,
+    SpfFact,
+    SpfState,
+    diagnose,
+)
+from handlers.diagnosis.case import Case
+from handlers.diagnosis.rules import ATTEMPT_RULES, INVOICE_RULES, rule_on
+from handlers.profile import Role
+from notifier.addresses import AddressFinding, AddressStatus
+from sandbox.slack.content import suspicious
+from store.models import (
+    Channel,
+    Confidence,
+    ContactOverride,
+    ContactRole,
+    Delivery,
+    Event,
+    EventKind,
+    Exclusion,
+    Facts,
+    Incident,
+    IncidentState,
+    Invoice,
+    InvoiceStatus,
+    NotificationKind,
+    Outcome,
+    Point,
+    Reason,
+    Stage,
+    Subscriber,
+    SubscriberKind,
+    SubscriberStatus,
+    Suppression,
+)
+from store.types import new_id
+from tests.builders import NOW, delivery, event, hold_of, notification, usd
+from tests.unit.handlers.support import HOSTILE, legal, obeyed, profile, said
+
+DOC = Path(__file__).parents[3] / "docs" / "diagnosis.md"
+FACTS = Facts("local", NOW)
+ADDRESS = "dana@inbox.example"
+
+
+def person(account: str = "1001", **more: Any) -> Subscriber:
+    fields: dict[str, Any] = {
+        "id": new_id(),
+        "account": account,
+        "kind": SubscriberKind.RESIDENTIAL,
+        "status": SubscriberStatus.ACTIVE,
+        "name": "Dana Whitfield",
+        "language": "en",
+        "time_zone": None,
+        "address": "",
+        "city": "",
+        "region": "",
+        "postal_code": "",
+        "payer_account": None,
+        "balance": usd("49.90"),
+        "invoice_notices": True,
+        "facts": FACTS,
+    }
+    return Subscriber(**(fields | more))
+
+
+def invoice(**more: Any) -> Invoice:
+    fields: dict[str, Any] = {
+        "id": new_id(),
+        "subscriber_id": new_id(),
+        "number": "20001",
+        "status": InvoiceStatus.OPEN,
+        "issued_on": NOW.date().replace(month=2, day=1),
+        "due_on": NOW.date(),
+        "total": usd("49.90"),
+        "paid": usd("0.00"),
+        "revision": 1,
+        "facts": FACTS,
+    }
+    return Invoice(**(fields | more))
+
+
+def at(address: str = ADDRESS, status: AddressStatus = AddressStatus.OK, **more: Any) -> AddressFact:
+    point = Point(
+        new_id(),
+        new_id(),
+        ContactRole.BILLING,
+        Channel.EMAIL,
+        address,
+        address,
+        0,
+        more.pop("problem", None),
+        FACTS,
+    )
+    meant = "dana@gmail.com" if status is AddressStatus.TYPO else None
+    takes = {AddressStatus.OK: True, AddressStatus.UNKNOWN: None}.get(status, status is AddressStatus.TYPO)
+    return AddressFact(point, AddressFinding(address, status, meant, takes), **more)
+
+
+def listed(reason: str = "no_such_user") -> Suppression:
+    return Suppression(Channel.EMAIL, ADDRESS, reason, NOW, new_id())
+
+
+def notice(*deliveries: Delivery, events: tuple[Event, ...] = ()) -> Notice:
+    return Notice(
+        notification(kind=NotificationKind.INVOICE_ISSUED),
+        None,
+        deliveries,
+        {d.id: events for d in deliveries},
+    )
+
+
+def evidence(*notices: Notice, **more: Any) -> Evidence:
+    someone = more.pop("subscriber", None) or person()
+    exclusion = more.pop("exclusion", None)
+    of = more.pop("invoice", None) or invoice()
+    fields: dict[str, Any] = {
+        "subscriber": someone,
+        "payer": someone,
+        "addresses": (at(),),
+        "phones": (),
+        "invoices": (InvoiceFacts(of, notices, exclusion),),
+        "asked": None,
+        "draft": None,
+        "packages": (),
+        "holds": (),
+        "spf": SpfFact("mail.cascade.example", SpfState.RIGHT),
+        "company": None,
+        "incident": None,
+        "route": "visp",
+        "relay": True,
+        "other_route": "remote",
+        "send_mode": "live",
+        "texts": True,
+        "now": NOW,
+        "today": NOW.date(),
+    }
+    return Evidence(**(fields | more))
+
+
+def excluded(reason: str) -> Exclusion:
+    return Exclusion(new_id(), new_id(), None, reason)
+
+
+def mail(outcome: Outcome = Outcome.NONE, cls: str = "", **more: Any) -> Delivery:
+    address = more.pop("address", ADDRESS)
+    stage = Stage.CLOSED if outcome is not Outcome.NONE else more.pop("stage", Stage.QUEUED)
+    return delivery(address, outcome=outcome, cls=cls, stage=stage, **more)
+
+
+def sms(outcome: Outcome, reason: Reason = Reason.NONE, **more: Any) -> Delivery:
+    return mail(outcome, address="+15415550142", channel=Channel.SMS, reason=reason, **more)
+
+
+def waited(kind: EventKind = EventKind.DEFERRED, **more: Any) -> tuple[Event, ...]:
+    return (event(new_id(), kind, **more),)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What one attempt looks like to a rule."""
+
+    rule: str
+    delivery: Delivery
+    events: tuple[Event, ...] = ()
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+BOUNCED, FAILED = Outcome.BOUNCED, Outcome.FAILED
+TYPO = {"addresses": (at(ADDRESS, AddressStatus.TYPO),)}
+WRONG = {"spf": SpfFact("mail.cascade.example", SpfState.WRONG)}
+ATTEMPTS = [
+    Attempt("the handset confirmed the text", sms(Outcome.DELIVERED, confidence=Confidence.HANDSET_RECEIPT)),
+    Attempt("the text was taken", sms(Outcome.SENT)),
+    Attempt("the number opted out", sms(Outcome.SUPPRESSED, Reason.OPTED_OUT)),
+    Attempt("the number takes no texts", sms(BOUNCED, Reason.RECIPIENT)),
+    Attempt("the send mode holds it", mail(stage=Stage.HELD, stage_by="send_mode")),
+    Attempt("it waits for a person after too many doubts", mail(stage=Stage.HELD, stage_by="doubt")),
+    Attempt("somebody holds it", mail(stage=Stage.HELD, stage_by="U_LEAD")),
+    Attempt("it is in a worker's hands", mail(stage=Stage.CLAIMED)),
+    Attempt("we were cut off", mail(), waited(EventKind.IN_DOUBT)),
+    Attempt("our way out is down", mail(), waited(reason=Reason.NETWORK)),
+    Attempt("their server asked us to wait", mail(), waited(cls="rate_limited", reason=Reason.POLICY)),
+    Attempt("it is in the queue", mail()),
+    Attempt("refused, and the domain is misspelled", mail(BOUNCED, "no_such_user"), more=TYPO),
+    Attempt(
+        "refused, and the domain takes no mail",
+        mail(BOUNCED, "domain_missing"),
+        more={"addresses": (at(ADDRESS, AddressStatus.NULL_MX),)},
+    ),
+    Attempt(
+        "refused, and the domain is dead",
+        mail(BOUNCED, "domain_missing"),
+        more={"addresses": (at(ADDRESS, AddressStatus.NO_DOMAIN),)},
+    ),
+    Attempt("there is no such mailbox", mail(BOUNCED, "no_such_user")),
+    Attempt("the mailbox is full", mail(BOUNCED, "mailbox_full")),
+    Attempt("the mailbox is switched off", mail(BOUNCED, "mailbox_disabled")),
+    Attempt("the recipient's filter refused it", mail(BOUNCED, "filtered")),
+    Attempt(
+        "the address is on the do-not-send list",
+        mail(Outcome.SUPPRESSED),
+        more={"addresses": (at(suppression=listed()),)},
+    ),
+    Attempt("refused for SPF, which is still wrong", mail(BOUNCED, "blocked_auth"), more=WRONG),
+    Attempt("refused for sender checks, and SPF is right now", mail(BOUNCED, "blocked_auth")),
+    Attempt("refused for sender checks", mail(BOUNCED, "blocked_auth"), more={"spf": None}),
+    Attempt("refused for our server's reputation", mail(BOUNCED, "blocked_reputation")),
+    Attempt("taken for spam", mail(BOUNCED, "spam_content")),
+    Attempt("too big", mail(BOUNCED, "too_big")),
+    Attempt("refused as a relay or for security", mail(BOUNCED, "relay_or_security")),
+    Attempt("put off until it was too late", mail(FAILED, "rate_limited", reason=Reason.POLICY)),
+    Attempt("it never left our side", mail(FAILED, reason=Reason.CONFIG)),
+    Attempt("it went out of date", mail(Outcome.EXPIRED)),
+    Attempt("it was cancelled", mail(Outcome.CANCELLED)),
+    Attempt("a look-alike domain took it", mail(Outcome.DELIVERED), more=TYPO),
+    Attempt("the recipient marked it as spam", mail(Outcome.DELIVERED), waited(EventKind.COMPLAINT)),
+    Attempt("it went to the payer", mail(Outcome.DELIVERED), more={"payer": person("1100")}),
+    Attempt("no bounce in 72 hours", mail(Outcome.DELIVERED, confidence=Confidence.PRESUMED)),
+    Attempt("their server took it", mail(Outcome.DELIVERED)),
+    Attempt("the relay took it", mail(Outcome.SENT)),
+    Attempt("refused without a clear reason", mail(BOUNCED, "other")),
+]
+
+
+@pytest.mark.parametrize("attempt", ATTEMPTS, ids=lambda a: a.rule)
+def test_an_attempt_is_decided_by_its_rule(attempt: Attempt) -> None:
+    e = evidence(notice(attempt.delivery, events=attempt.events), **attempt.more)
+    assert rule_on(Case(e, e.invoices[0])).rule == attempt.rule
+
+
+def test_every_attempt_rule_has_its_case_and_every_name_is_its_own() -> None:
+    names = [rule.name for rule in ATTEMPT_RULES]
+    assert sorted(names) == sorted(a.rule for a in ATTEMPTS)
+    everything = [*names, *(rule.name for rule in INVOICE_RULES)]
+    assert len(set(everything)) == len(everything)
+
+
+GONE = notice(mail(BOUNCED, "no_such_user", address="old@inbox.example"))
+INVOICES: dict[str, Evidence] = {
+    "the only invoice is a draft": evidence(invoice=invoice(status=InvoiceStatus.DRAFT)),
+    "there is no invoice": evidence(invoices=()),
+    "it was voided before anything went out": evidence(invoice=invoice(status=InvoiceStatus.VOID)),
+    "it was written off before anything went out": evidence(
+        invoice=invoice(status=InvoiceStatus.UNCOLLECTIBLE)
+    ),
+    "it was mailed to addresses that were mended since": evidence(GONE),
+    "some of several addresses failed": evidence(
+        notice(mail(BOUNCED, "no_such_user"), mail(Outcome.SENT, address="b@inbox.example"))
+    ),
+    "the account is archived, and all was called off": evidence(
+        subscriber=person(status=SubscriberStatus.ARCHIVED)
+    ),
+    "it was paid before anything went out": evidence(invoice=invoice(status=InvoiceStatus.PAID)),
+    "notices are switched off, and all was called off": evidence(
+        notice(mail(Outcome.CANCELLED)), subscriber=person(invoice_notices=False)
+    ),
+    "nobody has an address on file": evidence(addresses=()),
+    "no address on file can be used": evidence(addresses=(at("x", problem="There is no @ sign."),)),
+    "every address is on the do-not-send list": evidence(addresses=(at(suppression=listed()),)),
+    "the run left it out for its suppressed address": evidence(exclusion=excluded("suppressed")),
+    "the run left it out": evidence(exclusion=excluded("held")),
+    "nothing was sent from here": evidence(),
+}
+
+
+@pytest.mark.parametrize("rule", INVOICES, ids=str)
+def test_an_invoice_is_decided_by_its_rule(rule: str) -> None:
+    e = INVOICES[rule]
+    facts = e.invoices[0] if e.invoices else None
+    assert rule_on(Case(e, facts)).rule == rule
+
+
+def test_every_invoice_rule_has_its_case() -> None:
+    assert [rule.name for rule in INVOICE_RULES] == list(INVOICES)
+
+
+def test_every_cause_has_a_rule_and_a_row() -> None:
+    ruled = {r.cause for r in INVOICE_RULES} | {r.cause for r in ATTEMPT_RULES}
+    assert ruled == set(Cause)
+    assert list(TELLINGS) == list(Cause)
+
+
+def everything() -> list[Evidence]:
+    return [*INVOICES.values(), *(evidence(notice(a.delivery, events=a.events), **a.more) for a in ATTEMPTS)]
+
+
+@pytest.mark.parametrize("e", everything())
+def test_no_brace_and_no_empty_blank_reaches_the_screen(e: Evidence) -> None:
+    found = diagnose(e, profile())
+    for text in (found.headline, found.proof, found.customer, found.story):
+        assert "{" not in text
+        assert "  " not in text, "a blank was left open"
+        assert not re.search(r"\s[,.;)]", text)
+    legal(view.verdict(found, profile(), role=Role.LEAD, nonce="n"))
+    legal(view.verdict(found, profile(), masked=True))
+    legal(view.more(found, Role.LEAD, "n"))
+
+
+def test_what_arrived_counts_before_what_failed_at_an_address_that_is_gone() -> None:
+    newer, older = notice(mail(Outcome.DELIVERED)), GONE
+    assert diagnose(evidence(newer, older), profile()).cause is Cause.ACCEPTED
+
+
+def test_the_newest_attempt_at_one_address_decides() -> None:
+    again = evidence(notice(mail(Outcome.DELIVERED)), notice(mail(BOUNCED, "mailbox_full")))
+    assert diagnose(again, profile()).cause is Cause.ACCEPTED
+    worse = evidence(notice(mail(BOUNCED, "mailbox_full")), notice(mail(Outcome.DELIVERED)))
+    assert diagnose(worse, profile()).cause is Cause.MAILBOX_FULL
+
+
+def test_a_text_that_arrived_is_told_where_the_mail_failed() -> None:
+    both = evidence(
+        notice(mail(BOUNCED, "mailbox_full"), sms(Outcome.DELIVERED, confidence=Confidence.HANDSET_RECEIPT))
+    )
+    assert diagnose(both, profile()).cause is Cause.TEXT_ARRIVED
+
+
+def test_a_misspelled_address_behind_an_outage_of_ours_is_not_blamed() -> None:
+    ours = evidence(notice(mail(FAILED, reason=Reason.NETWORK)), **TYPO)
+    assert diagnose(ours, profile()).cause is Cause.OUR_FAULT
+
+
+def test_steps_that_cannot_be_taken_are_not_offered() -> None:
+    refused = notice(mail(BOUNCED, "no_such_user"))
+    bare = diagnose(evidence(refused, other_route=None), profile())
+    assert Act.TEXT not in bare.acts
+    assert Act.OTHER_SERVER not in bare.acts
+    assert Act.RELEASE not in bare.acts
+    number = Point(new_id(), new_id(), ContactRole.SERVICE, Channel.SMS, "+15415550142", "", 0, None, FACTS)
+    for phone, offered in ((PhoneFact(number), True), (PhoneFact(number, NOW), False)):
+        assert (Act.TEXT in diagnose(evidence(refused, phones=(phone,)), profile()).acts) is offered
+    assert (
+        Act.TEXT not in diagnose(evidence(refused, phones=(PhoneFact(number),), texts=False), profile()).acts
+    )
+
+
+def test_an_open_incident_is_named() -> None:
+    incident = Incident(new_id(), "k", "visp is down", IncidentState.OPEN, False, 3, NOW, NOW)
+    found = diagnose(evidence(notice(mail()), incident=incident), profile())
+    assert any("open incident: visp is down" in line.text for line in found.lines)
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
+def test_hostile_data_is_shown_and_never_obeyed(text: str) -> None:
+    text = text.encode("utf-8", "replace").decode()
+    someone = person(text[:40], name=text, kind=SubscriberKind.BUSINESS)
+    address = f"{text[:60]}@{text[:60]}.example"
+    override = ContactOverride(
+        new_id(), someone.id, ContactRole.BILLING, Channel.EMAIL, address, address, text[:80], NOW
+    )
+    for status in AddressStatus:
+        fact = at(address, status, suppression=listed(text[:40]), override=override)
+        fact = replace(fact, finding=replace(fact.finding, suggestion=address))
+        deliveries = tuple(
+            mail(outcome, text[:24], address=address, id=new_id(), stage_reason=text, diagnostic=text)
+            for outcome in Outcome
+        )
+        for d in deliveries:
+            e = evidence(
+                notice(d, events=waited(diagnostic=text, cls=text[:24])),
+                subscriber=someone,
+                payer=person(text[:40], name=text),
+                invoice=invoice(number=text[:40]),
+                addresses=(fact,) * 6,
+                holds=(hold_of("1", reason=text),),
+                incident=Incident(new_id(), "k", text, IncidentState.OPEN, False, 3, NOW, NOW),
+                company=Company(3, NOW),
+            )
+            found = diagnose(e, profile())
+            for masked in (True, False):
+                reply = legal(view.verdict(found, profile(), role=Role.LEAD, masked=masked, nonce="n"))
+                assert suspicious(obeyed(reply), None) is None
+                for forbidden in ("\x00", "\x1b", "\u202e"):
+                    assert forbidden not in said(reply)
+            legal(view.more(found, Role.LEAD, "n"))
+
+
+_SURE = {
+    Certainty.CERTAIN: "certain",
+    Certainty.LIKELY: "likely",
+    Certainty.UNKNOWN: "not certain",
+}
+_STEPS = {
+    Act.MEND: "mend the address",
+    Act.RESEND: "resend",
+    Act.TEXT: "text the link",
+    Act.OTHER_ADDRESS: "another address",
+    Act.SPF: "check SPF",
+    Act.RELEASE: "release the suppression (lead)",
+    Act.OTHER_SERVER: "the other server (lead)",
+    Act.LOG: "messages",
+    Act.PAYER: "open the payer",
+}
+
+
+def documented() -> str:
+    rows = ["| cause | verdict | how sure | next steps |", "|---|---|---|---|"]
+    for cause, telling in TELLINGS.items():
+        headline = re.sub(r"\{(\w+)\}", lambda m: f"‹{m[1].lower()}›", telling.headline)
+        steps = ", ".join(_STEPS[act] for act in telling.acts)
+        rows.append(f"| `{cause}` | {headline} | {_SURE[telling.certainty]} | {steps} |")
+    return "\n".join(rows)
+
+
+def documented_rules() -> str:
+    both = {
+        "The invoice as a whole": [(r.name, r.cause) for r in INVOICE_RULES],
+        "The attempt that decides": [(r.name, r.cause) for r in ATTEMPT_RULES],
+    }
+    parts = []
+    for title, rules in both.items():
+        rows = [f"{n}. {name}: `{cause}`" for n, (name, cause) in enumerate(rules, start=1)]
+        parts.append(f"**{title}**\n\n" + "\n".join(rows))
+    return "\n\n".join(parts)
+
+
+def test_the_page_in_docs_shows_these_tables() -> None:
+    text = DOC.read_text("utf-8")
+    for name, content in (("causes", documented()), ("rules", documented_rules())):
+        between = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)", re.DOTALL)
+        assert between.search(text), name
+        wanted = between.sub(lambda m, c=content: f"{m[1]}{c}{m[2]}", text)  # type: ignore[misc]
+        if os.environ.get("DIAGNOSIS_DOC"):
+            DOC.write_text(wanted, "utf-8")
+            text = wanted
+        assert text == wanted, "DIAGNOSIS_DOC=1 writes docs/diagnosis.md anew"
