@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from store.models import (
     Delivery,
     Event,
     Hold,
+    Incident,
     Invoice,
     InvoiceStatus,
     Note,
@@ -30,6 +31,16 @@ class Notice:
     invoice: Invoice | None
     deliveries: tuple[Delivery, ...]
     events: Mapping[UUID, tuple[Event, ...]]
+    incidents: Mapping[UUID, Incident] = field(default_factory=dict)
+    """By delivery: the unresolved incident that caught it."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownIncident:
+    """An unresolved incident that caught messages of a subscriber, and of how many subscribers in all."""
+
+    incident: Incident
+    people: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +62,8 @@ class CardData:
     """Addresses mended here that billing does not have yet."""
     named: Invoice | None = None
     """The invoice by which the subscriber was looked up."""
+    incidents: tuple[KnownIncident, ...] = ()
+    """Newest first."""
 
 
 def is_overdue(invoice: Invoice, today: date) -> bool:

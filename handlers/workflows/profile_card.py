@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from handlers.cards import CardData, Notice
+from handlers.cards import CardData, KnownIncident, Notice
 from handlers.profile import TenantProfile
 from handlers.workflows.lookup import payer_of
 from store.models import Invoice, Notification, Subscriber
@@ -34,7 +34,15 @@ async def load_card(
         today=tx.now.astimezone(profile.time_zone).date(),
         overrides=tuple((await tx.overrides.active([subscriber.id])).get(subscriber.id, ())),
         named=named,
+        incidents=await known_incidents(tx, subscriber),
     )
+
+
+async def known_incidents(tx: Tx, subscriber: Subscriber) -> tuple[KnownIncident, ...]:
+    """Those that caught messages about this account; unresolved ones only."""
+    found = (await tx.incidents.of_subscribers([subscriber.id]))[subscriber.id]
+    people = await tx.incidents.people([incident.id for incident in found])
+    return tuple(KnownIncident(incident, people[incident.id]) for incident in found)
 
 
 async def load_notices(tx: Tx, notifications: list[Notification]) -> list[Notice]:
@@ -42,6 +50,7 @@ async def load_notices(tx: Tx, notifications: list[Notification]) -> list[Notice
     deliveries = await tx.deliveries.of_notifications([n.id for n in notifications])
     refs = [(d.tenant, d.id) for ds in deliveries.values() for d in ds]
     events = await tx.events.of(refs)
+    incidents = await tx.incidents.of_deliveries([did for _, did in refs])
     invoices = await tx.invoices.by_ids([n.invoice_id for n in notifications if n.invoice_id])
     return [
         Notice(
@@ -50,6 +59,7 @@ async def load_notices(tx: Tx, notifications: list[Notification]) -> list[Notice
             # By address: the order of their ids, which are hashes, would mean nothing to a person.
             deliveries=tuple(sorted(deliveries[n.id], key=lambda d: d.address)),
             events={d.id: tuple(events[(d.tenant, d.id)]) for d in deliveries[n.id]},
+            incidents={d.id: incidents[d.id] for d in deliveries[n.id] if d.id in incidents},
         )
         for n in notifications
     ]

@@ -20,6 +20,7 @@ from handlers.blocks import (
     shorten,
 )
 from handlers.cards import CardData, is_overdue
+from handlers.incident_words import known_line
 from handlers.masks import mask_address, shown_name
 from handlers.profile import Role, TenantProfile
 from handlers.reply import Block, Reply, To
@@ -74,7 +75,7 @@ def card(
     name = shown_name(s) if masked else s.name
     title = f"{shorten(clean(name), 100)} · {s.account}"
     blocks: list[Block] = [header(title), section(_facts(data, profile))]
-    blocks += _warnings(data)
+    blocks += _warnings(data, profile)
     if not masked:
         blocks.append(section(_contacts(data, shown=contacts_shown)))
     if data.packages:
@@ -106,8 +107,9 @@ def _facts(data: CardData, profile: TenantProfile) -> str:
     return lines(rows)
 
 
-def _warnings(data: CardData) -> list[Block]:
-    rows = [md("{} *{}* — {}", _NOTE[n.level], n.text, n.author) for n in data.notes[:5]]
+def _warnings(data: CardData, profile: TenantProfile) -> list[Block]:
+    rows: list[str] = [known_line(k.incident, profile, data.now, k.people) for k in data.incidents[:3]]
+    rows += [md("{} *{}* — {}", _NOTE[n.level], n.text, n.author) for n in data.notes[:5]]
     rows += [md(":hourglass: Held until *{}*: {}", h.until.isoformat(), h.reason) for h in data.holds]
     return [section(lines(rows))] if rows else []
 

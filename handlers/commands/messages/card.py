@@ -8,6 +8,7 @@ from handlers import format as fmt
 from handlers import words
 from handlers.blocks import actions, button, context, esc, fit, lines, md, section
 from handlers.cards import Notice
+from handlers.incident_words import known_lines
 from handlers.masks import shown_name
 from handlers.profile import TenantProfile
 from handlers.reply import Block, Reply
@@ -54,6 +55,8 @@ def card(notice: Notice, subscriber: Subscriber | None, profile: TenantProfile) 
     rows += [md(":no_entry_sign: {}", left) for left in notice.notification.context.get("left_out", ())]
     if rows:
         blocks.append(section(lines(rows)))
+    if known := known_lines(notice, profile):
+        blocks.append(section(lines(known)))
     if steps:
         blocks.append(section(lines(dict.fromkeys(steps))))
     value = {"n": str(notice.notification.id)}

@@ -8,6 +8,7 @@ from handlers import format as fmt
 from handlers import words
 from handlers.blocks import actions, button, code, context, divider, fit, header, lines, md, section
 from handlers.cards import Notice
+from handlers.incident_words import known_line, known_lines
 from handlers.masks import mask_in_text
 from handlers.profile import Role, TenantProfile
 from handlers.reply import Block, Reply, To
@@ -86,7 +87,7 @@ def entry(notice: Notice, profile: TenantProfile) -> str:
     for d in notice.deliveries:
         state = words.status(d, notice.events[d.id], profile.time_zone)
         rows.append(md("{} {}: {}", words.mark(d), words.masked_target(d), state))
-    return lines(rows)
+    return lines([*rows, *known_lines(notice, profile)])
 
 
 def timeline(
@@ -105,6 +106,8 @@ def timeline(
                 answers.append(mask_in_text(raw) if masked else raw)
         rows.append(md("_Now: {}_", words.status(d, notice.events[d.id], profile.time_zone)))
         blocks.append(section(lines(rows)))
+        if d.id in notice.incidents:
+            blocks.append(section(known_line(notice.incidents[d.id], profile)))
         if step := words.next_step(d):
             blocks.append(section(md(":bulb: {}", step)))
         if answers:
