@@ -32,6 +32,7 @@ from bot.clock import BusinessClock
 from bot.config import Config, TenantConfig
 from bot.inbound_texts import InboundTexts
 from bot.inbox import Inbox
+from bot.oncall import OncallWatch
 from bot.pages import InvoicePages
 from bot.poster import Poster
 from bot.respond import Responder
@@ -285,7 +286,7 @@ class Runtime:
         worker: Worker | None = None
         if self._worker:
             worker = await self._worker_half(store, services, presence.name, dead)
-            loops.append(worker.run)
+            loops += [worker.run, OncallWatch(services).run]
         if self._bot:
             bot_loops, runner = await self._bot_half(
                 stack, store, services, commands, words, presence.name, dead

@@ -11,6 +11,7 @@ from store.models import (
     ContactOverride,
     Delivery,
     Event,
+    FailedAttempt,
     Hold,
     Incident,
     Invoice,
@@ -41,6 +42,30 @@ class KnownIncident:
 
     incident: Incident
     people: int
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One delivery that an incident caught, and what was said of it last."""
+
+    delivery: Delivery
+    subscriber: Subscriber | None
+    failure: FailedAttempt | None
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentData:
+    incident: Incident
+    people: int
+    examples: tuple[Example, ...]
+    waiting: int
+    """Messages that are still to go out once it is mended."""
+    over: bool
+    """Nothing has failed for a while, and something has got through since."""
+    earlier: Incident | None
+    texts: tuple[Delivery, ...]
+    """The newest text to the on-call numbers; empty while there was none."""
+    now: datetime
 
 
 @dataclass(frozen=True, slots=True)

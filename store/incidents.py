@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, and_, case, func, select, update
+from sqlalchemy import Row, Select, and_, case, func, or_, select, update
 
 from store.models import Incident, IncidentState, Outcome, Priority, Stage
 from store.repository import BATCH, Repository, batched, storable
@@ -375,10 +375,13 @@ class Incidents(Repository):
         return Waiting(row.waiting, row.urgent)
 
     async def waiting_for(self, route: str) -> Waiting:
-        """What is queued for a route, due now or later; `urgent` only what was tried before."""
+        """What a route should have taken by now: due, or tried before. `urgent`: only what was tried."""
         d = deliveries.c
         statement = select(*_waiting()).where(
-            d.tenant_id == self._tenant, d.route == route, d.stage == Stage.QUEUED
+            d.tenant_id == self._tenant,
+            d.route == route,
+            d.stage == Stage.QUEUED,
+            or_(d.attempt > 0, d.due_at <= self._tx.now),
         )
         row = (await self._tx.conn.execute(statement)).one()
         return Waiting(row.waiting, row.urgent)
