@@ -267,7 +267,7 @@ async def _route_down(services: Services, clock: FakeClock, priority: Priority) 
             retry_at=clock.now + timedelta(minutes=1),
         )
     async with services.store.system() as tx:
-        await record(tx, [Report(1, _deferred(item, clock), fenced=True, route_down=True)])
+        await record(tx, [Report(1, _deferred(item, clock), fenced=True)])
     return item
 
 
