@@ -120,13 +120,6 @@ class Deliveries(Repository):
         row = (await self._tx.conn.execute(self._mine().where(deliveries.c.id == delivery_id))).first()
         return _delivery(row) if row else None
 
-    async def get_many(self, ids: Sequence[UUID]) -> dict[UUID, Delivery]:
-        found: dict[UUID, Delivery] = {}
-        for batch in batched(ids, BATCH):
-            rows = await self._tx.conn.execute(self._mine().where(deliveries.c.id.in_(batch)))
-            found.update((row.id, _delivery(row)) for row in rows)
-        return found
-
     async def of_notifications(self, ids: Sequence[UUID]) -> dict[UUID, list[Delivery]]:
         found: dict[UUID, list[Delivery]] = {nid: [] for nid in ids}
         for batch in batched(ids, BATCH):
