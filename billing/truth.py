@@ -1,7 +1,7 @@
 """What billing's facts say right before a message leaves: may this still go, to this address, now?
 
-Fills the port notifier.truth asks: suppressed, void, archived, notices switched off, window closed, and
-the deployment's own send mode.
+Fills the port notifier.truth asks: suppressed, void, archived, notices switched off, account held,
+window closed, and the deployment's own send mode.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from billing import holds
 from notifier.local_time import zones_of
 from notifier.quiet import QuietHours, next_opening, waits_until
 from notifier.truth import Decision, Go, Later, Stop, Wait
@@ -67,6 +68,8 @@ class BillingTruth:
         people = await tx.subscribers.by_ids(
             list({sid for d, n in deliveries for sid in (n.subscriber_id, d.subscriber_id) if sid})
         )
+        reminded = {n.subscriber_id for _, n in deliveries if n.kind in holds.HELD_KINDS}
+        held = await holds.standing(tx, [p for p in people.values() if p.id in reminded])
         mode, quiet = self._send_mode(tx.tenant), self._quiet(tx.tenant)
         decisions: dict[UUID, Decision] = {}
         for delivery, notification in deliveries:
@@ -76,6 +79,7 @@ class BillingTruth:
                 _expired(delivery, tx)
                 or _suppressed(suppressed.get((Channel(delivery.channel), delivery.address)))
                 or _billing(notification, invoice, person)
+                or holds.wait_for(notification, person, held)
                 or _mode(mode, delivery)
                 or _quiet(quiet, delivery, notification, people, tx.now)
                 or Go()

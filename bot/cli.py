@@ -87,7 +87,7 @@ def _serve(config: Config, *, bot: bool, worker: bool) -> None:
 
     try:
         asyncio.run(main())
-    except DatabaseError as error:
+    except (ConfigProblems, DatabaseError) as error:
         raise _fail(str(error)) from None
     except OSError as error:
         raise _fail(f"Could not start: {error.strerror or error}. Is another one running?") from None

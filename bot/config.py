@@ -251,6 +251,8 @@ class TenantConfig(Section):
     mail: MailConfig
     sms: SmsConfig | None = None
     oncall: OncallConfig = OncallConfig()
+    billing: str = "local"
+    """The system of record: the name of a module's BILLING in billing/systems."""
     portal_url: str = Field(default="", pattern=r"^(https?://[^\s]+)?$")
 
     @model_validator(mode="after")

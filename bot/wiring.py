@@ -20,16 +20,20 @@ import structlog
 from aiohttp import web
 from slack_sdk.web.async_client import AsyncWebClient
 
+import billing.systems
 import handlers.commands
 import handlers.surfaces
 import notifier.channels
+from billing.acts import ActExecutor
+from billing.holds import HoldSweep
 from billing.invoice_pdf import Letterhead
 from billing.pdfs import InvoicePdfs
+from billing.port import BillingProvider, BillingSystem
 from billing.truth import SEND_MODE, BillingTruth, SendMode
 from bot import http
 from bot.bounce_listener import BounceHandler, listen
 from bot.clock import BusinessClock
-from bot.config import Config, TenantConfig
+from bot.config import Config, ConfigProblems, TenantConfig
 from bot.inbound_texts import InboundTexts
 from bot.inbox import Inbox
 from bot.oncall import OncallWatch
@@ -43,6 +47,7 @@ from bot.signing import ValueSigner
 from bot.slack import SlackRim
 from handlers.contract import Command, Services, Surface
 from handlers.profile import Brand, OncallProfile, SmsProfile, TenantProfile
+from handlers.workflows.act_notices import ActNotices
 from notifier.channels import AnyProvider, Route, SmsRoute
 from notifier.compose import Composer
 from notifier.mailauth.lookup import DnsResolver
@@ -103,6 +108,27 @@ def discover_channels() -> dict[Channel, AnyProvider]:
             raise DuplicateName(f"two channels send {provider.channel}")
         providers[provider.channel] = provider
     return providers
+
+
+def discover_billing() -> dict[str, BillingProvider]:
+    providers: dict[str, BillingProvider] = {}
+    for provider in exposed(billing.systems, "BILLING"):
+        if provider.name in providers:
+            raise DuplicateName(f"two billing systems are called {provider.name}")
+        providers[provider.name] = provider
+    return providers
+
+
+def open_billing(config: Config, store: Store) -> dict[int, BillingSystem]:
+    """Each tenant's system of record; ConfigProblems when app.yaml names one that there is not."""
+    providers = discover_billing()
+    opened: dict[int, BillingSystem] = {}
+    for key, tenant in config.app.tenants.items():
+        if tenant.billing not in providers:
+            sentence = f"{tenant.billing!r} is none of {', '.join(sorted(providers))}"
+            raise ConfigProblems([(f"tenants.{key}.billing", sentence)])
+        opened[tenant.id] = providers[tenant.billing].open(store, tenant.id)
+    return opened
 
 
 def routes_of(config: Config, key: str, tenant: TenantConfig) -> tuple[Route, ...]:
@@ -206,6 +232,7 @@ def build_services(config: Config, store: Store, commands: Mapping[str, Command]
         tenants=profiles,
         specs=[command.spec for command in commands.values()],
         keyring=config.secrets.keyring,
+        billing=open_billing(config, store),
     )
 
 
@@ -287,6 +314,7 @@ class Runtime:
         if self._worker:
             worker = await self._worker_half(store, services, presence.name, dead)
             loops += [worker.run, OncallWatch(services).run]
+            loops += self._billing_half(store, services, presence.name, dead)
         if self._bot:
             bot_loops, runner = await self._bot_half(
                 stack, store, services, commands, words, presence.name, dead
@@ -313,6 +341,22 @@ class Runtime:
             attachments=invoice_pdfs(store, services),
             pace=Pace(lease_s=pace.lease_s, poll_s=pace.poll_s),
         )
+
+    def _billing_half(self, store: Store, services: Services, name: str, dead: Sequence[str]) -> list[Loop]:
+        pace = self._config.app.worker
+        executor = ActExecutor(
+            store=store,
+            systems=services.billing,
+            outbox=services.outbox,
+            announce=ActNotices(services.tenants),
+            name=name,
+            dead=dead,
+            lease_s=pace.lease_s,
+            poll_s=pace.poll_s,
+        )
+        zones = {tenant: profile.time_zone for tenant, profile in services.tenants.items()}
+        channels = {tenant: profile.support_channel for tenant, profile in services.tenants.items()}
+        return [executor.run, HoldSweep(store, zones, channels).run]
 
     async def _bot_half(
         self,

@@ -32,6 +32,7 @@ _CONTROL = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
 _FENCE = "```"
+_USER = re.compile(r"[UW][A-Z0-9_]{2,}")
 
 
 class Mrkdwn(str):
@@ -65,6 +66,11 @@ def md(template: str, *args: object, **named: object) -> Mrkdwn:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else str(value)
+
+
+def mention(who: str) -> Mrkdwn:
+    """A Slack user id as their name; anything else (an import, the clock) as it is."""
+    return Mrkdwn(f"<@{who}>") if _USER.fullmatch(who) else esc(who)
 
 
 def lines(parts: Iterable[str]) -> Mrkdwn:

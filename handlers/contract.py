@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from billing.port import BillingSystem
 from handlers.profile import CommandSpec, Role, TenantProfile
 from handlers.reply import Answer, Home, Reply
 from notifier.keys import Keyring
@@ -63,6 +64,8 @@ class Services:
     keyring: Keyring
     forget_dns: Callable[[], None] = _nothing_kept
     """Drops cached DNS answers: whoever asks again has just changed something."""
+    billing: Mapping[int, BillingSystem] = field(default_factory=dict)
+    """Each tenant's system of record."""
 
     def profile(self, tenant: int) -> TenantProfile:
         return self.tenants[tenant]

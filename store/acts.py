@@ -66,11 +66,15 @@ class BillingActs(Repository):
         )
         await self._tx.conn.execute(insert.on_conflict_do_nothing())
         self._tx.signal(SIGNAL)
-        statement = select(billing_acts.c.id).where(
-            billing_acts.c.tenant_id == self._tenant, billing_acts.c.step_key == step_key
-        )
-        found: UUID = (await self._tx.conn.execute(statement)).scalar_one()
-        return found
+        standing = await self.by_step(step_key)
+        if standing is None:
+            raise LookupError("an act that was just written")
+        return standing.id
+
+    async def by_step(self, step_key: str) -> BillingAct | None:
+        """What this step of this interaction has intended before."""
+        row = (await self._tx.conn.execute(self._mine().where(billing_acts.c.step_key == step_key))).first()
+        return _act(row) if row else None
 
     async def get(self, act_id: UUID) -> BillingAct | None:
         row = (await self._tx.conn.execute(self._mine().where(billing_acts.c.id == act_id))).first()

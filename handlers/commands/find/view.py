@@ -22,14 +22,14 @@ from handlers.blocks import (
 from handlers.cards import CardData, is_overdue
 from handlers.incident_words import known_line
 from handlers.masks import mask_address, shown_name
+from handlers.note_lines import sticky_lines
 from handlers.profile import Role, TenantProfile
 from handlers.reply import Block, Reply, To
+from handlers.standing_view import package_line
 from store.models import (
     Channel,
     Invoice,
     InvoiceStatus,
-    NoteLevel,
-    Package,
     PackageStatus,
     Point,
     SubscriberStatus,
@@ -48,7 +48,6 @@ _STATUS = {
     SubscriberStatus.PROSPECT: ":white_circle: Prospect",
     SubscriberStatus.ARCHIVED: ":black_circle: Archived",
 }
-_NOTE = {NoteLevel.INFO: ":memo:", NoteLevel.WARN: ":warning:", NoteLevel.BLOCK: ":no_entry:"}
 
 
 def standing(data: CardData) -> str:
@@ -79,7 +78,7 @@ def card(
     if not masked:
         blocks.append(section(_contacts(data, shown=contacts_shown)))
     if data.packages:
-        blocks.append(section(lines(["*Packages*", *(_package(p, profile) for p in data.packages)])))
+        blocks.append(section(lines(["*Packages*", *(package_line(p, profile) for p in data.packages)])))
     blocks.append(section(_invoices(data, profile)))
     if data.last_notice is not None:
         blocks.append(section(_last_notice(data, profile)))
@@ -109,8 +108,7 @@ def _facts(data: CardData, profile: TenantProfile) -> str:
 
 def _warnings(data: CardData, profile: TenantProfile) -> list[Block]:
     rows: list[str] = [known_line(k.incident, profile, data.now, k.people) for k in data.incidents[:3]]
-    rows += [md("{} *{}* — {}", _NOTE[n.level], n.text, n.author) for n in data.notes[:5]]
-    rows += [md(":hourglass: Held until *{}*: {}", h.until.isoformat(), h.reason) for h in data.holds]
+    rows += sticky_lines(data.notes, data.holds, profile)
     return [section(lines(rows))] if rows else []
 
 
@@ -134,13 +132,6 @@ def _contacts(data: CardData, *, shown: bool) -> str:
     if not points:
         rows.append(md(":warning: No address on file"))
     return lines(rows)
-
-
-def _package(package: Package, profile: TenantProfile) -> str:
-    until = f" until {fmt.day(package.status_until, profile.locale)}" if package.status_until else ""
-    price = fmt.money(package.price, profile.locale)
-    icon = ":large_orange_circle: " if package.status is PackageStatus.SUSPENDED else ""
-    return md("{}{} · {}{} · {}", icon, package.name, package.status, until, price)
 
 
 def invoice_line(invoice: Invoice, data: CardData, profile: TenantProfile) -> str:
@@ -188,13 +179,32 @@ def _buttons(data: CardData, role: Role, nonce: str, *, masked: bool, contacts_s
     resend = None
     if invoice is not None and invoice.status not in _NEVER_SENT:
         resend = button(f"Resend invoice {invoice.number}", "resend.open", {"i": str(invoice.id)})
-    return actions(
-        why,
-        messages,
-        resend,
-        None if contacts_shown else button("Show contacts", "find.contacts", value),
-        button("Share here", "find.share", value | {"n": nonce}),
-    )
+    return [
+        *actions(
+            why,
+            messages,
+            resend,
+            None if contacts_shown else button("Show contacts", "find.contacts", value),
+            button("Share here", "find.share", value | {"n": nonce}),
+        ),
+        *actions(
+            button("Hold…", "hold.ask", value), button("Note…", "note.ask", value), *_acts(data, role, value)
+        ),
+    ]
+
+
+def _acts(data: CardData, role: Role, value: dict[str, str]) -> list[Block]:
+    """Suspending is a lead's; unsuspending whoever has paid is an agent's too."""
+    if data.subscriber.status is not SubscriberStatus.ACTIVE:
+        return []
+    statuses = {package.status for package in data.packages}
+    lead = role >= Role.LEAD
+    found: list[Block] = []
+    if lead and PackageStatus.ACTIVE in statuses and data.subscriber.balance.minor > 0:
+        found.append(button("Suspend…", "suspend.open", value))
+    if PackageStatus.SUSPENDED in statuses and (lead or data.subscriber.balance.minor <= 0):
+        found.append(button("Unsuspend…", "unsuspend.open", value))
+    return found
 
 
 _NEVER_SENT = (InvoiceStatus.VOID, InvoiceStatus.DRAFT, InvoiceStatus.UNCOLLECTIBLE)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 from handlers import format as fmt
 from handlers import words
-from handlers.blocks import actions, button, context, esc, fit, lines, md, section
+from handlers.blocks import actions, button, context, esc, fit, lines, md, mention, section
 from handlers.cards import Notice
 from handlers.incident_words import known_lines
 from handlers.masks import shown_name
@@ -15,7 +13,6 @@ from handlers.reply import Block, Reply
 from notifier.outcome import headline
 from store.models import Confidence, NotificationKind, Outcome, Reason, Stage, Subscriber
 
-_USER = re.compile(r"[UW][A-Z0-9_]{2,}")
 _TITLE = {
     NotificationKind.INVOICE_ISSUED: "Invoice",
     NotificationKind.RESEND: "Copy of invoice",
@@ -110,5 +107,4 @@ def _footer(notice: Notice, profile: TenantProfile) -> str:
     settled = all(d.stage is Stage.CLOSED for d in notice.deliveries)
     waiting = sum(d.stage is Stage.AWAITING for d in notice.deliveries)
     tail = "settled" if settled else f"{waiting} may still bounce" if waiting else "being worked on"
-    by = md("<@{}>", n.requested_by) if _USER.fullmatch(n.requested_by) else md("{}", n.requested_by)
-    return md("Asked for by {} · {} · {}", by, when, tail)
+    return md("Asked for by {} · {} · {}", mention(n.requested_by), when, tail)

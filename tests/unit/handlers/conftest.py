@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 from sqlalchemy.engine import make_url
 
+from billing.systems.local import BILLING
 from bot.wiring import discover_commands
 from handlers.contract import Services
 from handlers.profile import Role
@@ -56,6 +57,7 @@ def services_on(store: Store) -> Services:
         resolver=StaticResolver(ZONE),
         tenants={1: profile(), 2: profile(id=2, key="rio")},
         specs=[command.spec for command in commands.values()],
+        billing={1: BILLING.open(store, 1), 2: BILLING.open(store, 2)},
     )
 
 

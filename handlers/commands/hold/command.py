@@ -1,0 +1,102 @@
+"""/isp hold: reminders and our own suspension wait until a day; shows on every card, ends with a message."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import date
+from uuid import UUID
+
+from handlers.commands.hold import view
+from handlers.contract import CommandRequest, Services
+from handlers.dates import EXAMPLES, ahead, leading_day
+from handlers.profile import CommandSpec, Role
+from handlers.reply import Answer, FieldErrors, Reply, UserError
+from handlers.sticky import REASON_MAX
+from handlers.workflows import holds
+from handlers.workflows.pointing import asked_for
+
+_UNTIL = re.compile(r"(?:(.*?) )?(?:until|till|til) (.*)", re.IGNORECASE)
+
+
+class HoldCommand:
+    spec = CommandSpec(
+        name="hold",
+        usage="hold <account> until <day> [reason]",
+        summary="Let reminders and suspension wait until a day",
+        examples=("hold 1042 until Dec 5 promised to pay", "hold 1042 friday", "hold 1042"),
+        role=Role.AGENT,
+    )
+
+    async def answer(self, request: CommandRequest, services: Services) -> Answer:
+        if request.action == "ask":
+            data = await holds.load(services, request.tenant, UUID(request.value["s"]))
+            hold = data.holds[-1] if data.holds else None
+            return Answer(modal=view.dialog(data.subscriber, data.today, hold), done=True)
+        if request.action == "asked":
+            try:
+                ahead(date.fromisoformat(request.inputs.get("until", "")), self._today(request, services))
+            except UserError as error:
+                return Answer(errors=FieldErrors({"until": error.sentence}))
+            except ValueError:
+                return Answer(errors=FieldErrors({"until": "Choose a day."}))
+        return Answer()
+
+    async def run(self, request: CommandRequest, services: Services) -> Sequence[Reply]:
+        profile = services.profile(request.tenant)
+        if request.action == "end":
+            return [view.ended(await holds.end_hold(services, request, UUID(request.value["h"])))]
+        today = self._today(request, services)
+        named, until, reason = self._read(request, today)
+        carry = {"d": until.isoformat(), "r": reason} if until else {}
+        found = await asked_for(
+            services, request, "hold.open", "Whose account is to be held?", text=named, carry=carry
+        )
+        if isinstance(found, Reply):
+            return [found]
+        if until is None:
+            data = await holds.load(services, request.tenant, found.subscriber.id)
+            return [view.shown(data, profile)]
+        data = await holds.set_hold(services, request, found.subscriber, ahead(until, today), reason)
+        return [view.shown(data, profile, just_set=True)]
+
+    def _today(self, request: CommandRequest, services: Services) -> date:
+        return services.now().astimezone(services.profile(request.tenant).time_zone).date()
+
+    def _read(self, request: CommandRequest, today: date) -> tuple[str, date | None, str]:
+        """(who, until when, why), from what was typed, pressed or sent; no day: just show."""
+        if request.action == "asked":
+            reason = request.inputs.get("reason", "").strip()
+            return "", date.fromisoformat(request.inputs["until"]), reason
+        if request.action:
+            day = request.value.get("d")
+            return "", date.fromisoformat(day) if day else None, str(request.value.get("r", ""))
+        named, until, reason = split(request.text, today)
+        if until is not None:
+            ahead(until, today)  # before anything is asked back
+            if len(reason) > REASON_MAX:
+                raise UserError(
+                    f"The reason is longer than {REASON_MAX} characters.", "Keep it to a sentence."
+                )
+        return named, until, reason
+
+
+def split(text: str, today: date) -> tuple[str, date | None, str]:
+    """`1042 until Dec 5 promised` -> ("1042", the day, "promised"); an account needs no "until"."""
+    if (found := _UNTIL.fullmatch(text)) is not None:
+        read = leading_day(found[2], today)
+        if read is None:
+            raise UserError("I do not understand that day.", f"Write it as {EXAMPLES}.")
+        return found[1] or "", *read
+    account, _, rest = text.partition(" ")
+    read = leading_day(rest, today)
+    if read is not None:
+        return account, *read
+    if text.casefold().endswith(("until", "till")):
+        raise UserError("Until which day?", f"Add one, such as {EXAMPLES}.")
+    if any(c.isdigit() for c in account) and rest:
+        raise UserError("Until which day?", f"Write `hold {account} until` and {EXAMPLES}.")
+    return text, None, ""
+
+
+COMMAND = HoldCommand()
