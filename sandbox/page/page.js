@@ -104,7 +104,7 @@ async function refresh(names) {
       const answer = await fetch(address(wanted)).catch(() => null);
       if (!answer?.ok) break;
       apply(await answer.json());
-      await new Promise((resolve) => setTimeout(resolve, 60));
+      await new Promise((resolve) => setTimeout(resolve, 120));
     }
   } finally {
     running = false;

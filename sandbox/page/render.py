@@ -27,12 +27,15 @@ WIRE_SHOWN = 150
 WIRE_LOOKED_AT = 1000
 """Calls among which the wire list looks for problems."""
 TINTS = 6
+DRAWN_KEPT = 1000
+"""Messages whose HTML is remembered."""
 
 
 class Renderer:
     def __init__(self, world: World, desk: Desk) -> None:
         self._world = world
         self._desk = desk
+        self._drawn: dict[str, Markup] = {}
         loader = FileSystemLoader(__file__.rpartition("/")[0])
         self._templates = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
         self._templates.filters.update(
@@ -106,13 +109,30 @@ class Renderer:
         in_thread: bool,
         earlier: bool = False,
     ) -> str:
-        rows = []
-        for message in messages:
-            key = f"{message['channel']}:{message['ts']}:{scene.user.id}"
-            chosen = self._world.documents.get(CHOSEN, key) or {"values": {}}
-            replies = 0 if in_thread else len(self._desk.messages.replies(message))
-            rows.append({"message": message, "replies": replies, "state": chosen["values"]})
+        rows = [{"ts": one["ts"], "html": self._message(scene, one, in_thread=in_thread)} for one in messages]
         return self._render("messages.html", scene=scene, rows=rows, in_thread=in_thread, earlier=earlier)
+
+    def _message(self, scene: Scene, message: dict[str, Any], *, in_thread: bool) -> Markup:
+        """One message, remembered as it was drawn: a busy channel changes a message at a time."""
+        place = f"{message['channel']}:{message['ts']}"
+        chosen = self._world.documents.get(CHOSEN, f"{place}:{scene.user.id}") or {"values": {}}
+        replies = 0 if in_thread else len(self._desk.messages.replies(message))
+        key = f"{place}:{message['edits']}:{replies}:{in_thread}:{scene.address()}:{chosen['values']}"
+        known = self._drawn.pop(key, None)
+        if known is None:
+            html = self._render(
+                "message.html",
+                scene=scene,
+                m=message,
+                in_thread=in_thread,
+                replies=replies,
+                state=chosen["values"],
+            )
+            known = Markup(html)  # noqa: S704 - the template escaped its content
+        self._drawn[key] = known  # the latest used last
+        if len(self._drawn) > DRAWN_KEPT:
+            del self._drawn[next(iter(self._drawn))]
+        return known
 
     def home(self, scene: Scene) -> str:
         if not scene.at_home:

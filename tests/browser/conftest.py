@@ -38,7 +38,7 @@ async def page(desk: Desk) -> AsyncIterator[Page]:
     """The demo's page as a support agent sees it; anything on its console is an error."""
     async with async_playwright() as driver:
         browser = await driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        opened = await browser.new_page(viewport={"width": 1440, "height": 900})
+        opened = await browser.new_page(viewport={"width": 1600, "height": 900})
         complaints: list[str] = []
         opened.on("pageerror", lambda error: complaints.append(str(error)))
         await opened.goto(desk.url)
