@@ -16,7 +16,7 @@ from slack_sdk.errors import SlackApiError
 
 from bot.respond import Responder
 from bot.roles import RoleBook
-from handlers import sms_replies
+from handlers import sms_replies, webhooks
 from handlers.blocks import context, md, section
 from handlers.contract import Actor, Command, CommandRequest, Services
 from handlers.profile import Role
@@ -94,6 +94,7 @@ class Runner:
         self._slots_of = {
             InteractionKind.DSN: asyncio.Semaphore(bounces_at_once),
             InteractionKind.SMS: asyncio.Semaphore(texts_at_once),
+            InteractionKind.SMS_STATUS: asyncio.Semaphore(bounces_at_once),
         }
         self._tasks: set[asyncio.Task[None]] = set()
         self._running: set[tuple[int, str]] = set()
@@ -179,6 +180,11 @@ class Runner:
             return
         if item.kind is InteractionKind.SMS:
             await sms_replies.receive(self._services, item.tenant, item.payload, item.id)
+            await self._finish(item, None)
+            return
+        if item.kind is InteractionKind.SMS_STATUS:
+            learnt = await webhooks.text_status(self._store, self._keyring, item.payload)
+            log.info("text_status", result=learnt)
             await self._finish(item, None)
             return
         error: str | None = None

@@ -45,6 +45,7 @@ from bot.runner import Runner
 from bot.sealer import Sealer
 from bot.signing import ValueSigner
 from bot.slack import SlackRim
+from bot.text_statuses import TextStatuses
 from handlers.contract import Command, Services, Surface
 from handlers.profile import Brand, OncallProfile, SmsProfile, TenantProfile
 from handlers.workflows.act_notices import ActNotices
@@ -425,7 +426,9 @@ class Runtime:
         stack.callback(server.close)
         pages = InvoicePages(services, invoice_pdfs(store, services))
         texts = InboundTexts(store=store, inbox=inbox, runner=runner, tenants=services.tenants)
-        await self._serve(stack, http.application(store, rim, [*pages.routes(), *texts.routes()]))
+        statuses = TextStatuses(services=services, inbox=inbox, runner=runner)
+        routes = [*pages.routes(), *texts.routes(), *statuses.routes()]
+        await self._serve(stack, http.application(store, rim, routes))
         tenants = [t.id for t in config.app.tenants.values()]
         return [runner.run, poster.run, Sealer(store, tenants).run], runner
 

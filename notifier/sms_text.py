@@ -164,6 +164,12 @@ def count_segments(text: str, *, smart: bool = True) -> Segments:
     )
 
 
+def smart_encoded(text: str) -> str:
+    """As Twilio's smart encoding writes it, whether or not all of it fits the plain alphabet then."""
+    found = {char: SMART_ENCODING[char] for char in text if char not in _GSM_7 and char in SMART_ENCODING}
+    return _written(text, found)
+
+
 def remaining(segments: Segments) -> int:
     """Units left in the last part before the next character costs one more; a whole message's when empty.
 

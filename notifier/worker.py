@@ -10,16 +10,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from typing import cast
 
 import structlog
 
 from notifier import runs, tracking
 from notifier.attachments import Attachments, NoAttachments
-from notifier.channels import AnyProvider, Destinations, Route, SmsRoute
+from notifier.channels import AnyProvider, Destinations, Route, SmsRoute, TextProvider
 from notifier.compose import Composer
 from notifier.in_flight import InFlight
 from notifier.recorder import Recorder
 from notifier.route_runner import Pace, RouteRunner, Way
+from notifier.text_desk import TextDesk
 from notifier.truth import Truth
 from store.models import Channel, EventSource
 from store.unit import Store
@@ -53,6 +55,9 @@ class Worker:
         self._store, self._name, self._dead, self._pace = store, name, tuple(dead), pace or Pace()
         self._routes = {tenant: [route.name for route in rs] for tenant, rs in routes.items()}
         self._text_routes = {tenant: [route.name] for tenant, route in (text_routes or {}).items()}
+        self._text_desk = partial(
+            TextDesk, store, text_routes or {}, cast(TextProvider, providers.get(Channel.SMS)), composer
+        )
         self._recorder = Recorder(store, self._pace.record_s)
         self._in_flight = InFlight()
         self._stopping = asyncio.Event()
@@ -95,6 +100,8 @@ class Worker:
         await self._reroute(Channel.EMAIL, self._routes)
         await self._reroute(Channel.SMS, self._text_routes)
         loops: list[Callable[[], Awaitable[None]]] = [self._recorder.run, self._heartbeat, self._sweep]
+        if self._text_routes:
+            loops.append(self._ask_about_texts)
         loops += [loop for runner in self._runners for loop in runner.loops()]
         async with asyncio.TaskGroup() as group:
             for loop in loops:
@@ -133,6 +140,17 @@ class Worker:
             if refs := self._in_flight.refs():
                 async with self._store.system() as tx:
                     await tx.deliveries.renew(self._name, refs, self._pace.lease_s)
+
+    async def _ask_about_texts(self) -> None:
+        desk = self._text_desk()
+        try:
+            while True:
+                doubtful, asked = await desk.settle(), await desk.ask_for_receipts()
+                if doubtful or asked:
+                    log.info("texts_asked_for", doubtful=doubtful, receipts=asked)
+                await asyncio.sleep(self._pace.sweep_s)
+        finally:
+            await desk.close()
 
     async def _sweep(self) -> None:
         while True:

@@ -97,7 +97,7 @@ class Sending:
     ) -> Worker:
         return Worker(
             store=store or self.store,
-            routes=routes or {1: [route or self.route()]},
+            routes={1: [route or self.route()]} if routes is None else routes,
             text_routes=texts or {},
             providers={Channel.EMAIL: provider, Channel.SMS: sms_twilio.CHANNEL},
             truth=truth or BillingTruth(lambda tenant: mode),
