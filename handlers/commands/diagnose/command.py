@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+from handlers.blocks import text_input
 from handlers.commands.diagnose import view
 from handlers.contract import CommandRequest, Services, audit
 from handlers.found import AccountOrInvoice, One, Several
 from handlers.profile import CommandSpec, Role
 from handlers.questions import account_or_invoice, narrow_down
-from handlers.reply import Answer, Reply, UserError
+from handlers.reply import Answer, FieldErrors, Modal, Reply, UserError
+from handlers.typed import plain_text
 from handlers.workflows.diagnose import examine
 from handlers.workflows.lookup import find
 from store.models import Invoice, Subscriber
@@ -31,9 +33,15 @@ class Diagnose:
         aliases=("why", "diag"),
         role=Role.VIEWER,
         action_roles={"share": Role.AGENT},
+        ask="Diagnose",
     )
 
     async def answer(self, request: CommandRequest, services: Services) -> Answer:
+        if request.action == "ask":
+            field = text_input("query", "Whose invoice, or which one?", placeholder="1042")
+            return Answer(modal=Modal("diagnose.asked", "Diagnose", [field], submit="Find out"), done=True)
+        if request.action == "asked" and not plain_text(request.inputs.get("query", "")):
+            return Answer(errors=FieldErrors({"query": "Type an account or an invoice."}))
         return Answer()
 
     async def run(self, request: CommandRequest, services: Services) -> Sequence[Reply]:
@@ -56,15 +64,16 @@ class Diagnose:
     async def _find(
         self, tx: Tx, request: CommandRequest, services: Services
     ) -> Reply | tuple[Subscriber, Invoice | None]:
-        if request.action:
+        if request.action and request.action != "asked":
             return await _pointed(tx, request)
         profile = services.profile(request.tenant)
-        if not request.text:
+        asked = plain_text(request.inputs.get("query", "")) or request.text
+        if not asked:
             raise UserError(
                 "Whose invoice, or which one?",
                 f"Add an account or invoice: `{profile.command} diagnose 1042`.",
             )
-        found = await find(tx, profile, request.text)
+        found = await find(tx, profile, asked)
         if not isinstance(found, One):
             await audit(tx, request, "subscriber.search", "search")
         if isinstance(found, AccountOrInvoice):

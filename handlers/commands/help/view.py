@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from handlers.blocks import actions, button, context, fit, header, lines, md, section
+from handlers.blocks import Mrkdwn, actions, button, context, fit, header, lines, md, section
 from handlers.profile import CommandSpec, TenantProfile
 from handlers.reply import Block, Reply
 
@@ -33,8 +33,8 @@ def help_page(specs: Sequence[CommandSpec], profile: TenantProfile) -> Reply:
     for spec in (s for s in specs if s.in_menu):
         rows = [md("*{}*", spec.summary), md("`{} {}`", profile.command, spec.usage)]
         if spec.examples:
-            examples = "   ".join(f"{profile.command} {e}" for e in spec.examples)
-            rows.append(md("For example: {}", examples))
+            examples = Mrkdwn(" or ".join(md("`{} {}`", profile.command, e) for e in spec.examples))
+            rows.append(md("For example {}", examples))
         blocks.append(section(lines(rows)))
     blocks.append(
         context(

@@ -27,7 +27,7 @@ _GONE = UserError("This conversation is gone.", "Look the subscriber up again.")
 class Thread:
     spec = CommandSpec(
         name="thread",
-        usage="",
+        usage="thread",
         summary="Notes and texts in a conversation's thread",
         role=Role.AGENT,
         action_roles={"said": Role.NONE, "cancel": Role.VIEWER},

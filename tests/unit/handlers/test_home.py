@@ -137,7 +137,7 @@ async def test_every_button_leads_to_a_command_that_the_person_may_use(
 ) -> None:
     agent = agent_on(services, role)
     home = await opened(agent)
-    assert next(iter(buttons(home))) == "find.ask"
+    assert next(iter(buttons(home))) == "diagnose.ask"
     for action_id in buttons(home):
         name, _, action = action_id.partition(".")
         assert role >= agent.commands[name].spec.needs(action)
@@ -220,3 +220,13 @@ def test_a_desk_that_texts_is_told_that_nobody_waits() -> None:
 def test_a_run_that_goes_on_is_named() -> None:
     run = Run(new_id(), NotificationKind.REMINDER, "reminders <b>", {}, RunState.RUNNING, "U_LEAD", NOW)
     assert "Run “reminders &lt;b&gt;” is going on" in drawn(view.Desk(NOW, [], {}, runs=[run]))
+
+
+@pytest.mark.parametrize("command", ["diagnose", "find", "messages"])
+async def test_the_dialogs_of_home_find_what_is_typed_into_them(agent: Agent, command: str) -> None:
+    await cast.dana(agent.services.store)
+    refused = await agent.answer(agent.request(command, "asked", inputs={"query": " "}))
+    assert refused.errors is not None
+    assert "query" in refused.errors.errors
+    reply = await agent.run(agent.request(command, "asked", inputs={"query": "1001"}))
+    assert "1001" in said(reply)
