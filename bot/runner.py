@@ -20,7 +20,7 @@ from handlers import sms_replies, webhooks
 from handlers.blocks import context, md, section
 from handlers.contract import Actor, Command, CommandRequest, Services
 from handlers.profile import Role
-from handlers.reply import Home, Reply, UserError
+from handlers.reply import File, Home, Reply, UserError
 from notifier import dsn
 from notifier.keys import Keyring
 from store.models import EventSource, Interaction, InteractionKind
@@ -189,7 +189,7 @@ class Runner:
             return
         error: str | None = None
         try:
-            replies: Sequence[Reply | Home] = await self._handle(item)
+            replies: Sequence[Reply | Home | File] = await self._handle(item)
         except UserError as problem:
             replies = [error_reply(problem)]
         except Exception as failure:
@@ -205,7 +205,7 @@ class Runner:
             await self._responder.deliver(item, failure_reply(ref))
         await self._finish(item, error)
 
-    async def _handle(self, item: Interaction) -> Sequence[Reply | Home]:
+    async def _handle(self, item: Interaction) -> Sequence[Reply | Home | File]:
         payload = item.payload
         command = self._commands.get(payload["command"])
         if command is None:

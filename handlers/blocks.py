@@ -230,6 +230,11 @@ def select_input(
     return _input(block_id, label, element, hint, optional=optional)
 
 
+def user_input(block_id: str, label: str, *, hint: str = "") -> Block:
+    """Somebody of this workspace, in a dialog; comes back as their id."""
+    return _input(block_id, label, {"type": "users_select", "action_id": block_id}, hint)
+
+
 def date_input(block_id: str, label: str, *, initial: date | None = None, hint: str = "") -> Block:
     """A calendar in a dialog; comes back as an ISO 8601 day."""
     element: Block = {"type": "datepicker", "action_id": block_id}

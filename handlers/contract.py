@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from billing.port import BillingSystem
 from handlers.profile import CommandSpec, Role, TenantProfile
-from handlers.reply import Answer, Home, Reply
+from handlers.reply import Answer, File, Home, Reply
 from notifier.keys import Keyring
 from notifier.mailauth import Resolver
 from notifier.outbox import Outbox
@@ -81,7 +81,7 @@ class Command(Protocol):
 
     async def answer(self, request: CommandRequest, services: Services) -> Answer: ...
 
-    async def run(self, request: CommandRequest, services: Services) -> Sequence[Reply | Home]: ...
+    async def run(self, request: CommandRequest, services: Services) -> Sequence[Reply | Home | File]: ...
 
 
 class Surface(Protocol):

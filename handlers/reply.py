@@ -37,6 +37,15 @@ class Home:
 
 
 @dataclass(frozen=True, slots=True)
+class File:
+    """A file for the asker alone, in their direct message with the app; `text` stands beside it."""
+
+    name: str
+    text: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Modal:
     """A dialog to open while the trigger is fresh (3 s); `callback` names the command that gets it."""
 

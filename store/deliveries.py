@@ -48,7 +48,7 @@ class DeliveryChange:
     """None: as it was."""
 
 
-def _delivery(row: Row[Any]) -> Delivery:
+def delivery_of(row: Row[Any]) -> Delivery:
     return Delivery(
         id=row.id,
         tenant=row.tenant_id,
@@ -118,14 +118,14 @@ class Deliveries(Repository):
 
     async def get(self, delivery_id: UUID) -> Delivery | None:
         row = (await self._tx.conn.execute(self._mine().where(deliveries.c.id == delivery_id))).first()
-        return _delivery(row) if row else None
+        return delivery_of(row) if row else None
 
     async def of_notifications(self, ids: Sequence[UUID]) -> dict[UUID, list[Delivery]]:
         found: dict[UUID, list[Delivery]] = {nid: [] for nid in ids}
         for batch in batched(ids, BATCH):
             statement = self._mine().where(deliveries.c.notification_id.in_(batch)).order_by(deliveries.c.id)
             for row in await self._tx.conn.execute(statement):
-                found[row.notification_id].append(_delivery(row))
+                found[row.notification_id].append(delivery_of(row))
         return found
 
     async def of_refs(self, refs: Sequence[tuple[int, UUID]]) -> list[Delivery]:
@@ -138,7 +138,7 @@ class Deliveries(Repository):
                 .where(tuple_(c.tenant_id, c.notification_id).in_(batch))
                 .order_by(c.tenant_id, c.id)
             )
-            found += [_delivery(row) for row in await self._tx.conn.execute(statement)]
+            found += [delivery_of(row) for row in await self._tx.conn.execute(statement)]
         return found
 
     async def newest_to(self, channel: Channel, addresses: Sequence[str]) -> dict[str, Delivery]:
@@ -153,7 +153,7 @@ class Deliveries(Repository):
             )
             row = (await self._tx.conn.execute(statement)).first()
             if row is not None:
-                found[address] = _delivery(row)
+                found[address] = delivery_of(row)
         return found
 
     async def waiting_to(self, channel: Channel, address: str) -> list[Delivery]:
@@ -163,13 +163,13 @@ class Deliveries(Repository):
             deliveries.c.address == address,
             deliveries.c.stage.in_([Stage.QUEUED, Stage.HELD]),
         )
-        return [_delivery(row) for row in await self._tx.conn.execute(statement)]
+        return [delivery_of(row) for row in await self._tx.conn.execute(statement)]
 
     async def get_many(self, ids: Sequence[UUID]) -> dict[UUID, Delivery]:
         found: dict[UUID, Delivery] = {}
         for batch in batched(ids, BATCH):
             rows = await self._tx.conn.execute(self._mine().where(deliveries.c.id.in_(batch)))
-            found.update((row.id, _delivery(row)) for row in rows)
+            found.update((row.id, delivery_of(row)) for row in rows)
         return found
 
     async def in_the_same_case(
@@ -194,7 +194,7 @@ class Deliveries(Repository):
         rows = await self._tx.conn.execute(
             select(deliveries).where(deliveries.c.queue_id == queue_id).limit(2)
         )
-        return [_delivery(row) for row in rows]
+        return [delivery_of(row) for row in rows]
 
     async def claim_due(
         self,
@@ -239,7 +239,7 @@ class Deliveries(Repository):
             .returning(deliveries)
         )
         rows = (await self._tx.conn.execute(statement)).all()
-        return sorted((_delivery(row) for row in rows), key=lambda d: (d.priority, d.id))
+        return sorted((delivery_of(row) for row in rows), key=lambda d: (d.priority, d.id))
 
     async def hold(self, delivery: Delivery, *, reason: str, by: str) -> bool:
         """Claimed -> held: not now, and nobody's attempt; the claim's number is given back."""
@@ -299,7 +299,7 @@ class Deliveries(Repository):
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
-        return [_delivery(row) for row in await self._tx.conn.execute(statement)]
+        return [delivery_of(row) for row in await self._tx.conn.execute(statement)]
 
     async def reroute(self, tenant: int, channel: Channel, known: Sequence[str], default: str) -> int:
         """What waits for a route of this channel that does not exist any more goes by `default`."""
@@ -362,7 +362,7 @@ class Deliveries(Repository):
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
-        return [_delivery(row) for row in await self._tx.conn.execute(statement)]
+        return [delivery_of(row) for row in await self._tx.conn.execute(statement)]
 
     async def settle_due(self, limit: int = 500) -> list[Delivery]:
         """Awaiting mails whose time for evidence is over; locked."""
@@ -377,7 +377,7 @@ class Deliveries(Repository):
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
-        return [_delivery(row) for row in await self._tx.conn.execute(statement)]
+        return [delivery_of(row) for row in await self._tx.conn.execute(statement)]
 
     async def take_doubtful(self, again_at: datetime, limit: int = 100) -> list[Delivery]:
         """Texts in doubt whose settling period is over; nobody else takes them before `again_at`."""
@@ -410,7 +410,7 @@ class Deliveries(Repository):
             .values(due_at=again_at)
             .returning(deliveries)
         )
-        return [_delivery(row) for row in await self._tx.conn.execute(statement)]
+        return [delivery_of(row) for row in await self._tx.conn.execute(statement)]
 
     async def checked(self, item: Delivery, due_at: datetime) -> bool:
         """Asked for once more, without an end: the next time is `due_at`. False: it has moved meanwhile."""
@@ -457,7 +457,7 @@ class Deliveries(Repository):
                 .with_for_update()
             )
             for row in await self._tx.conn.execute(statement):
-                found[(row.tenant_id, row.id)] = _delivery(row)
+                found[(row.tenant_id, row.id)] = delivery_of(row)
         return found
 
     async def change(self, changes: Sequence[DeliveryChange]) -> None:

@@ -29,6 +29,7 @@ from store.deliveries import Deliveries
 from store.engine import Engine
 from store.events import Events
 from store.failed_attempts import FailedAttempts
+from store.failures import Failures
 from store.incidents import Incidents
 from store.interactions import Interactions
 from store.invoices import Invoices
@@ -176,6 +177,10 @@ class Tx:
     @cached_property
     def runs(self) -> Runs:
         return Runs(self)
+
+    @cached_property
+    def failures(self) -> Failures:
+        return Failures(self)
 
     @cached_property
     def conversations(self) -> Conversations:

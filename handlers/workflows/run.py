@@ -82,7 +82,7 @@ async def audience(tx: Tx, criteria: Criteria, after: str, size: int = BATCH) ->
 
 
 @dataclass(frozen=True, slots=True)
-class _Facts:
+class Facts:
     """What is known of one batch's people, read at once."""
 
     owners: dict[UUID, Subscriber]
@@ -97,7 +97,7 @@ class _Facts:
         return self.payers.get(owner.payer_account or "", owner)
 
 
-async def _facts(tx: Tx, criteria: Criteria, invoices: Sequence[Invoice]) -> _Facts:
+async def facts_of(tx: Tx, criteria: Criteria, invoices: Sequence[Invoice]) -> Facts:
     owners = await tx.subscribers.by_ids(list({i.subscriber_id for i in invoices}))
     accounts = sorted({o.payer_account for o in owners.values() if o.payer_account})
     payers = await tx.subscribers.by_accounts(accounts)
@@ -106,7 +106,7 @@ async def _facts(tx: Tx, criteria: Criteria, invoices: Sequence[Invoice]) -> _Fa
     held = criteria.what in (What.OVERDUE, What.REMINDERS)
     holders = await tx.notifications.holders([criteria.key(i) for i in invoices])
     notifications = await tx.notifications.get_many(list(holders.values()))
-    return _Facts(
+    return Facts(
         owners,
         payers,
         points,
@@ -129,7 +129,7 @@ async def decide(
 ) -> list[Decided]:
     """A notice or a reason for each invoice, in their order; those that this run has told already are left
     out of the list."""
-    facts = await _facts(tx, criteria, invoices)
+    facts = await facts_of(tx, criteria, invoices)
     known = await tx.runs.excluded(run_id, [i.id for i in invoices]) if run_id else set()
     decided: list[Decided] = []
     for invoice in invoices:
@@ -137,7 +137,7 @@ async def decide(
         if invoice.id in known or (told is not None and run_id is not None and told.run_id == run_id):
             continue
         owner = facts.owners[invoice.subscriber_id]
-        reason = _billing_reason(invoice, owner) or _desk_reason(profile, facts, owner, told)
+        reason = billing_reason(invoice, owner) or _desk_reason(profile, facts, owner, told)
         if reason is not None:
             decided.append(LeftOut(invoice, owner, *reason))
         else:
@@ -153,7 +153,7 @@ _BY_STATUS = {
 }
 
 
-def _billing_reason(invoice: Invoice, owner: Subscriber) -> tuple[str, str] | None:
+def billing_reason(invoice: Invoice, owner: Subscriber) -> tuple[str, str] | None:
     if invoice.status in _BY_STATUS:
         return _BY_STATUS[invoice.status], ""
     if invoice.due.minor <= 0:
@@ -166,7 +166,7 @@ def _billing_reason(invoice: Invoice, owner: Subscriber) -> tuple[str, str] | No
 
 
 def _desk_reason(
-    profile: TenantProfile, facts: _Facts, owner: Subscriber, told: Notification | None
+    profile: TenantProfile, facts: Facts, owner: Subscriber, told: Notification | None
 ) -> tuple[str, str] | None:
     if holds := facts.holds.get(owner.account):
         return "held", f"until {day(max(h.until for h in holds), profile.locale)}"
@@ -176,14 +176,14 @@ def _desk_reason(
     return None
 
 
-def _addressed(profile: TenantProfile, facts: _Facts, invoice: Invoice, owner: Subscriber) -> Decided:
+def _addressed(profile: TenantProfile, facts: Facts, invoice: Invoice, owner: Subscriber) -> Decided:
     """E-mail first, to every billing address of the payer; by text where there is no mail, or behind it."""
     payer = facts.payer_of(owner)
     points = facts.points.get(payer.id, [])
     mails = billing_addresses(points)
     sound = [address for address, problem in mails if problem is None]
     usable = [a for a in sound if (Channel.EMAIL, a) not in facts.suppressed]
-    number = _number(facts, points) if texts_possible(profile) else None
+    number = number_of(facts, points) if texts_possible(profile) else None
     texts_behind = profile.sms is not None and profile.sms.fallback
     if usable:
         way = number if texts_behind else None
@@ -192,7 +192,7 @@ def _addressed(profile: TenantProfile, facts: _Facts, invoice: Invoice, owner: S
             owner,
             payer,
             tuple(to_email(a, payer.id) for a in usable),
-            (Fallback(Channel.SMS, way, _sms_route(profile)),) if way else (),
+            (Fallback(Channel.SMS, way, sms_route(profile)),) if way else (),
         )
     if number is not None and (not mails or texts_behind):
         return Notice(invoice, owner, payer, (to_text(number, payer.id),))
@@ -201,7 +201,7 @@ def _addressed(profile: TenantProfile, facts: _Facts, invoice: Invoice, owner: S
 
 def _no_way(
     profile: TenantProfile,
-    facts: _Facts,
+    facts: Facts,
     points: Sequence[Point],
     mails: Sequence[tuple[str, str | None]],
     sound: Sequence[str],
@@ -216,14 +216,14 @@ def _no_way(
         return "no_address", ""
     if not texts_possible(profile):
         return "no_address", "only a telephone number, and this desk sends no texts"
-    if any(_withdrawn(facts, p) for p in texts):
+    if any(withdrawn(facts, p) for p in texts):
         return "opted_out", ""
     if any((Channel.SMS, p.address) in facts.suppressed for p in texts):
         return "suppressed", ""
     return "unusable", next((p.problem for p in texts if p.problem), "")
 
 
-def _number(facts: _Facts, points: Sequence[Point]) -> str | None:
+def number_of(facts: Facts, points: Sequence[Point]) -> str | None:
     """The first number that may be texted: billing, else service. One text is enough."""
     for role in (ContactRole.BILLING, ContactRole.SERVICE):
         of_role = (p for p in sorted(points, key=lambda p: p.position) if p.role is role)
@@ -233,12 +233,12 @@ def _number(facts: _Facts, points: Sequence[Point]) -> str | None:
     return None
 
 
-def _textable(facts: _Facts, point: Point) -> bool:
+def _textable(facts: Facts, point: Point) -> bool:
     suppressed = (Channel.SMS, point.address) in facts.suppressed
-    return not point.problem and not suppressed and not _withdrawn(facts, point)
+    return not point.problem and not suppressed and not withdrawn(facts, point)
 
 
-def _withdrawn(facts: _Facts, point: Point) -> bool:
+def withdrawn(facts: Facts, point: Point) -> bool:
     consent = facts.consents.get((Channel.SMS, point.address))
     return consent is not None and consent.state is ConsentState.WITHDRAWN
 
@@ -248,7 +248,7 @@ def texts_possible(profile: TenantProfile) -> bool:
     return profile.sms is not None and bool(profile.public_url or profile.portal_url)
 
 
-def _sms_route(profile: TenantProfile) -> str:
+def sms_route(profile: TenantProfile) -> str:
     return profile.sms.route.name if profile.sms else ""
 
 
@@ -467,7 +467,7 @@ def _draft(profile: TenantProfile, run: Run, criteria: Criteria, notice: Notice,
         context=context | ({"link": link} if link else {}),
         recipients=notice.recipients,
         route=profile.default_route,
-        sms_route=_sms_route(profile),
+        sms_route=sms_route(profile),
         requested_by=run.requested_by,
         subscriber_id=notice.owner.id,
         invoice_id=notice.invoice.id,

@@ -31,7 +31,7 @@ from bot.slack import SlackRim
 from bot.wiring import discover_commands, discover_surfaces
 from handlers.contract import Command, CommandRequest, Services
 from handlers.profile import CommandSpec, Role
-from handlers.reply import Answer, Home, Reply
+from handlers.reply import Answer, File, Home, Reply
 from notifier.mailauth import StaticResolver
 from store.unit import Store
 from tests.builders import KEYRING, outbox
@@ -63,7 +63,7 @@ class Echo:
         )
     )
     runs: list[CommandRequest] = field(default_factory=list)
-    replies: Sequence[Reply | Home] = (Reply("echo"),)
+    replies: Sequence[Reply | Home | File] = (Reply("echo"),)
     failure: Exception | None = None
     answered: Answer = field(default_factory=Answer)
     gate: asyncio.Event | None = None
@@ -72,7 +72,7 @@ class Echo:
     async def answer(self, request: CommandRequest, services: Services) -> Answer:
         return self.answered
 
-    async def run(self, request: CommandRequest, services: Services) -> Sequence[Reply | Home]:
+    async def run(self, request: CommandRequest, services: Services) -> Sequence[Reply | Home | File]:
         self.runs.append(request)
         self.started.set()
         if self.gate is not None:
