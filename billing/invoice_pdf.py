@@ -1,8 +1,8 @@
 """The invoice as a one-page PDF: pure drawing from facts to bytes, with fpdf2.
 
 The same facts give the same bytes (the creation date is the invoice's own), so a hash tells revisions
-apart. The built-in Helvetica is used: no font file is carried along, a page takes about a millisecond and
-three kilobytes; billing.latin says how names in other letters are written. A4 or US Letter by region.
+apart. The built-in Helvetica is used: no font file is carried along, a page takes under two milliseconds
+and two kilobytes; billing.latin says how names in other letters are written. A4 or US Letter by region.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from store.unit import Store, Tx
 log = structlog.get_logger()
 
 _CACHED = 256
-"""Most PDFs in memory, some three kilobytes each: several addresses of one invoice, tries that follow."""
+"""Most PDFs in memory, some two kilobytes each: several addresses of one invoice, tries that follow."""
 _Key = tuple[int, UUID, int]
 
 
