@@ -331,7 +331,8 @@ document.addEventListener("keydown", (event) => {
   const modal = $("part-modal").querySelector(".modal");
   if (event.key === "Escape" && !$("confirm").open) {
     const menu = document.querySelector("details.bk-overflow[open], .bk-external .menu:not([hidden])");
-    if (menu) { menu.tagName === "DETAILS" ? menu.removeAttribute("open") : (menu.hidden = true); }
+    if (menu?.tagName === "DETAILS") { menu.removeAttribute("open"); menu.querySelector("summary").focus(); }
+    else if (menu) menu.hidden = true;
     else if (modal) closeModal(false);
     else if (!$("drawer").hidden) { showDrawer(false); $("open-drawer").focus(); }
   }
@@ -345,6 +346,7 @@ document.addEventListener("keydown", (event) => {
     items.forEach((one) => { one.ariaSelected = String(one === next); });
     next?.scrollIntoView({ block: "nearest" });
   }
+  if (event.key === "ArrowDown" || event.key === "ArrowUp") walk(event);
   if (event.key === "Tab" && modal && !$("confirm").open) {
     const stops = [...modal.querySelectorAll("button, input, select, textarea, a[href], summary")].filter((one) => one.offsetParent);
     const [first, last] = [stops[0], stops[stops.length - 1]];
@@ -354,6 +356,17 @@ document.addEventListener("keydown", (event) => {
     }
   }
 });
+
+// Arrows go from line to line in lists of links and in open menus, as people expect of an inbox.
+function walk(event) {
+  const list = event.target.closest?.("#part-inbox, #part-numbers, #part-sidebar, details.bk-overflow");
+  if (!list || event.target.matches("input, textarea, select")) return;
+  const stops = [...list.querySelectorAll("a[href], button")].filter((one) => one.offsetParent);
+  const at = stops.indexOf(document.activeElement);
+  const next = stops[at < 0 ? 0 : at + (event.key === "ArrowDown" ? 1 : -1)];
+  event.preventDefault();
+  next?.focus();
+}
 
 // --- start ---------------------------------------------------------------------------------------------------------------
 

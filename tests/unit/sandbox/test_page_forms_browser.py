@@ -276,3 +276,23 @@ async def test_a_sandbox_that_is_gone_is_told(tmp_path: Path) -> None:
         await expect(page.get_by_test_id("toasts")).to_contain_text("The sandbox does not answer")
         await expect(page.get_by_test_id("composer")).to_have_value("/isp 1042")
         await browser.close()
+
+
+async def test_arrows_walk_through_lists_and_menus(tmp_path: Path) -> None:
+    async with slack_world(tmp_path) as slack, browsing(slack) as page:
+        menu = {"type": "overflow", "action_id": "more", "options": PACKAGES}
+        blocks = [{"type": "actions", "elements": [menu]}]
+        await slack.api("chat.postMessage", channel="C_SUPPORT", text="menu", blocks=blocks)
+        more = page.get_by_label("More actions")
+        await more.focus()
+        await page.keyboard.press("Enter")
+        await page.keyboard.press("ArrowDown")
+        await page.keyboard.press("ArrowDown")
+        await expect(page.get_by_role("menuitem", name="Stream TV Basic")).to_be_focused()
+        await page.keyboard.press("Escape")
+        await expect(more).to_be_focused()
+        await page.get_by_test_id("channel-C_SUPPORT").focus()
+        await page.keyboard.press("ArrowDown")
+        await expect(page.get_by_test_id("channel-C_ONCALL")).to_be_focused()
+        await page.keyboard.press("ArrowUp")
+        await expect(page.get_by_test_id("channel-C_SUPPORT")).to_be_focused()

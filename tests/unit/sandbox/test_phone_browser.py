@@ -68,6 +68,16 @@ async def test_a_subscriber_texts_and_reads_the_answer(tmp_path: Path) -> None:
         await expect(first).to_contain_text("for two accounts")
 
 
+async def test_a_link_in_a_text_opens_in_a_tab_of_its_own(tmp_path: Path) -> None:
+    async with phone_world(tmp_path) as phones, browsing(phones) as page:
+        bubbles = await open_phone(page, MARIA)
+        address = f"{phones.site.url}/page/static/phone.css"
+        await phones.create(body=f"Your invoice: {address}. Reply STOP to end.")
+        async with page.context.expect_page() as opened:
+            await bubbles.last.get_by_role("link").click()
+        assert (await opened.value).url == address
+
+
 async def test_a_number_is_blocked_made_a_landline_and_mended(tmp_path: Path) -> None:
     async with phone_world(tmp_path) as phones, browsing(phones) as page:
         bubbles = await open_phone(page, MARIA)
