@@ -64,7 +64,7 @@ class Responder:
                     user=user,
                     text=spoken(reply.text),
                     blocks=blocks,
-                    thread_ts=_thread(item),
+                    thread_ts=reply.thread_ts or _thread(item),
                 )
             except SlackApiError as error:
                 if error.response.get("error") not in _NOT_THERE:
@@ -109,7 +109,7 @@ class Responder:
         async with self._store.begin(item.tenant) as tx:
             if await tx.interactions.use_response(item) > URL_USES:
                 return False
-        return await self._post(url.decode(), reply, blocks, _thread(item))
+        return await self._post(url.decode(), reply, blocks, reply.thread_ts or _thread(item))
 
     async def _post(
         self, url: str, reply: Reply, blocks: list[dict[str, Any]], thread_ts: str | None = None

@@ -27,6 +27,8 @@ class Reply:
     text: str
     blocks: Sequence[Block] = ()
     to: To = To.ASKER
+    thread_ts: str = ""
+    """The thread in which it stands; empty: where it was asked."""
 
 
 @dataclass(frozen=True, slots=True)

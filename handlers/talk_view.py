@@ -236,7 +236,7 @@ def preview(
         button("Edit", "thread.edit", value),
         button("Cancel", "thread.cancel", value),
     )
-    return Reply(title, fit(blocks), to)
+    return Reply(title, fit(blocks), to, thread.get("thread_ts", ""))
 
 
 def _exactly(text: str) -> list[Block]:

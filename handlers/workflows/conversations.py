@@ -69,7 +69,8 @@ async def load(tx: Tx, conversation: Conversation) -> Talk:
     subscriber = (
         await tx.subscribers.by_id(conversation.subscriber_id) if conversation.subscriber_id else None
     )
-    lines = await tx.conversations.lines(conversation.id, 1, said=(Said.IN, Said.OUT))
+    lines = await tx.conversations.lines(conversation.id, 5, said=(Said.IN, Said.OUT))
+    people_said = [line for line in lines if not line.author.startswith(AUTO)]
     withdrawn = await opted_out(tx, conversation.number)
     return Talk(
         conversation=conversation,
@@ -77,7 +78,7 @@ async def load(tx: Tx, conversation: Conversation) -> Talk:
         candidates=tuple(await candidates_of(tx, conversation.number)),
         next_invoice=await _next_invoice(tx, subscriber) if subscriber else None,
         opted_out=withdrawn.at if withdrawn else None,
-        last=lines[-1] if lines else None,
+        last=people_said[-1] if people_said else None,
     )
 
 

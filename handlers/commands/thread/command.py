@@ -123,10 +123,11 @@ class Thread:
                 words = request.inputs.get("words", "")
             plan = await talks.plan_text(tx, profile, conversation, words)
             draft = await talks.draft_text(tx, conversation, request, words)
+            thread = _thread(request) or await talks.thread_of(tx, conversation.id)
             if "r" in request.value:  # the preview that was edited cannot be sent any more
                 await tx.conversations.drop_draft(UUID(request.value["r"]))
         to = To.REPLACE if request.action == "as_text" else To.ASKER
-        return view.preview(plan, profile, str(draft.id), _thread(request), to)
+        return view.preview(plan, profile, str(draft.id), thread, to)
 
     async def _close(self, request: CommandRequest, services: Services) -> Sequence[Reply]:
         async with services.store.begin(request.tenant) as tx:
