@@ -1,15 +1,18 @@
 """The one gate out to Slack for messages that change by themselves.
 
 Takes `posts` rows whose shown revision is behind the wanted one, draws current state through
-handlers.surfaces, posts or edits under the row's lease. Changes that come close together become one edit;
-rate limits are waited out. A post whose ts was never recorded is looked for by its metadata first.
+handlers.surfaces, posts or edits under the row's lease. Changes that come close together become one edit.
+Calls are spread so that Slack has no reason to refuse them; a rate limit that comes all the same is waited
+out. What waits holds back what was wanted later in its thread or channel: a thread reads in order. A post
+whose ts was never recorded is looked for by its metadata first.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import aiohttp
@@ -17,6 +20,7 @@ import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.buckets import Buckets
 from bot.signing import ValueSigner
 from handlers.blocks import spoken
 from handlers.contract import Services, Surface
@@ -29,8 +33,23 @@ COALESCE = timedelta(seconds=1)
 _RETRY = timedelta(seconds=5)
 NOT_YET = "-"
 _PARENT_WAIT = timedelta(milliseconds=300)
+# Slack: about one post a second in a channel (short bursts pass); chat.update is tier 3, over 50 a minute.
+POST_BURST, POSTS_A_S = 4, 0.95
+EDIT_BURST, EDITS_A_S = 20, 0.8
 _GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
 _NO_CHANNEL = frozenset({"channel_not_found", "not_in_channel", "is_archived"})
+
+
+class _Wait(Exception):
+    """Not now; whatever stands in this lane (a channel, a thread) waits with it."""
+
+    def __init__(self, lane: str, wait: timedelta, why: str) -> None:
+        super().__init__(why)
+        self.lane, self.wait, self.why = lane, wait, why
+
+
+def _lane(post: Post) -> str:
+    return f"{post.tenant}:{post.place}"
 
 
 class Poster:
@@ -45,10 +64,15 @@ class Poster:
         worker: str,
         lease_s: float,
         poll_s: float = 0.5,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store, self._services, self._surfaces = store, services, surfaces
         self._clients, self._signer = clients, signer
         self._worker, self._lease_s, self._poll_s = worker, lease_s, poll_s
+        self._posts = Buckets(size=POST_BURST, per_s=POSTS_A_S, now=monotonic)
+        self._edits = Buckets(size=EDIT_BURST, per_s=EDITS_A_S, now=monotonic)
+        self._until: dict[str, datetime] = {}
+        """Lane -> when it goes on, in business time as `not_before`."""
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -77,29 +101,48 @@ class Poster:
         return len(behind)
 
     async def _channel(self, posts: Sequence[Post]) -> None:
-        wait: timedelta | None = None
         for post in posts:
             try:
-                if wait is not None:  # Slack asked this channel to wait: that goes for the rest of it too
-                    await self._later(post, wait, "ratelimited")
+                wait = self._held_back(post)
+                if wait is not None:
+                    await self._later(post, wait, "after what was wanted before")
                 else:
-                    wait = await self._show_one(post)
+                    await self._show_one(post)
             except Exception as error:
                 # The row keeps its lease, and is taken up again when that ends.
                 log.exception("post_failed", post=str(post.id), error=type(error).__name__)
 
-    async def _show_one(self, post: Post) -> timedelta | None:
-        """How long Slack wants this channel to wait, if it does."""
+    def _held_back(self, post: Post) -> timedelta | None:
+        """How long what was wanted before it still waits, in its channel or its thread."""
+        now = self._store.clock()
+        self._until = {lane: until for lane, until in self._until.items() if until > now}
+        until = max(
+            (self._until[lane] for lane in (_lane(post), str(post.parent_id)) if lane in self._until),
+            default=None,
+        )
+        return until - now if until is not None else None
+
+    async def _show_one(self, post: Post) -> None:
         try:
             await self._show(post)
+        except _Wait as wait:
+            await self._wait(post, wait)
         except SlackApiError as error:
-            return await self._refused(post, error)
+            await self._refused(post, error)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             await self._later(post, _RETRY, type(error).__name__)
         except ValueError as error:
             log.exception("post_impossible", surface=post.surface, post=str(post.id))
             await self._later(post, timedelta(minutes=1), type(error).__name__)
-        return None
+
+    async def _wait(self, post: Post, wait: _Wait, *, refused: bool = False) -> None:
+        self._until[wait.lane] = self._store.clock() + wait.wait
+        await self._later(post, wait.wait, wait.why, refused=refused)
+
+    def _paced(self, buckets: Buckets, key: str, post: Post) -> None:
+        """Takes this call's turn, or says when it comes."""
+        if not buckets.take(key):
+            raise _Wait(_lane(post), timedelta(seconds=buckets.wait_s(key)), "Slack's pace")
 
     async def _show(self, post: Post) -> None:
         surface = self._surfaces.get(post.surface)
@@ -110,17 +153,18 @@ class Poster:
             return
         thread_ts = await self._thread_of(post)
         if thread_ts == NOT_YET:
-            await self._later(post, _PARENT_WAIT, "its thread is not shown yet")
-            return
+            raise _Wait(str(post.parent_id), _PARENT_WAIT, "its thread is not shown yet")
         client = self._clients[post.tenant]
         blocks = self._signer.blocks(post.tenant, reply.blocks)
         ts = post.ts
         if ts is None and post.posting:
             ts = await self._find(client, post, thread_ts)
         if ts is not None:
+            self._paced(self._edits, str(post.tenant), post)
             await client.chat_update(channel=post.place, ts=ts, text=spoken(reply.text), blocks=blocks)
             channel = post.place
         else:
+            self._paced(self._posts, _lane(post), post)
             async with self._store.begin(post.tenant) as tx:
                 if not await tx.posts.about_to_post(post):
                     return
@@ -170,12 +214,12 @@ class Poster:
             if not cursor:
                 return None
 
-    async def _refused(self, post: Post, error: SlackApiError) -> timedelta | None:
+    async def _refused(self, post: Post, error: SlackApiError) -> None:
         code = str(error.response.get("error"))
         if error.response.status_code == 429 or code == "ratelimited":
-            wait = float(error.response.headers.get("Retry-After", "1"))
-            await self._later(post, timedelta(seconds=wait), "ratelimited", refused=True)
-            return timedelta(seconds=wait)
+            seconds = timedelta(seconds=float(error.response.headers.get("Retry-After", "1")))
+            await self._wait(post, _Wait(_lane(post), seconds, "ratelimited"), refused=True)
+            return
         if code in _NO_CHANNEL:
             log.warning("post_channel_closed", channel=post.channel, error=code, surface=post.surface)
             await self._elsewhere(post, code)
@@ -185,7 +229,6 @@ class Poster:
         else:
             log.error("post_refused", error=code, surface=post.surface, post=str(post.id))
             await self._later(post, timedelta(minutes=1), code, refused=True)
-        return None
 
     async def _elsewhere(self, post: Post, code: str) -> None:
         """Into the support channel when the bot is not in the one where it was asked."""

@@ -9,6 +9,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from bot.poster import POST_BURST, Poster
+from bot.wiring import discover_surfaces
 from notifier.tracking import DELIVERY_SURFACE
 from store.models import Confidence, EventKind, Post
 from store.types import new_id
@@ -227,3 +229,62 @@ async def test_the_loop_shows_what_is_wanted_as_soon_as_it_is_wanted(office: Off
         seen = await changes.wait({"slack"}, seen, 5)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+def _poster(office: Office, passed: list[float]) -> Poster:
+    """One whose pace is measured by `passed`, seconds."""
+    return Poster(
+        store=office.store,
+        services=office.services,
+        surfaces=discover_surfaces(),
+        clients={1: office.client},
+        signer=office.signer,
+        worker=WORKER,
+        lease_s=30,
+        monotonic=lambda: passed[0],
+    )
+
+
+async def _shown(office: Office, wanted: list[UUID]) -> list[bool]:
+    return [(await _post(office, notification)).ts is not None for notification in wanted]
+
+
+async def test_a_burst_is_spread_before_slack_has_to_refuse_it(office: Office, clock: FakeClock) -> None:
+    passed = [0.0]
+    poster = _poster(office, passed)
+    wanted = [(await _wanted(office))[0] for _ in range(POST_BURST + 3)]
+    await poster.show_behind()
+    assert await _shown(office, wanted) == [True] * POST_BURST + [False] * 3
+    wanted.append((await _wanted(office))[0])
+    await poster.show_behind()
+    passed[0] += 1.1  # one more may go
+    clock.advance(seconds=3)
+    await poster.show_behind()
+    assert await _shown(office, wanted) == [True] * (POST_BURST + 1) + [False] * 3, "nobody overtakes"
+    assert await office.slack.problems() == []
+
+
+async def test_a_thread_reads_in_order_though_its_first_post_comes_late(
+    office: Office, clock: FakeClock
+) -> None:
+    poster = _poster(office, [0.0])
+    root = (await _wanted(office))[0]
+    parent = await _post(office, root)
+    lines: list[UUID] = []
+    for _ in range(2):
+        sid = await cast.add(office.store, f"9{len(lines)}", name="Ann Lee")
+        notification, _ = await cast.sent(office.store, str(new_id()), sid, "dana@inbox.example")
+        async with office.store.begin(1) as tx:
+            await tx.posts.want(DELIVERY_SURFACE, str(notification.id), "C_SUPPORT", parent=parent.id)
+        lines.append(notification.id)
+    async with office.store.begin(1) as tx:  # another poster has the root in hand
+        await tx.conn.execute(
+            text("UPDATE posts SET not_before = not_before + 500000 WHERE parent_id IS NULL")
+        )
+    await poster.show_behind()
+    assert await _shown(office, [root, *lines]) == [False, False, False]
+    clock.advance(seconds=1)
+    await poster.show_behind()
+    found = [m for m in await office.slack.messages("U_LEAD") if m["thread_ts"]]
+    first, second = [(await _post(office, line)).ts for line in lines]
+    assert [m["ts"] for m in found] == [first, second]
