@@ -225,7 +225,7 @@ async def test_unknown_number_gets_an_unmatched_thread_and_no_data(desk: Desk) -
 
 
 async def test_cancel_my_internet_asks_an_agent_who_decides(desk: Desk) -> None:
-    number = await number_of(desk, "1013")
+    number = await number_of(desk, "1022")
     await texts(desk, number, "please cancel my internet")
     question = await desk.shows("Do they mean the texts or the service?")
     await desk.press(question, "thread.service")
@@ -262,7 +262,7 @@ async def test_a_text_is_begun_from_slack(desk: Desk) -> None:
 
 
 async def test_a_card_number_appears_nowhere(desk: Desk) -> None:
-    number = await number_of(desk, "1017")
+    number = await number_of(desk, "1021")
     await texts(desk, number, f"charge my card {CARD} exp 12/29 please")
     await arrives(desk, number, "nunca mande por mensaje una tarjeta")
     card = await desk.shows("[card number removed]")
