@@ -36,6 +36,7 @@ from bot.clock import BusinessClock
 from bot.config import Config, ConfigProblems, TenantConfig
 from bot.inbound_texts import InboundTexts
 from bot.inbox import Inbox
+from bot.media import MediaPages
 from bot.oncall import OncallWatch
 from bot.pages import InvoicePages
 from bot.poster import Poster
@@ -427,7 +428,11 @@ class Runtime:
         pages = InvoicePages(services, invoice_pdfs(store, services))
         texts = InboundTexts(store=store, inbox=inbox, runner=runner, tenants=services.tenants)
         statuses = TextStatuses(services=services, inbox=inbox, runner=runner)
-        routes = [*pages.routes(), *texts.routes(), *statuses.routes()]
+        outside = await stack.enter_async_context(
+            aiohttp.ClientSession(trust_env=False, cookie_jar=aiohttp.DummyCookieJar())
+        )
+        media = MediaPages(services, outside)
+        routes = [*pages.routes(), *texts.routes(), *statuses.routes(), *media.routes()]
         await self._serve(stack, http.application(store, rim, routes))
         tenants = [t.id for t in config.app.tenants.values()]
         return [runner.run, poster.run, Sealer(store, tenants).run], runner

@@ -117,8 +117,7 @@ async def _taken_in(tx: Tx, services: Services, params: Mapping[str, str], inter
         sid=sid,
         step=interaction_id,
     )
-    if intent.redacted.strip():
-        await show(tx, profile, line)
+    await show(tx, profile, line)
     await _keep_files(received, params, files)
     return received
 

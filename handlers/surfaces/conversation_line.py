@@ -9,6 +9,7 @@ from handlers import talk_view as view
 from handlers.contract import Services
 from handlers.reply import Reply
 from handlers.workflows import conversations as talks
+from handlers.workflows.media import link_to
 from store.models import Said
 
 
@@ -33,7 +34,9 @@ class ConversationLineSurface:
                 return view.many(count, last, talk, profile)
         if line is None:
             return None
-        return view.event(line, talk) if line.said is Said.EVENT else view.came_in(line, talk, profile)
+        if line.said is Said.EVENT:
+            return view.event(line, talk)
+        return view.came_in(line, talk, profile, link_to(services, tenant, line))
 
 
 SURFACE = ConversationLineSurface()

@@ -70,7 +70,7 @@ async def load(tx: Tx, conversation: Conversation) -> Talk:
         await tx.subscribers.by_id(conversation.subscriber_id) if conversation.subscriber_id else None
     )
     lines = await tx.conversations.lines(conversation.id, 5, said=(Said.IN, Said.OUT))
-    people_said = [line for line in lines if not line.author.startswith(AUTO)]
+    people_said = [line for line in lines if line.body.strip() and not line.author.startswith(AUTO)]
     withdrawn = await opted_out(tx, conversation.number)
     return Talk(
         conversation=conversation,
@@ -128,7 +128,7 @@ async def touch_line(tx: Tx, line_id: UUID) -> None:
 async def show(tx: Tx, profile: TenantProfile, line: ConversationLine) -> None:
     """Puts a line into the thread, if there is one; more than a few a minute become one line."""
     card = await card_of(tx, line.conversation_id)
-    if card is None:
+    if card is None or not line.body.strip():  # a picture without words has a line of its own
         return
     surface, key = LINE_SURFACE, str(line.id)
     if line.said is Said.OUT:
