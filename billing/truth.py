@@ -1,6 +1,6 @@
 """What billing's facts say right before a message leaves: may this still go, to this address, now?
 
-Fills the port notifier.truth asks: suppressed, void, archived, notices switched off, account held,
+Fills the port notifier.truth asks: suppressed, opted out, void, archived, notices switched off, account held,
 window closed, and the deployment's own send mode.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
@@ -16,8 +16,10 @@ from billing import holds
 from notifier.local_time import zones_of
 from notifier.quiet import QuietHours, next_opening, waits_until
 from notifier.truth import Decision, Go, Later, Stop, Wait
+from store.consents import Consent
 from store.models import (
     Channel,
+    ConsentState,
     Delivery,
     EventKind,
     Invoice,
@@ -44,6 +46,7 @@ class SendMode:
     only_to: frozenset[str] = frozenset()
 
     def allows(self, address: str) -> bool:
+        """`address` is a mailbox or a number in E.164; `only_to` names either."""
         return self.mode == "live" or (self.mode == "only_to" and address.casefold() in self.only_to)
 
 
@@ -70,14 +73,17 @@ class BillingTruth:
         )
         reminded = {n.subscriber_id for _, n in deliveries if n.kind in holds.HELD_KINDS}
         held = await holds.standing(tx, [p for p in people.values() if p.id in reminded])
+        withdrawn = await _withdrawn(tx, [d.address for d, _ in deliveries if d.channel is Channel.SMS])
         mode, quiet = self._send_mode(tx.tenant), self._quiet(tx.tenant)
         decisions: dict[UUID, Decision] = {}
         for delivery, notification in deliveries:
             invoice = invoices.get(notification.invoice_id) if notification.invoice_id else None
             person = people.get(notification.subscriber_id) if notification.subscriber_id else None
+            key = (Channel(delivery.channel), delivery.address)
             decisions[delivery.id] = (
                 _expired(delivery, tx)
-                or _suppressed(suppressed.get((Channel(delivery.channel), delivery.address)))
+                or _opted_out(withdrawn.get(key), suppressed.get(key), notification)
+                or _suppressed(suppressed.get(key), withdrawn.get(key), notification)
                 or _billing(notification, invoice, person)
                 or holds.wait_for(notification, person, held)
                 or _mode(mode, delivery)
@@ -93,10 +99,53 @@ def _expired(delivery: Delivery, tx: Tx) -> Stop | None:
     return Stop(EventKind.EXPIRED, Reason.STALE, "It could not be sent in time and is out of date now.")
 
 
-def _suppressed(suppression: Suppression | None) -> Stop | None:
+async def _withdrawn(tx: Tx, numbers: Sequence[str]) -> dict[tuple[Channel, str], Consent]:
+    """The withdrawals of consent to texts that stand."""
+    found = await tx.consents.current([(Channel.SMS, number) for number in numbers])
+    return {key: consent for key, consent in found.items() if consent.state is ConsentState.WITHDRAWN}
+
+
+OPTED_OUT = "opted_out"
+CONFIRMED_WITHIN = timedelta(minutes=5)
+"""47 CFR 64.1200(a)(12): one text may confirm an opt-out, within five minutes of it."""
+
+
+def _confirms(
+    notification: Notification, withdrawal: Consent | None, suppression: Suppression | None
+) -> bool:
+    """Whether this is the one text that an opt-out leaves us; that it is one is its sender's matter."""
+    since = withdrawal.at if withdrawal else suppression.created_at if suppression else None
+    if notification.kind is not NotificationKind.AUTO_REPLY or since is None:
+        return False
+    return timedelta(0) <= notification.created_at - since <= CONFIRMED_WITHIN
+
+
+def _opted_out(
+    withdrawal: Consent | None, suppression: Suppression | None, notification: Notification
+) -> Stop | None:
+    """Whoever opted out gets no text of any kind, an agent's own words included (docs/texts.md).
+
+    Whoever is on call is a colleague: what they said as a subscriber is about their subscription.
+    """
+    if withdrawal is None or notification.kind is NotificationKind.ONCALL:
+        return None
+    if _confirms(notification, withdrawal, suppression):
+        return None
+    return Stop(EventKind.SUPPRESSED, Reason.OPTED_OUT, "The subscriber has opted out of texts.")
+
+
+def _suppressed(
+    suppression: Suppression | None, withdrawal: Consent | None, notification: Notification
+) -> Stop | None:
     if suppression is None:
         return None
-    return Stop(EventKind.SUPPRESSED, Reason.RECIPIENT, "This address is on our do-not-send list.")
+    if suppression.channel is not Channel.SMS:
+        return Stop(EventKind.SUPPRESSED, Reason.RECIPIENT, "This address is on our do-not-send list.")
+    if suppression.reason != OPTED_OUT:
+        return Stop(EventKind.SUPPRESSED, Reason.RECIPIENT, "This number is on our do-not-text list.")
+    if _confirms(notification, withdrawal, suppression):
+        return None
+    return Stop(EventKind.SUPPRESSED, Reason.OPTED_OUT, "The subscriber has opted out of texts.")
 
 
 def _billing(notification: Notification, invoice: Invoice | None, person: Subscriber | None) -> Stop | None:
@@ -143,4 +192,6 @@ def _mode(mode: SendMode, delivery: Delivery) -> Wait | None:
         return None
     if mode.mode == "off":
         return Wait("Sending is switched off (send_mode: off).", SEND_MODE)
+    if delivery.channel is Channel.SMS:
+        return Wait("Only test numbers get texts now (send_mode: only_to).", SEND_MODE)
     return Wait("Only test addresses get mail now (send_mode: only_to).", SEND_MODE)

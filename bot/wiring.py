@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import pkgutil
+import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -238,9 +239,14 @@ def build_services(config: Config, store: Store, commands: Mapping[str, Command]
     )
 
 
+def _plain(address: str) -> str:
+    """A mailbox in small letters; a number as E.164 has it, however it was spaced."""
+    return re.sub(r"[\s().-]", "", address) if address.startswith("+") else address.casefold()
+
+
 def send_modes(config: Config) -> Callable[[int], SendMode]:
     modes = {
-        t.id: SendMode(t.mail.send_mode, frozenset(a.casefold() for a in t.mail.only_to))
+        t.id: SendMode(t.mail.send_mode, frozenset(_plain(a) for a in t.mail.only_to))
         for t in config.app.tenants.values()
     }
     return modes.__getitem__

@@ -12,7 +12,25 @@ from zoneinfo import ZoneInfo
 
 from handlers.format import clock_time, moment
 from handlers.masks import mask_address
-from store.models import Confidence, Delivery, Event, EventKind, EventSource, Outcome, Reason, Stage
+from handlers.text_words import (
+    TEXT_CAUSES,
+    TEXT_NEXT_STEP,
+    text_event_words,
+    text_next_step,
+    text_status,
+)
+from store.models import (
+    Channel,
+    Confidence,
+    Delivery,
+    Event,
+    EventKind,
+    EventSource,
+    NotificationKind,
+    Outcome,
+    Reason,
+    Stage,
+)
 
 BOUNCE_WORDS: dict[str, str] = {
     "no_such_user": "the mailbox does not exist",
@@ -28,7 +46,7 @@ BOUNCE_WORDS: dict[str, str] = {
     "relay_or_security": "their server does not accept mail for this address from us",
     "temporary": "their server had a passing fault",
     "other": "it was refused",
-}
+} | TEXT_CAUSES
 
 NEXT_STEP: dict[str, str] = {
     "no_such_user": "Check the address with the customer, letter by letter.",
@@ -44,7 +62,7 @@ NEXT_STEP: dict[str, str] = {
     "relay_or_security": "Our side: whoever runs our mail should look at the raw answer under Timeline.",
     "temporary": "Send it again later: their server had a fault the whole time.",
     "other": "Look at the raw answer under Timeline.",
-}
+} | TEXT_NEXT_STEP
 
 REASON_WORDS: dict[Reason, str] = {
     Reason.NETWORK: "our mail server could not be reached",
@@ -53,8 +71,25 @@ REASON_WORDS: dict[Reason, str] = {
     Reason.CAPACITY: "there was no room for it in time",
 }
 
+KIND_WORDS: dict[NotificationKind, str] = {
+    NotificationKind.INVOICE_ISSUED: "Invoice",
+    NotificationKind.RESEND: "Copy of invoice",
+    NotificationKind.REMINDER: "Reminder of invoice",
+    NotificationKind.OVERDUE: "Overdue notice of invoice",
+    NotificationKind.SUSPENDED: "Suspension",
+    NotificationKind.UNSUSPENDED: "End of suspension",
+    NotificationKind.REPLY: "Answer",
+    NotificationKind.AUTO_REPLY: "Automatic answer",
+    NotificationKind.ONCALL: "Text to who is on call",
+    NotificationKind.TEST: "Test mail",
+}
+"""What a message is, by its kind."""
+
 
 def server_of(address: str) -> str:
+    """Whose receipt counts: a mailbox's server; of a number, its carrier."""
+    if "@" not in address:
+        return "the carrier"
     return f"{address.rpartition('@')[2]}'s server"
 
 
@@ -91,6 +126,8 @@ def mark(delivery: Delivery) -> str:
 
 def status(delivery: Delivery, events: Sequence[Event], zone: ZoneInfo) -> str:
     """Where it stands, in one sentence."""
+    if delivery.channel is Channel.SMS:
+        return text_status(delivery, events, zone)
     if delivery.outcome is Outcome.NONE:
         return _under_way(delivery, events, zone)
     if delivery.outcome in _NOT_SENT and any(e.kind is EventKind.IN_DOUBT for e in events):
@@ -141,6 +178,8 @@ def _under_way(delivery: Delivery, events: Sequence[Event], zone: ZoneInfo) -> s
 
 def next_step(delivery: Delivery) -> str:
     """What to do about it; empty when nothing is to be done."""
+    if delivery.channel is Channel.SMS:
+        return text_next_step(delivery)
     if delivery.outcome is Outcome.BOUNCED:
         return NEXT_STEP.get(delivery.cls, "Look at the raw answer under Timeline.")
     if delivery.outcome is Outcome.SUPPRESSED:
@@ -160,7 +199,9 @@ EVENT_WORDS: dict[EventKind, str] = {
 
 
 def event_words(event: Event, address: str) -> str:
-    """One line of a timeline, without codes."""
+    """One line of a timeline, without codes; `address` is a mailbox or a telephone number."""
+    if "@" not in address:
+        return text_event_words(event)
     if event.kind is EventKind.IN_DOUBT and event.source is EventSource.SWEEP:
         return "We were cut off while it was in our hands: it may or may not have gone out"
     if event.kind in EVENT_WORDS:
@@ -184,7 +225,8 @@ def event_words(event: Event, address: str) -> str:
 
 def raw_answer(event: Event) -> str:
     """The server's own words, with its codes; empty where no server spoke."""
-    return event.diagnostic if event.reply_code or event.status or "250" in event.diagnostic else ""
+    spoke = event.reply_code or event.status or event.diagnostic.startswith(("201 ", "250 "))
+    return event.diagnostic if spoke or "250" in event.diagnostic else ""
 
 
 def masked_target(delivery: Delivery) -> str:

@@ -1,4 +1,4 @@
-"""What the end of an attempt is recorded as: a channel's outcome to kind and fields of an event. Pure."""
+"""What the end of an attempt is recorded as: a channel's outcome to kind and fields of an event."""
 
 from __future__ import annotations
 

@@ -18,7 +18,8 @@ from store.models import EventKind, Reason
 class SmsClass(StrEnum):
     """Why a text did not arrive; at most 24 characters. Words for each are in handlers.words."""
 
-    OPTED_OUT = "sms_opted_out"
+    OPTED_OUT = "opted_out"
+    """The word that an opt-out by text leaves too: an opt-in takes back both (handlers.workflows.optouts)."""
     INVALID_NUMBER = "sms_invalid_number"
     LANDLINE = "sms_landline"
     NUMBER_UNKNOWN = "sms_number_unknown"

@@ -216,7 +216,7 @@ async def test_a_messaging_service_chooses_the_sender_where_there_is_one(phones:
     ("number", "behaviour", "kind", "cls"),
     [
         (MARIA, {"error_code": 21211}, EventKind.BOUNCED, "sms_invalid_number"),
-        (OPTED_OUT, {}, EventKind.BOUNCED, "sms_opted_out"),
+        (OPTED_OUT, {}, EventKind.BOUNCED, "opted_out"),
         (MARIA, {"error_code": 21408}, EventKind.FAILED, "sms_region"),
         (MARIA, {"error_code": 21606}, EventKind.FAILED, "sms_sender"),
         (MARIA, {"error_code": 29999}, EventKind.FAILED, "sms_request"),

@@ -123,8 +123,8 @@ async def test_somebody_who_opted_out_at_twilio_has_withdrawn_consent_here_too(d
     item = await desk.queue_text(OPTED_OUT)
     async with desk.texting():
         after = await desk.until(item, Stage.CLOSED)
-    assert (after.outcome, after.reason, after.cls) == (Outcome.BOUNCED, Reason.OPTED_OUT, "sms_opted_out")
-    assert await desk.suppressed_numbers(OPTED_OUT) == {OPTED_OUT: "sms_opted_out"}
+    assert (after.outcome, after.reason, after.cls) == (Outcome.BOUNCED, Reason.OPTED_OUT, "opted_out")
+    assert await desk.suppressed_numbers(OPTED_OUT) == {OPTED_OUT: "opted_out"}
     async with desk.store.read(1) as tx:
         consent = (await tx.consents.current([(Channel.SMS, OPTED_OUT)]))[Channel.SMS, OPTED_OUT]
     async with desk.store.read(2) as tx:

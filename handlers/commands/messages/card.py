@@ -10,21 +10,10 @@ from handlers.incident_words import known_lines
 from handlers.masks import shown_name
 from handlers.profile import TenantProfile
 from handlers.reply import Block, Reply
+from handlers.text_words import text_headline
 from notifier.outcome import headline
-from store.models import Confidence, NotificationKind, Outcome, Reason, Stage, Subscriber
+from store.models import Channel, Confidence, Outcome, Reason, Stage, Subscriber
 
-_TITLE = {
-    NotificationKind.INVOICE_ISSUED: "Invoice",
-    NotificationKind.RESEND: "Copy of invoice",
-    NotificationKind.REMINDER: "Reminder of invoice",
-    NotificationKind.OVERDUE: "Overdue notice of invoice",
-    NotificationKind.SUSPENDED: "Suspension",
-    NotificationKind.UNSUSPENDED: "End of suspension",
-    NotificationKind.REPLY: "Answer",
-    NotificationKind.AUTO_REPLY: "Automatic answer",
-    NotificationKind.ONCALL: "Text to who is on call",
-    NotificationKind.TEST: "Test mail",
-}
 _HEADLINE = {
     Outcome.NONE: ":hourglass_flowing_sand: Under way",
     Outcome.SENT: ":outbox_tray: Handed to the relay",
@@ -39,7 +28,7 @@ _HEADLINE = {
 
 def card(notice: Notice, subscriber: Subscriber | None, profile: TenantProfile) -> Reply:
     number = f" {notice.invoice.number}" if notice.invoice else ""
-    title = f"{_TITLE[notice.notification.kind]}{number}"
+    title = f"{words.KIND_WORDS[notice.notification.kind]}{number}"
     whose = f"{shown_name(subscriber)}, account {subscriber.account}" if subscriber else ""
     state = _state(notice)
     blocks: list[Block] = [section(lines([md("*{}* · {}", title, whose), md("*{}*", esc(state))]))]
@@ -89,6 +78,8 @@ def _state(notice: Notice) -> str:
         d.confidence is Confidence.PRESUMED for d in notice.deliveries if d.outcome is Outcome.DELIVERED
     )
     state = PRESUMED_STATE if best is Outcome.DELIVERED and presumed else _HEADLINE[best]
+    if notice.deliveries and all(d.channel is Channel.SMS for d in notice.deliveries):
+        state = text_headline(notice.deliveries, best) or state
     lost = sum(outcome in _TROUBLE for outcome in outcomes)
     return f"{state}, but {lost} of {len(outcomes)} not" if 0 < lost < len(outcomes) else state
 
@@ -106,5 +97,7 @@ def _footer(notice: Notice, profile: TenantProfile) -> str:
     when = fmt.moment(n.created_at, profile.time_zone, profile.locale)
     settled = all(d.stage is Stage.CLOSED for d in notice.deliveries)
     waiting = sum(d.stage is Stage.AWAITING for d in notice.deliveries)
-    tail = "settled" if settled else f"{waiting} may still bounce" if waiting else "being worked on"
+    texts = all(d.channel is Channel.SMS for d in notice.deliveries)
+    hope = "waiting for the phone's receipt" if texts else f"{waiting} may still bounce"
+    tail = "settled" if settled else hope if waiting else "being worked on"
     return md("Asked for by {} · {} · {}", mention(n.requested_by), when, tail)

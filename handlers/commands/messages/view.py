@@ -12,20 +12,14 @@ from handlers.incident_words import known_line, known_lines
 from handlers.masks import mask_in_text
 from handlers.profile import Role, TenantProfile
 from handlers.reply import Block, Reply, To
-from store.models import Invoice, NotificationKind, Subscriber
+from store.models import Invoice, Subscriber
 
 PAGE = 5
-
-KIND_WORDS = {
-    NotificationKind.INVOICE_ISSUED: "Invoice",
-    NotificationKind.RESEND: "Copy of invoice",
-    NotificationKind.TEST: "Test mail",
-}
 
 
 def title_of(notice: Notice) -> str:
     number = f" {notice.invoice.number}" if notice.invoice else ""
-    return f"{KIND_WORDS[notice.notification.kind]}{number}"
+    return f"{words.KIND_WORDS[notice.notification.kind]}{number}"
 
 
 def page(

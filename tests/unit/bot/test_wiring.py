@@ -186,10 +186,10 @@ def test_the_remote_mail_server_switch_decides_the_route_of_new_mail(
 
 
 def test_every_tenant_has_its_own_send_mode_and_addresses_are_compared_without_case(tmp_path: Path) -> None:
-    cascade = tenant(send_mode="only_to", only_to=["Me@Cascade.example"])
+    cascade = tenant(send_mode="only_to", only_to=["Me@Cascade.example", "+1 (541) 555-0142"])
     config = load(tmp_path, tenants={"cascade": cascade, "rio": tenant("rio", 2, send_mode="off")})
     mode = send_modes(config)
-    assert mode(1) == SendMode("only_to", frozenset({"me@cascade.example"}))
+    assert mode(1) == SendMode("only_to", frozenset({"me@cascade.example", "+15415550142"}))
     assert (mode(1).allows("ME@cascade.EXAMPLE"), mode(1).allows(MARIA)) == (True, False)
     assert mode(2).allows(MARIA) is False
 

@@ -33,7 +33,7 @@ ROWS: dict[int, tuple[EventKind, str, Reason, bool, int]] = {
     21421: (B, "sms_invalid_number", Reason.RECIPIENT, HARD, 0),
     21606: (F, "sms_sender", Reason.CONFIG, SOFT, 0),
     21609: (F, "sms_request", Reason.INFRASTRUCTURE, SOFT, 0),
-    21610: (B, "sms_opted_out", Reason.OPTED_OUT, HARD, 0),
+    21610: (B, "opted_out", Reason.OPTED_OUT, HARD, 0),
     21611: (D, "sms_busy", Reason.CAPACITY, SOFT, FOR_EVER),
     21612: (F, "sms_sender", Reason.CONFIG, SOFT, 0),
     21614: (B, "sms_landline", Reason.RECIPIENT, HARD, 0),
