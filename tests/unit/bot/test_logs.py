@@ -12,6 +12,9 @@ import pytest
 import structlog
 
 from bot import logs
+from notifier.links import make_code
+from store.types import new_id
+from tests.builders import KEYRING
 
 SECRETS = {
     "a bot token": ("xoxb-123-456-AbCdEf", "xoxb-123"),
@@ -81,6 +84,11 @@ def _fail(text: str) -> None:
 @pytest.mark.parametrize("text", KEPT)
 def test_what_operators_look_for_stays(text: str) -> None:
     assert logs.redact(text) == text
+
+
+def test_an_invoice_link_loses_its_code() -> None:
+    link = f"https://bills.example/i/{make_code(KEYRING, 1, new_id())}"
+    assert logs.redact(f"GET {link}?x=1") == "GET https://bills.example/i/[code]?x=1"
 
 
 def test_an_address_keeps_its_domain() -> None:
