@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
+from notifier.sms_text import Segments
 from store.models import Delivery, Event, Invoice, Subscriber, SubscriberStatus
 
 
@@ -31,6 +35,8 @@ class ResendPlan:
     """Deliveries of this invoice that arrived or may still arrive, newest first."""
     events: Mapping[UUID, tuple[Event, ...]] = field(default_factory=dict)
     """Of the newest of `earlier`: why it waits, when it does."""
+    test_of: str | None = None
+    """The mail server that is put to the test; None: it goes by the usual one."""
 
     @property
     def newest(self) -> str:
@@ -44,3 +50,51 @@ class ResendPlan:
     @property
     def archived(self) -> bool:
         return self.subscriber.status is SubscriberStatus.ARCHIVED
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """One number and whether a text may go there."""
+
+    number: str
+    """E.164."""
+    on_file: bool
+    refusal: str = ""
+    """Why it is left out; empty when a text may go."""
+    shared_with: tuple[str, ...] = ()
+    """Other accounts that have it on file."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkPlan:
+    """An invoice's link by text: to one number, in these very words."""
+
+    invoice: Invoice
+    subscriber: Subscriber
+    payer: Subscriber
+    numbers: tuple[Number, ...]
+    """As looked at, in their order; the first without a refusal gets it."""
+    segments: Segments | None
+    """Of the exact text; None where no number can be texted."""
+    link: str
+    zones: tuple[ZoneInfo, ...]
+    now: datetime
+    in_window: bool
+    earlier: tuple[Delivery, ...]
+    """Deliveries of this invoice that arrived or may still arrive, newest first."""
+    events: Mapping[UUID, tuple[Event, ...]] = field(default_factory=dict)
+
+    @property
+    def number(self) -> Number | None:
+        return next((n for n in self.numbers if not n.refusal), None)
+
+    @property
+    def seen(self) -> str:
+        """What the preview showed: the newest sending, the number and the words; compared at the press."""
+        newest = str(self.earlier[0].id) if self.earlier else ""
+        shown = (
+            newest,
+            self.number.number if self.number else "",
+            self.segments.text if self.segments else "",
+        )
+        return hashlib.sha256("\n".join(shown).encode()).hexdigest()[:24]

@@ -7,10 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
-from decimal import Decimal
-
-from babel.numbers import format_currency
 
 from handlers import format as fmt
 from handlers import words
@@ -19,7 +15,6 @@ from handlers.blocks import (
     actions,
     button,
     clean,
-    code,
     context,
     esc,
     fit,
@@ -37,13 +32,12 @@ from handlers.masks import mask_phone, shown_name
 from handlers.profile import TenantProfile
 from handlers.reply import Block, Modal, Reply, To
 from handlers.talk import ASK_CANCEL, MEDIA, Decision, Talk, TextPlan
-from notifier.sms_text import Encoding, Segments
+from handlers.text_cost import cost_rows, exactly, time_rows
 from store.models import AUTO, ConversationLine, Delivery, Event, Said
 
 _USER = re.compile(r"[UW][A-Z0-9_]{2,20}")
 _PICTURES = {"image": "a picture", "video": "a video", "audio": "a sound", "text": "a contact or note"}
 _LONGEST_LINE = 2600
-_PIECE = 500
 
 
 def person(user: str | None) -> Mrkdwn:
@@ -226,8 +220,10 @@ def preview(
     talk = plan.talk
     title = f"Send this text to {mask_phone(talk.conversation.number)}?"
     blocks: list[Block] = [section(md("*Send this text?*\nTo {}", esc(_who(talk))))]
-    blocks += _exactly(plan.segments.text)
-    blocks.append(section(lines([*_cost(plan, profile), *_time(plan, profile)])))
+    blocks += exactly(plan.segments.text)
+    costs = cost_rows(plan.segments, plan.price, plan.currency, profile)
+    times = time_rows(plan.zones, plan.now, profile, in_window=plan.in_window)
+    blocks.append(section(lines([*costs, *times])))
     if warnings := _warnings(talk):
         blocks.append(section(lines(warnings)))
     value = {"d": draft_id} | thread
@@ -237,54 +233,6 @@ def preview(
         button("Cancel", "thread.cancel", value),
     )
     return Reply(title, fit(blocks), to, thread.get("thread_ts", ""))
-
-
-def _exactly(text: str) -> list[Block]:
-    """As the handset shows it; escaping may make it longer than one block holds."""
-    if len(code(text)) < _LONGEST_LINE:
-        return [section(code(text))]
-    return [section(code(text[at : at + _PIECE])) for at in range(0, len(text), _PIECE)]
-
-
-def price(count: int, each: Decimal, currency: str, locale: str) -> str:
-    """Fractions of a cent matter here."""
-    return format_currency(each * count, currency, "¤0.00##", locale=locale, currency_digits=False)
-
-
-def _cost(plan: TextPlan, profile: TenantProfile) -> list[str]:
-    segments = plan.segments
-    rows: list[str] = [md("*{}*{}", _segments(segments), _priced(segments.count, plan, profile))]
-    plain = segments.gsm_alternative
-    if segments.encoding is Encoding.UCS_2 and segments.count > 1:
-        rows[0] = md("{} because of {}", rows[0], " ".join(segments.forcing[:6]))
-    if plain is not None and plain.count < segments.count:
-        cheaper = _segments(plain) + _priced(plain.count, plan, profile)
-        rows.append(md(":bulb: Without accents it is {}.", cheaper))
-    return rows
-
-
-def _segments(segments: Segments) -> str:
-    return f"{segments.count} segment{'' if segments.count == 1 else 's'}"
-
-
-def _priced(count: int, plan: TextPlan, profile: TenantProfile) -> str:
-    return f" · {price(count, plan.price, plan.currency, profile.locale)}" if plan.price is not None else ""
-
-
-def _time(plan: TextPlan, profile: TenantProfile) -> list[str]:
-    times = sorted({plan.now.astimezone(zone).replace(tzinfo=None) for zone in plan.zones})
-    shown = [_clock(time, profile) for time in times]
-    there = shown[0] if len(shown) == 1 else f"between {shown[0]} and {shown[-1]}"
-    zones = ", ".join(zone.key.rpartition("/")[2].replace("_", " ") for zone in plan.zones)
-    rows: list[str] = [md("It is *{}* where they live ({})", there, zones)]
-    if not plan.in_window and profile.sms is not None:
-        start, end = (f"{hour:%H:%M}" for hour in profile.sms.window)
-        rows.append(md(":warning: *Outside {} to {}.* It may wake somebody.", start, end))
-    return rows
-
-
-def _clock(time: datetime, profile: TenantProfile) -> str:
-    return fmt.clock_time(time.replace(tzinfo=profile.time_zone), profile.time_zone, profile.locale)
 
 
 def _warnings(talk: Talk) -> list[str]:

@@ -48,3 +48,13 @@ def split_to(text: str) -> tuple[str, str | None]:
     if len(words) > 1 and "@" in words[-1]:
         return " ".join(words[:-1]), words[-1]
     return text.strip(), None
+
+
+def split_by(text: str) -> tuple[str, str | None]:
+    """`1001 by text` -> ("1001", "text"). None when no way is named, empty when none stands behind "by"."""
+    words = text.split()
+    if "by" not in words[1:]:
+        return text.strip(), None
+    at = len(words) - 1 - words[::-1].index("by")
+    way = words[at + 1].casefold() if at + 1 < len(words) else ""
+    return " ".join([*words[:at], *words[at + 2 :]]), way

@@ -32,6 +32,11 @@ from store.models import (
     Stage,
 )
 
+WHAT_A_TEST_SHOWS = (
+    "It shows whether mail by this server gets through. That is evidence, not proof of whose fault it was: "
+    "content, our do-not-send list and DMARC may explain the difference too."
+)
+
 BOUNCE_WORDS: dict[str, str] = {
     "no_such_user": "the mailbox does not exist",
     "mailbox_full": "the mailbox is full",

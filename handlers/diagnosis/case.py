@@ -77,6 +77,8 @@ class Case:
         for notice in self.facts.notices if self.facts else ():
             for d in notice.deliveries:
                 tried = Tried(d, tuple(notice.events.get(d.id, ())), notice, by_address.get(d.address))
+                if notice.notification.context.get("test_of") and tried.address is None:
+                    continue  # a test to a mailbox of our own tells nothing of theirs
                 newest.setdefault((d.channel, d.address), tried)
         return tuple(newest.values())
 

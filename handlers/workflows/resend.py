@@ -7,7 +7,7 @@ sends once, however often its button is pressed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from uuid import UUID
 
@@ -29,15 +29,26 @@ from store.models import (
     Channel,
     ContactRole,
     Delivery,
+    Event,
     Invoice,
     InvoiceStatus,
     NotificationKind,
     Outcome,
     Point,
     Priority,
+    Subscriber,
     Suppression,
 )
 from store.unit import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class RouteTest:
+    """Another mail server, and where its tests may go besides the subscriber's own addresses."""
+
+    route: str
+    mailboxes: tuple[str, ...]
+
 
 MAX_TO = 10
 MAX_TO_CHARACTERS = 1000
@@ -59,8 +70,55 @@ async def invoice_of(tx: Tx, found: One, command: str) -> Invoice:
     return next(due, latest[0])
 
 
-async def plan(tx: Tx, invoice: Invoice, to: Sequence[str] | None) -> ResendPlan:
-    """`to` None: all billing addresses of whoever pays. UserError when it cannot be sent at all."""
+async def plan(
+    tx: Tx, invoice: Invoice, to: Sequence[str] | None, test: RouteTest | None = None
+) -> ResendPlan:
+    """`to` None: all billing addresses of whoever pays. UserError when it cannot be sent at all.
+
+    `test`: by another mail server, to see whether it gets through there. Only to whoever it is for, or to a
+    mailbox of our own.
+    """
+    subscriber = await owner_of(tx, invoice)
+    payer = await payer_of(tx, subscriber)
+    points = await tx.subscribers.points([subscriber.id, payer.id])
+    on_file = {p.address for ps in points.values() for p in ps if p.channel is Channel.EMAIL}
+    wanted = [(a, None) for a in to] if to is not None else billing_addresses(points[payer.id])
+    if test is not None and any(a not in on_file and a not in test.mailboxes for a, _ in wanted):
+        raise UserError(
+            "A test of a mail server goes to this subscriber's own addresses or to a test mailbox.",
+            f"The test mailboxes are {', '.join(test.mailboxes)}." if test.mailboxes else "",
+        )
+    suppressed = await tx.suppressions.active([(Channel.EMAIL, a) for a, _ in wanted])
+    newest = await tx.deliveries.newest_to(Channel.EMAIL, [a for a, _ in wanted])
+    targets = tuple(
+        Target(
+            address,
+            on_file=address in on_file,
+            refusal=problem or _suppressed(suppressed.get((Channel.EMAIL, address))),
+            last_failure=d if (d := newest.get(address)) and d.outcome in _FAILED else None,
+        )
+        for address, problem in wanted
+    )
+    earlier = await earlier_of(tx, invoice)
+    return ResendPlan(
+        invoice,
+        subscriber,
+        payer,
+        _within_limits(targets),
+        earlier,
+        await waits_of(tx, earlier),
+        test.route if test else None,
+    )
+
+
+async def waits_of(tx: Tx, earlier: Sequence[Delivery]) -> dict[UUID, tuple[Event, ...]]:
+    """Events of the newest of them."""
+    events = await tx.events.of([(d.tenant, d.id) for d in earlier[:1]])
+    return {ref[1]: tuple(found) for ref, found in events.items()}
+
+
+async def owner_of(tx: Tx, invoice: Invoice) -> Subscriber:
+    """Whose invoice it is; UserError when it must not be sent again."""
     subscriber = await tx.subscribers.by_id(invoice.subscriber_id)
     if subscriber is None:
         raise LookupError("an invoice without its subscriber")
@@ -75,31 +133,7 @@ async def plan(tx: Tx, invoice: Invoice, to: Sequence[str] | None) -> ResendPlan
         )
     if invoice.status is InvoiceStatus.DRAFT:
         raise UserError(f"Invoice {invoice.number} is a draft.", "It can be sent once billing has issued it.")
-    payer = await payer_of(tx, subscriber)
-    points = await tx.subscribers.points([subscriber.id, payer.id])
-    on_file = {p.address for ps in points.values() for p in ps if p.channel is Channel.EMAIL}
-    wanted = [(a, None) for a in to] if to is not None else billing_addresses(points[payer.id])
-    suppressed = await tx.suppressions.active([(Channel.EMAIL, a) for a, _ in wanted])
-    newest = await tx.deliveries.newest_to(Channel.EMAIL, [a for a, _ in wanted])
-    targets = tuple(
-        Target(
-            address,
-            on_file=address in on_file,
-            refusal=problem or _suppressed(suppressed.get((Channel.EMAIL, address))),
-            last_failure=d if (d := newest.get(address)) and d.outcome in _FAILED else None,
-        )
-        for address, problem in wanted
-    )
-    earlier = await _earlier(tx, invoice)
-    events = await tx.events.of([(d.tenant, d.id) for d in earlier[:1]])
-    return ResendPlan(
-        invoice,
-        subscriber,
-        payer,
-        _within_limits(targets),
-        earlier,
-        {ref[1]: tuple(found) for ref, found in events.items()},
-    )
+    return subscriber
 
 
 _FAILED = (Outcome.BOUNCED, Outcome.FAILED)
@@ -134,7 +168,8 @@ def billing_addresses(points: Sequence[Point]) -> list[tuple[str, str | None]]:
     return []
 
 
-async def _earlier(tx: Tx, invoice: Invoice) -> tuple[Delivery, ...]:
+async def earlier_of(tx: Tx, invoice: Invoice) -> tuple[Delivery, ...]:
+    """Deliveries of this invoice that arrived or may still arrive, newest first."""
     notifications, _ = await tx.notifications.page(invoice_id=invoice.id, limit=20)
     by_notification = await tx.deliveries.of_notifications([n.id for n in notifications])
     alive = (Outcome.NONE, Outcome.SENT, Outcome.DELIVERED)
@@ -166,6 +201,7 @@ async def send(
     to: Sequence[str],
     preview: str,
     newest: str,
+    test: RouteTest | None = None,
 ) -> tuple[Sent, ResendPlan]:
     """Writes the notification, its audit row and the card's post in one transaction.
 
@@ -177,7 +213,7 @@ async def send(
         if invoice is None:
             raise UserError("This invoice is gone.", "Look the subscriber up again.")
         # Made again, not taken from the button: a suppression or a void since then counts.
-        current = await plan(tx, invoice, to)
+        current = await plan(tx, invoice, to, test)
         if await tx.notifications.holders([_key(preview)]):
             # Pressed twice, or run again after a crash: the first time counts.
             mine = await tx.audit.stands(audit_key(request, "invoice.resend", _subject(current)))
@@ -200,7 +236,8 @@ async def send(
             request,
             "invoice.resend",
             _subject(current),
-            detail={"invoice": invoice.number, "notification": str(queued.notification_id)},
+            detail={"invoice": invoice.number, "notification": str(queued.notification_id)}
+            | ({"test_of": test.route} if test else {}),
             personal={"to": list(current.going)},
         )
         await tx.posts.want(DELIVERY_SURFACE, str(queued.notification_id), request.channel)
@@ -224,9 +261,10 @@ def _draft(
         kind=NotificationKind.RESEND,
         language=current.payer.language,
         context=invoice_context(profile, current.invoice, current.payer, current.subscriber)
-        | {"left_out": left_out, "link": link, "attached": profile.attach_pdf},
+        | {"left_out": left_out, "link": link, "attached": profile.attach_pdf}
+        | ({"test_of": current.test_of} if current.test_of else {}),
         recipients=[to_email(a, current.payer.id) for a in current.going],
-        route=profile.default_route,
+        route=current.test_of or profile.default_route,
         requested_by=request.actor.user_id,
         subscriber_id=current.subscriber.id,
         invoice_id=current.invoice.id,

@@ -29,6 +29,9 @@ _HEADLINE = {
 def card(notice: Notice, subscriber: Subscriber | None, profile: TenantProfile) -> Reply:
     number = f" {notice.invoice.number}" if notice.invoice else ""
     title = f"{words.KIND_WORDS[notice.notification.kind]}{number}"
+    test_of = notice.notification.context.get("test_of")
+    if test_of:
+        title = f"Test of the mail server {test_of} with invoice{number}"
     whose = f"{shown_name(subscriber)}, account {subscriber.account}" if subscriber else ""
     state = _state(notice)
     blocks: list[Block] = [section(lines([md("*{}* · {}", title, whose), md("*{}*", esc(state))]))]
@@ -43,6 +46,8 @@ def card(notice: Notice, subscriber: Subscriber | None, profile: TenantProfile) 
         blocks.append(section(lines(rows)))
     if known := known_lines(notice, profile):
         blocks.append(section(lines(known)))
+    if test_of:
+        blocks.append(context(words.WHAT_A_TEST_SHOWS))
     if steps:
         blocks.append(section(lines(dict.fromkeys(steps))))
     value = {"n": str(notice.notification.id)}

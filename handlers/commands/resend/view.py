@@ -8,6 +8,7 @@ from handlers.blocks import actions, button, context, fit, header, lines, md, se
 from handlers.plans import ResendPlan, Target
 from handlers.profile import TenantProfile
 from handlers.reply import Block, Reply, To
+from handlers.words import WHAT_A_TEST_SHOWS
 from store.models import InvoiceStatus, Outcome
 
 
@@ -22,6 +23,8 @@ def preview(
     """`changed`: somebody has sent it since the last preview."""
     invoice = plan.invoice
     title = f"Resend invoice {invoice.number}?"
+    if plan.test_of is not None:
+        title = f"Test {plan.test_of} with invoice {invoice.number}?"
     about = md("{} · account {} · {}", plan.subscriber.name, plan.subscriber.account, _amount(plan, profile))
     blocks: list[Block] = [header(title), section(about)]
     if changed:
@@ -32,13 +35,19 @@ def preview(
     if plan.going:
         again = bool(plan.earlier)
         value = {"i": str(invoice.id), "to": list(plan.going), "p": preview_id, "e": plan.newest}
+        if plan.test_of is not None:
+            value["r"] = plan.test_of
+            blocks.append(section(md("{}", WHAT_A_TEST_SHOWS)))
         blocks += actions(
             button(
-                "Send again" if again else "Send", "resend.send", value, style=None if again else "primary"
+                "Send again" if again else "Send",
+                "resend.test" if plan.test_of is not None else "resend.send",
+                value,
+                style=None if again else "primary",
             ),
             button("Cancel", "resend.cancel"),
         )
-        blocks.append(context(_mode(profile)))
+        blocks.append(context(_mode(profile, plan.test_of)))
     else:
         hint = f"`{profile.command} resend {invoice.number} to new@address.example`"
         blocks.append(section(md("Nothing can be sent like this. Ask for another address: {}", hint)))
@@ -108,8 +117,8 @@ def _failed(target: Target, profile: TenantProfile) -> str:
     return md(":warning: *The last mail to {} failed* ({}). {}.{}", target.address, when, state, hint)
 
 
-def _mode(profile: TenantProfile) -> str:
-    route = profile.route()
+def _mode(profile: TenantProfile, test_of: str | None) -> str:
+    route = profile.route(test_of)
     through = f"by the relay {route.name}" if route.kind == "relay" else f"by {route.name}"
     mode = "" if profile.send_mode == "live" else f" · send mode: {profile.send_mode}"
     return md("Goes out {}{}", through, mode)
