@@ -10,7 +10,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from notifier.sms_text import Segments
-from store.models import Delivery, Event, Invoice, Subscriber, SubscriberStatus
+from store.models import Delivery, Event, Invoice, Note, Subscriber, SubscriberStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ class ResendPlan:
     """Of the newest of `earlier`: why it waits, when it does."""
     test_of: str | None = None
     """The mail server that is put to the test; None: it goes by the usual one."""
+    notes: tuple[Note, ...] = ()
+    """Those that warn or block; nothing is blocked here, but all of them are read first."""
 
     @property
     def newest(self) -> str:

@@ -32,6 +32,7 @@ from store.models import (
     Event,
     Invoice,
     InvoiceStatus,
+    NoteLevel,
     NotificationKind,
     Outcome,
     Point,
@@ -108,6 +109,7 @@ async def plan(
         earlier,
         await waits_of(tx, earlier),
         test.route if test else None,
+        tuple(n for n in await tx.notes.of_subscriber(subscriber.id) if n.level is not NoteLevel.INFO),
     )
 
 

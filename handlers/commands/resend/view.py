@@ -5,6 +5,7 @@ from __future__ import annotations
 from handlers import format as fmt
 from handlers import words
 from handlers.blocks import actions, button, context, fit, header, lines, md, section
+from handlers.note_lines import note_line
 from handlers.plans import ResendPlan, Target
 from handlers.profile import TenantProfile
 from handlers.reply import Block, Reply, To
@@ -81,7 +82,7 @@ def _targets(plan: ResendPlan) -> str:
 
 
 def _warnings(plan: ResendPlan, profile: TenantProfile) -> list[str]:
-    rows = []
+    rows: list[str] = [note_line(note) for note in plan.notes[:3]]
     if plan.earlier:
         rows.append(_already(plan, profile))
     rows += [_failed(t, profile) for t in plan.targets if not t.refusal and t.last_failure is not None]

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from billing.holds import end
 from billing.truth import SEND_MODE, BillingTruth, SendMode
 from notifier.quiet import QuietHours
 from notifier.truth import Decision, Go, Later, Stop, Wait
@@ -17,16 +18,18 @@ from store.models import (
     Channel,
     Delivery,
     EventKind,
+    Hold,
     InvoiceStatus,
     Notification,
     NotificationKind,
     Priority,
     Reason,
+    Stage,
     SubscriberStatus,
 )
 from store.types import new_id
 from store.unit import Store
-from tests.builders import NOW, delivery, invoice_record, notification, subscriber_record, usd
+from tests.builders import NOW, delivery, hold_of, invoice_record, notification, subscriber_record, usd
 
 DANA = "dana@inbox.example"
 LIVE = SendMode("live")
@@ -271,3 +274,67 @@ async def test_answers_calls_and_mails_know_no_quiet_hours(
     store: Store, kind: NotificationKind, priority: Priority, more: dict[str, Any]
 ) -> None:
     assert await texted(store, kind, priority, **more) == Go()
+
+
+HELD_KINDS = (NotificationKind.REMINDER, NotificationKind.OVERDUE)
+
+
+async def hold(store: Store, account: str = "1001") -> Hold:
+    held = hold_of(account)
+    async with store.begin(1) as tx:
+        await tx.notes.add_hold(held)
+    return held
+
+
+@pytest.mark.parametrize("kind", EVERY_KIND)
+async def test_while_an_account_is_held_reminders_wait_and_nothing_else_does(
+    store: Store, kind: NotificationKind
+) -> None:
+    await hold(store)
+    decision = await decide(store, await about(store, kind, {}, {}))
+    if kind in HELD_KINDS:
+        assert decision == Wait("Account 1001 is held until Mar 20, 2026: promise to pay", "hold:1001")
+    else:
+        assert not isinstance(decision, Wait)
+
+
+async def test_a_held_payer_is_not_reminded_of_what_they_pay_for_others(store: Store) -> None:
+    await hold(store, "1100")
+    pair = await about(store, NotificationKind.OVERDUE, {}, {"payer_account": "1100"})
+    decision = await decide(store, pair)
+    assert isinstance(decision, Wait)
+    assert decision.by == "hold:1100"
+
+
+async def test_somebody_elses_hold_and_another_providers_hold_nobody_here(store: Store) -> None:
+    await hold(store, "1002")
+    async with store.begin(2) as tx:
+        await tx.notes.add_hold(hold_of("1001"))
+    assert await decide(store, await about(store, NotificationKind.REMINDER, {}, {})) == Go()
+
+
+async def test_when_the_last_hold_of_an_account_ends_what_waited_for_it_goes(store: Store) -> None:
+    first, second = await hold(store), await hold(store)
+    await hold(store, "1002")
+    async with store.begin(1) as tx:
+        ids = await tx.subscribers.upsert([subscriber_record("1001")])
+        waiting = [
+            delivery(
+                f"{account}@inbox.example",
+                subscriber_id=ids["1001"],
+                stage=Stage.HELD,
+                stage_reason="held",
+                stage_by=f"hold:{account}",
+            )
+            for account in ("1001", "1002")
+        ]
+        await tx.deliveries.add(waiting)
+    for ended, stage in ((first, Stage.HELD), (second, Stage.QUEUED)):
+        async with store.begin(1) as tx:
+            assert await end(tx, ended, "U_AGENT")
+            assert not await end(tx, ended, "U_LEAD")
+            found = await tx.deliveries.get(waiting[0].id)
+            other = await tx.deliveries.get(waiting[1].id)
+        assert found is not None
+        assert other is not None
+        assert (found.stage, other.stage) == (stage, Stage.HELD)

@@ -12,19 +12,22 @@ from typing import Any
 
 import pytest
 
+import billing.systems
 import handlers.commands
 import handlers.surfaces
 import notifier.channels
 from billing.truth import SEND_MODE, SendMode
-from bot.config import Config
+from bot.config import Config, ConfigProblems
 from bot.wiring import (
     DuplicateName,
     Runtime,
     build_services,
+    discover_billing,
     discover_channels,
     discover_commands,
     discover_surfaces,
     ensure_tenants,
+    open_billing,
     open_store,
     profile_of,
     routes_of,
@@ -70,6 +73,10 @@ VERIFIERS = {"twilio_webhooks"}
 def test_every_channel_file_is_found() -> None:
     assert len(discover_channels()) == len(folders(notifier.channels) - VERIFIERS)
     assert discover_channels()[Channel.EMAIL].channel is Channel.EMAIL
+
+
+def test_every_billing_system_is_found() -> None:
+    assert set(discover_billing()) == folders(billing.systems)
 
 
 Drop = Callable[[ModuleType, str, str], None]
@@ -135,6 +142,30 @@ def test_two_channels_for_one_kind_of_address_stop_the_start(drop_in: Drop) -> N
     drop_in(notifier.channels, "zz_again.py", "from notifier.channels.email_smtp import CHANNEL as CHANNEL\n")
     with pytest.raises(DuplicateName, match="two channels send email"):
         discover_channels()
+
+
+def test_two_billing_systems_of_one_name_stop_the_start(drop_in: Drop) -> None:
+    drop_in(billing.systems, "zz_again.py", "from billing.systems.local import BILLING as BILLING\n")
+    with pytest.raises(DuplicateName, match="two billing systems are called local"):
+        discover_billing()
+
+
+def test_a_new_file_is_a_new_billing_system_that_a_tenant_may_name(
+    drop_in: Drop, tmp_path: Path, sqlite_store: Store
+) -> None:
+    config = load(tmp_path, tenants={"cascade": tenant() | {"billing": "abacus"}})
+    with pytest.raises(ConfigProblems, match="billing: 'abacus' is none of local"):
+        open_billing(config, sqlite_store)
+    text = """
+class Abacus:
+    name = "abacus"
+    def open(self, store, tenant):
+        return (self.name, tenant)
+BILLING = Abacus()
+"""
+    drop_in(billing.systems, "abacus.py", text)
+    opened: Any = open_billing(config, sqlite_store)
+    assert opened == {1: ("abacus", 1)}
 
 
 def test_a_file_that_exposes_nothing_is_no_part(drop_in: Drop) -> None:

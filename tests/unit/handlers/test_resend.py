@@ -17,12 +17,13 @@ from store.models import (
     Delivery,
     EventKind,
     InvoiceStatus,
+    NoteLevel,
     Notification,
     NotificationKind,
     Priority,
     Stage,
 )
-from tests.builders import billing_email, event, usd
+from tests.builders import billing_email, event, note_of, usd
 from tests.unit.handlers import cast
 from tests.unit.handlers.conftest import agent_on
 from tests.unit.handlers.support import Agent, buttons, golden, profile, said, signed
@@ -351,3 +352,15 @@ async def test_the_send_mode_is_told_unless_it_is_live(agent: Agent, services: S
     assert "send mode" not in said(await agent.types("resend 1001"))
     held = agent_on(replace(services, tenants={1: profile(send_mode="off")}))
     assert "send mode: off" in said(await held.types("resend 1001"))
+
+
+async def test_a_note_that_warns_or_blocks_is_read_before_anything_is_sent(agent: Agent) -> None:
+    store = agent.services.store
+    sid = await cast.dana(store)
+    async with store.begin(1) as tx:
+        await tx.notes.add(note_of(sid, text="Just so you know"))
+        await tx.notes.add(note_of(sid, text="Send nothing to the office", level=NoteLevel.WARN))
+    preview = await agent.types("resend 1001")
+    assert ":warning: *Send nothing to the office* — <@U_AGENT>" in said(preview)
+    assert "Just so you know" not in said(preview)
+    assert "resend.send" in buttons(preview)
