@@ -10,8 +10,9 @@ import aiosmtplib
 from slack_sdk.errors import SlackApiError
 
 from bot.config import Config
-from bot.wiring import routes_of, slack_clients
-from notifier.channels import Route
+from bot.wiring import routes_of, slack_clients, sms_profile_of
+from notifier.channels import NoAnswer, Route, SmsRoute
+from notifier.channels.sms_twilio import CHANNEL as TWILIO
 from store import migrate
 from store.engine import Engine, is_sqlite, sqlite_file
 
@@ -35,6 +36,9 @@ async def run_checks(config: Config) -> list[Finding]:
     for key, tenant in config.app.tenants.items():
         for route in routes_of(config, key, tenant):
             findings.append(await _route(key, route))
+        sms = sms_profile_of(config, key, tenant)
+        if sms is not None:
+            findings.append(await _texts(key, sms.route, config))
     return findings
 
 
@@ -117,3 +121,27 @@ async def _route(key: str, route: Route) -> Finding:
         remedy = f"Check host, port and tls of {route.name}."
         return Finding(what, False, f"{route.host}:{route.port}: {type(error).__name__}", remedy)
     return Finding(what, True, f"{route.host}:{route.port} answers")
+
+
+async def _texts(key: str, route: SmsRoute, config: Config) -> Finding:
+    """Asks for the account, with the token that signs our calls; sends nothing."""
+    what = f"texts of {key}"
+    inquiry = TWILIO.inquiry(route)
+    try:
+        answer = await inquiry.account()
+    finally:
+        await inquiry.close()
+    if isinstance(answer, NoAnswer):
+        sms = config.app.tenants[key].sms
+        token = f"the auth token in {sms.auth_token_env}" if sms else "the auth token"
+        refused = "20003" in answer.text or "20404" in answer.text
+        remedy = f"Check account_sid and {token}." if refused else "Check sms.api_url and the way out to it."
+        return Finding(
+            what, False, "Twilio refused our login" if refused else "Twilio does not answer", remedy
+        )
+    found = f"account {answer}, sender {route.sender}"
+    if answer != "active":
+        return Finding(what, False, found, "Ask Twilio why the account is not active.")
+    if config.app.public_url.startswith("http://") and route.api_url.startswith("https://"):
+        return Finding(what, False, found, "Set public_url to an https:// address: Twilio calls us there.")
+    return Finding(what, True, found)

@@ -2,7 +2,7 @@
 
 held -> queued -> claimed -> awaiting -> closed. A change is a compare-and-set in notifier.tracking; what
 changes nothing is a declared `Ignored`. Back-off: 7.5 minutes doubling, with jitter, until the message
-expires. The channels differ in doubt (docs/adr/0008-doubt-in-texts.md): a second mail is folded by its
+expires. The channels differ in doubt (docs/adr/0009-doubt-in-texts.md): a second mail is folded by its
 Message-ID, a second text is a second text. Pure: no I/O.
 """
 

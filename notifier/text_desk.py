@@ -1,6 +1,6 @@
 """What is asked of the provider about texts: those in doubt, and those whose receipt does not come.
 
-A text in doubt is never simply sent again (docs/adr/0008-doubt-in-texts.md): it is held for one settling
+A text in doubt is never simply sent again (docs/adr/0009-doubt-in-texts.md): it is held for one settling
 period, then the provider is listed, outside any transaction. Found: its sid and status are ours. Absent
 twice: it did not go out, and is queued again. A text handed over without a final status is fetched after ten
 minutes, an hour and a day; then it stays "handed to the carrier, no receipt".

@@ -14,6 +14,7 @@ from bot.checks import Finding, run_checks
 from bot.config import load_config
 from tests.unit.bot.support import Office
 from tests.unit.bot.test_config import ENV, TENANT
+from tests.unit.sandbox.phone_world import phone_world
 
 
 @pytest.fixture
@@ -123,3 +124,47 @@ async def test_a_database_out_of_reach_is_told_without_its_password(
     database = (await _checked(office, tmp_path, smtp_port, database=url))["database"]
     assert not database.ok
     assert "hunter2" not in str(database)
+
+
+SMS = {
+    "account_sid": "AC" + "0" * 32,
+    "auth_token_env": "CASCADE_TWILIO",
+    "sender": "+12065550100",
+    "api_url": "http://127.0.0.1:9",
+}
+
+
+async def _texts(tmp_path: Path, **more: Any) -> Finding:
+    """What is found about texts, of a deployment where nothing else answers."""
+    tenant = {**TENANT, "sms": SMS | more.pop("sms", {})}
+    tenant["mail"] = {**TENANT["mail"], "routes": {"visp": {"kind": "relay", "host": "127.0.0.1", "port": 9}}}
+    data = {
+        "database": f"sqlite:///{tmp_path}/none.db",
+        "public_url": "http://127.0.0.1",
+        "slack": {"api_url": "http://127.0.0.1:9/api/"},
+        "tenants": {"cascade": tenant},
+    }
+    file = tmp_path / "app.yaml"
+    file.write_text(yaml.safe_dump(data))
+    environ = {**ENV, "CASCADE_TWILIO": more.get("token", "token")}
+    found = {f.what: f for f in await run_checks(load_config(file, environ))}
+    return found["texts of cascade"]
+
+
+async def test_a_twilio_account_that_answers_is_in_order(tmp_path: Path) -> None:
+    (tmp_path / "world").mkdir()
+    async with phone_world(tmp_path / "world") as phones:
+        twilio = phones.twilio
+        sms = {"api_url": twilio["api"], "account_sid": twilio["account_sid"]}
+        good = await _texts(tmp_path, sms=sms, token=twilio["auth_token"])
+        assert (good.ok, good.found) == (True, "account active, sender +12065550100")
+        wrong = await _texts(tmp_path, sms=sms, token="of last year")
+    assert (wrong.ok, wrong.found) == (False, "Twilio refused our login")
+    assert wrong.remedy == "Check account_sid and the auth token in CASCADE_TWILIO."
+    assert "of last year" not in str(wrong)
+
+
+async def test_twilio_out_of_reach_is_told(tmp_path: Path) -> None:
+    texts = await _texts(tmp_path)
+    assert (texts.ok, texts.found) == (False, "Twilio does not answer")
+    assert "sms.api_url" in texts.remedy
