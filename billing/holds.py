@@ -6,6 +6,7 @@ New invoices and what an agent sends by hand still go. Whoever set a hold is tol
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from zoneinfo import ZoneInfo
 
@@ -21,6 +22,7 @@ HOLD_ENDED_SURFACE = "hold_ended"
 """The word to a hold's owner; its key is the hold's id."""
 HELD_KINDS = frozenset({NotificationKind.REMINDER, NotificationKind.OVERDUE})
 SWEEP_S = 5.0
+_SLACK_USER = re.compile(r"[UW][A-Z0-9_]{2,}")
 
 
 def held_by(account: str) -> str:
@@ -85,7 +87,7 @@ class HoldSweep:
                 if not await end(tx, hold, None):
                     continue  # somebody was quicker, and tells of it
                 # Slack takes a person's id for a channel: the direct message with them.
-                where = hold.owner if hold.owner[:1] in ("U", "W") else self._channels[tenant]
+                where = hold.owner if _SLACK_USER.fullmatch(hold.owner) else self._channels[tenant]
                 await tx.posts.want(HOLD_ENDED_SURFACE, str(hold.id), where)
                 entry = AuditEntry(
                     tx.now, "clock", "hold.over", f"account:{hold.scope_key}", {"hold": str(hold.id)}

@@ -49,7 +49,7 @@ _WEEKDAYS = {
     )
     for name in names.split()
 }
-_WORDS = {"today": 0, "hoy": 0, "tomorrow": 1, "mañana": 1, "manana": 1}
+_WORDS = {"yesterday": -1, "ayer": -1, "today": 0, "hoy": 0, "tomorrow": 1, "mañana": 1, "manana": 1}
 _ISO = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})")
 _AHEAD = re.compile(r"(?:\+|in )(\d{1,3}) ?(d|days?|w|weeks?)")
 _MONTH_DAY = re.compile(r"([a-zñáéíóú]+) (\d{1,2})(?:st|nd|rd|th)?(?: (\d{4}))?")

@@ -113,5 +113,5 @@ def source(standing: Standing, profile: TenantProfile) -> Block:
         return context(md("Facts asked for just now: {}.", "our own record" if name == OWN else name))
     when = fmt.moment(standing.imported_at, profile.time_zone, profile.locale)
     age = fmt.age(standing.imported_at, standing.now)
-    text = "From the last import ({}), {} ({}). Payments made since then elsewhere are not known here."
+    text = "Facts of the last import ({}): {}, {}. Payments made elsewhere since then are not known here."
     return context(md(text, standing.subscriber.facts.source, age, when))

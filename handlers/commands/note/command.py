@@ -7,6 +7,7 @@ from uuid import UUID
 
 from handlers.commands.note import view
 from handlers.contract import CommandRequest, Services
+from handlers.found import One
 from handlers.profile import CommandSpec, Role
 from handlers.reply import Answer, FieldErrors, Reply, To, UserError
 from handlers.typed import plain_text
@@ -42,9 +43,7 @@ class NoteCommand:
             ids = UUID(request.value["n"]), UUID(request.value["s"])
             return [view.listed(await notes.remove(services, request, *ids), profile, To.REPLACE)]
         named, text, level = _read(request)
-        found = await asked_for(
-            services, request, "note.open", "On which account?", text=named, carry=_carry(text, level)
-        )
+        found = await self._found(request, services, named, _carry(text, level))
         if isinstance(found, Reply):
             return [found]
         if not text:
@@ -52,6 +51,20 @@ class NoteCommand:
             return [view.listed(data, profile)]
         data = await notes.add(services, request, found.subscriber, text, level)
         return [view.listed(data, profile, just_added=True)]
+
+    async def _found(
+        self, request: CommandRequest, services: Services, named: str, carry: dict[str, str]
+    ) -> One | Reply:
+        try:
+            return await asked_for(
+                services, request, "note.open", "On which account?", text=named, carry=carry
+            )
+        except UserError as error:
+            if " " not in named:
+                raise
+            # Words without a number: a name with a text behind it cannot be told from a longer name.
+            usage = f"`{services.profile(request.tenant).command} note 1042 {named.partition(' ')[2]}`"
+            raise UserError(error.sentence, f"Write the account's number first: {usage}.") from None
 
 
 def _read(request: CommandRequest) -> tuple[str, str, NoteLevel]:

@@ -29,6 +29,7 @@ TODAY = date(2026, 11, 25)
         ("Nov 25", TODAY),
         ("Nov 24", date(2026, 11, 24)),  # yesterday was meant, not next year
         ("may 1", date(2027, 5, 1)),
+        ("yesterday", date(2026, 11, 24)),
         ("today", TODAY),
         ("Tomorrow", date(2026, 11, 26)),
         ("mañana", date(2026, 11, 26)),

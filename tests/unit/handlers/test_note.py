@@ -129,6 +129,14 @@ async def test_whoever_is_meant_is_asked_about_and_the_note_is_remembered(agent:
     assert (note.text, note.level) == ("shares a number", NoteLevel.WARN)
 
 
+async def test_a_name_with_a_text_behind_it_is_told_to_begin_with_the_number(agent: Agent) -> None:
+    await cast.dana(agent.services.store)
+    with pytest.raises(UserError, match="Nobody fits") as told:
+        await agent.types("note dana calls late")
+    assert "`/isp note 1042 calls late`" in told.value.next_step
+    assert "has no notes" in said(await agent.types("note dana"))
+
+
 @pytest.mark.parametrize("name", sorted(set(HOSTILE) - {"empty", "blank"}))
 async def test_a_hostile_note_stays_words(agent: Agent, name: str) -> None:
     sid = await cast.dana(agent.services.store)

@@ -381,7 +381,7 @@ async def test_an_import_of_yesterday_asks_whether_payments_were_looked_for(
     await _late(lead.services, facts=Facts("csv", NOW))
     clock.advance(timedelta(hours=25))
     preview = await lead.types("suspend 1333")
-    assert "Payments made since then elsewhere are not known here" in said(preview)
+    assert "Payments made elsewhere since then are not known here" in said(preview)
     modal = (await lead.answer(lead.press(preview, "suspend.choose"))).modal
     assert modal is not None
     inputs = _initial(modal)
