@@ -55,9 +55,8 @@ class Criteria:
         return self.today, self.today + REMIND_AHEAD
 
     def key(self, invoice: Invoice) -> str:
-        """One notice of a kind for each revision, whichever run it is in."""
-        tail = "" if self.kind is NotificationKind.INVOICE_ISSUED else f":{self.kind}"
-        return f"invoice:{invoice.number}:{invoice.revision}{tail}"
+        """One notice of a kind for what was billed, whichever run it is in: a payment makes no second one."""
+        return notice_key(invoice, self.kind)
 
     def label(self, locale: str = "en_US") -> str:
         match self.what:
@@ -205,3 +204,9 @@ def cost(segments: int, price: Decimal | None, currency: str) -> str:
         return ""
     amount = (price * segments).quantize(Decimal("0.01"))
     return f"${amount}" if currency == "USD" else f"{amount} {currency}"
+
+
+def notice_key(invoice: Invoice, kind: NotificationKind = NotificationKind.INVOICE_ISSUED) -> str:
+    """The idempotency key of the notice of this kind about what this invoice bills."""
+    tail = "" if kind is NotificationKind.INVOICE_ISSUED else f":{kind}"
+    return f"invoice:{invoice.issue}{tail}"

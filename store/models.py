@@ -349,6 +349,11 @@ class Invoice:
         """What is still owed; derived, never stored."""
         return self.total - self.paid
 
+    @property
+    def issue(self) -> str:
+        """What was billed, as a key: the same whatever was paid since, another one when it was corrected."""
+        return f"{self.number}:{self.total.minor}:{self.due_on:%Y%m%d}"
+
 
 @dataclass(frozen=True, slots=True)
 class Recipient:

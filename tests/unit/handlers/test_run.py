@@ -14,7 +14,7 @@ import pytest
 from handlers.contract import Services
 from handlers.profile import Role, SmsProfile
 from handlers.reply import FieldErrors, UserError
-from handlers.runs import REASONS, Criteria, What, read_criteria
+from handlers.runs import REASONS, Criteria, What, notice_key, read_criteria
 from handlers.surfaces.run import SURFACE
 from handlers.workflows import run as workflow
 from notifier import runs as following
@@ -85,7 +85,10 @@ async def everybody(store: Store) -> None:
     await set_invoice(store, "20209", status=InvoiceStatus.DRAFT)
     await set_invoice(store, "20210", status=InvoiceStatus.UNCOLLECTIBLE)
     told = await add(store, "2008", billing_email("told@a.example"), invoices=("20211",))
-    await sent(store, "invoice:20211:1", told, "told@a.example", invoice="20211")
+    async with store.begin(1) as tx:
+        billed = await tx.invoices.by_number("20211")
+        assert billed is not None
+    await sent(store, notice_key(billed), told, "told@a.example", invoice="20211")
     async with store.begin(1) as tx:
         await tx.consents.withdraw(Channel.SMS, "+15415550104", source="text", evidence="SM1")
 
@@ -230,11 +233,15 @@ async def test_overdue_and_reminders_wait_for_a_promise_where_a_new_invoice_does
     assert (await workflow.rehearse(services, 1, Criteria(What.REMINDERS, TODAY))).left_out == {"held": 1}
 
 
-async def test_each_kind_of_notice_is_told_once_for_each_revision(services: Services, store: Store) -> None:
+async def test_each_kind_of_notice_is_told_once_for_what_was_billed(services: Services, store: Store) -> None:
     await add(store, "1001", billing_email("dana@inbox.example"), invoices=("20001",))
     await run_of(services, SINCE)
     assert (await workflow.rehearse(services, 1, OVERDUE)).notices == 1, "another kind"
     await run_of(services, OVERDUE, "run:2")
+    assert (await workflow.rehearse(services, 1, OVERDUE)).left_out == {"already": 1}
+    part = {"status": InvoiceStatus.PARTIALLY_PAID, "paid": usd("20.00")}
+    await set_invoice(store, "20001", **part)
+    assert (await workflow.rehearse(services, 1, SINCE)).left_out == {"already": 1}, "a payment is no reason"
     assert (await workflow.rehearse(services, 1, OVERDUE)).left_out == {"already": 1}
     await set_invoice(store, "20001", total=usd("59.90"))
     assert (await workflow.rehearse(services, 1, OVERDUE)).notices == 1, "another amount"
