@@ -70,7 +70,7 @@ async def test_a_landline_says_so_and_no_second_text_is_offered(desk: Desk) -> N
     assert "do not reach this number" in words(refused)
     log = await desk.type("/isp messages 1290")
     await desk.press(log, "messages.timeline:0")
-    timeline = await desk.shows("What the servers said", after=log["ts"])
+    timeline = await desk.shows("What our text provider said", after=log["ts"])
     assert "30006" in words(timeline)
     assert "Ask the customer for a mobile number" in words(timeline)
 

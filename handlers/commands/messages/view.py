@@ -12,7 +12,7 @@ from handlers.incident_words import known_line, known_lines
 from handlers.masks import mask_in_text
 from handlers.profile import Role, TenantProfile
 from handlers.reply import Block, Reply, To
-from store.models import Invoice, Subscriber
+from store.models import Channel, Delivery, Invoice, Subscriber
 
 PAGE = 5
 
@@ -84,6 +84,16 @@ def entry(notice: Notice, profile: TenantProfile) -> str:
     return lines([*rows, *known_lines(notice, profile)])
 
 
+_WHO_SAID = {Channel.EMAIL: "What the servers said:", Channel.SMS: "What our text provider said:"}
+
+
+def _name_of(delivery: Delivery) -> str:
+    """What to ask whoever runs the other side for; empty while a text has no name there."""
+    if delivery.channel is Channel.EMAIL:
+        return f"Message-ID {delivery.message_id}"
+    return f"MessageSid {delivery.queue_id}" if delivery.queue_id else ""
+
+
 def timeline(
     notice: Notice, profile: TenantProfile, *, masked: bool = True, may_unmask: bool = False
 ) -> Reply:
@@ -105,8 +115,9 @@ def timeline(
         if step := words.next_step(d):
             blocks.append(section(md(":bulb: {}", step)))
         if answers:
-            blocks.append(section(lines([md("What the servers said:"), code("\n".join(answers))])))
-        blocks.append(context(md("Message-ID {}", d.message_id)))
+            blocks.append(section(lines([md("{}", _WHO_SAID[d.channel]), code("\n".join(answers))])))
+        if name := _name_of(d):
+            blocks.append(context(md("{}", name)))
         blocks.append(divider())
     blocks = blocks[:-1] if notice.deliveries else blocks
     if masked and may_unmask:

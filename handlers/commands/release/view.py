@@ -17,7 +17,7 @@ _BACK = {
 
 def _facts(found: Suppression, profile: TenantProfile) -> Block:
     since = fmt.day(found.created_at.astimezone(profile.time_zone).date(), profile.locale)
-    why = bounce_words(found.reason) if found.channel is Channel.EMAIL else found.reason.replace("_", " ")
+    why = bounce_words(found.reason)
     return section(lines([md("*{}*", found.address), md("On the list since {}: {}.", since, why)]))
 
 

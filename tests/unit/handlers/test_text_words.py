@@ -12,6 +12,7 @@ import pytest
 from handlers import text_words, words
 from handlers.cards import Notice
 from handlers.commands.messages.card import card
+from handlers.commands.messages.view import timeline
 from notifier import ends
 from notifier.sms_codes import SmsClass
 from store.models import (
@@ -220,3 +221,21 @@ def test_the_cards_headline_fits_a_text_and_masks_its_number(fields: dict[str, A
     assert PHONE not in shown
     assert "0142" in shown
     assert "relay" not in shown
+
+
+def test_the_timeline_names_the_text_as_its_provider_does() -> None:
+    wanted = notification(kind=NotificationKind.TEST, created_at=NOW)
+    sid = "SM" + "1" * 32
+    d = text(notification_id=wanted.id, queue_id=sid, outcome=Outcome.BOUNCED, cls="sms_landline")
+    bounced = said(EventKind.BOUNCED, cls="sms_landline", reply_code="30006", diagnostic=RAW)
+    reply = legal(timeline(Notice(wanted, None, (d,), {d.id: (TAKEN, bounced)}), profile()))
+    shown = str(reply.blocks)
+    for part in (
+        f"MessageSid {sid}",
+        "What our text provider said:",
+        RAW,
+        "Ask the customer for a mobile number",
+    ):
+        assert part in shown
+    assert "Message-ID" not in shown
+    assert PHONE not in shown
