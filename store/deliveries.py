@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, func, select, text, tuple_, update
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, func, or_, select, text, tuple_, update
 
 from store.models import Channel, Confidence, Delivery, Outcome, Priority, Reason, Stage, Trouble
 from store.repository import BATCH, Repository, batched, prefix_pattern
 from store.tables import deliveries
 from store.types import db_now, db_now_plus
 
+_GRACE = timedelta(days=1)
 _SETTLING = "settling"
 """Who holds texts in doubt (notifier.schedule.SETTLING); the index ix_deliveries_settling is theirs."""
 Ref = tuple[int, UUID]
@@ -293,8 +294,12 @@ class Deliveries(Repository):
             .where(
                 deliveries.c.stage.in_([Stage.QUEUED, Stage.HELD]),
                 deliveries.c.expires_at <= self._tx.now,
-                # A text in doubt is looked for first: "it did not go out" is better than "it may have".
-                func.coalesce(deliveries.c.stage_by, "") != _SETTLING,
+                # A text in doubt is looked for first: "it did not go out" is better than "it may have". But
+                # not for ever: its provider may not answer any more, or be gone from the configuration.
+                or_(
+                    func.coalesce(deliveries.c.stage_by, "") != _SETTLING,
+                    deliveries.c.expires_at <= self._tx.now - _GRACE,
+                ),
             )
             .limit(limit)
             .with_for_update(skip_locked=True)
@@ -382,15 +387,13 @@ class Deliveries(Repository):
     async def take_doubtful(self, again_at: datetime, limit: int = 100) -> list[Delivery]:
         """Texts in doubt whose settling period is over; nobody else takes them before `again_at`."""
         c = deliveries.c
-        return await self._take(
-            and_(c.stage == Stage.HELD, c.stage_by == _SETTLING, c.due_at <= self._tx.now), again_at, limit
-        )
+        return await self._take(and_(_IN_DOUBT, c.due_at <= self._tx.now), again_at, limit)
 
     async def take_unreceipted(self, again_at: datetime, limit: int = 100) -> list[Delivery]:
         """Texts handed over that are due to be asked for; nobody else takes them before `again_at`."""
         c = deliveries.c
         return await self._take(
-            and_(c.stage == Stage.AWAITING, c.channel == Channel.SMS, c.due_at <= self._tx.now),
+            and_(_UNSETTLED[-1], c.channel == Channel.SMS, c.due_at <= self._tx.now),
             again_at,
             limit,
         )
@@ -527,6 +530,7 @@ class Deliveries(Repository):
 # Cancelled is somebody's decision, not trouble.
 # Literal, as the partial indexes have them: SQLite compares the words of a condition, not its meaning.
 _IN_TROUBLE = text("outcome IN ('bounced', 'failed', 'suppressed', 'expired')")
+_IN_DOUBT = text("stage = 'held' AND stage_by = 'settling'")
 _UNSETTLED = (text("stage IN ('queued', 'held')"), text("stage = 'claimed'"), text("stage = 'awaiting'"))
 
 _CHANGED = (

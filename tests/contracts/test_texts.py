@@ -504,3 +504,16 @@ async def test_news_of_a_text_that_is_not_there_is_kept_for_a_person(desk: Texti
     async with desk.store.read(1) as tx:
         (kept,) = await tx.orphans.waiting()
     assert (kept.source, kept.summary) == (EventSource.WEBHOOK, "no_delivery: delivered")
+
+
+async def test_a_doubt_that_nobody_can_settle_any_more_ends_a_day_after_its_time(desk: Texting) -> None:
+    """The provider was taken out of the configuration: there is nobody left to ask."""
+    item = await desk.queue_text(lifetime=timedelta(hours=1))
+    await claim_text(desk, "w9")
+    async with desk.working(routes={}, dead=["w9"]):
+        await desk.until(item, Stage.HELD)
+        desk.clock.advance(hours=24)
+        assert (await desk.row(item)).stage is Stage.HELD
+        desk.clock.advance(hours=1)
+        after = await desk.until(item, Stage.CLOSED)
+    assert after.outcome is Outcome.EXPIRED
