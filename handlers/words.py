@@ -108,6 +108,8 @@ def bounce_words(cls: str) -> str:
 
 def cause(outcome: Outcome, cls: str, reason: Reason) -> str:
     """Why deliveries that ended alike did not arrive, where many are counted together."""
+    if outcome is Outcome.SUPPRESSED and reason is Reason.OPTED_OUT:
+        return TEXT_CAUSES["opted_out"]
     if outcome is Outcome.SUPPRESSED:
         return "the address is on our do-not-send list"
     if outcome is Outcome.EXPIRED:
@@ -236,6 +238,17 @@ def raw_answer(event: Event) -> str:
 
 def masked_target(delivery: Delivery) -> str:
     return mask_address(delivery.address)
+
+
+def is_second_way(delivery: Delivery, asked_at: datetime) -> bool:
+    """A text that stands in for mails that failed (notifier.fallback): it came after what was asked for."""
+    return delivery.channel is Channel.SMS and delivery.created_at > asked_at
+
+
+def target_of(delivery: Delivery, asked_at: datetime) -> str:
+    """Whom it goes to, masked; `asked_at` is when its notice was asked for."""
+    instead = ", by text instead" if is_second_way(delivery, asked_at) else ""
+    return f"{masked_target(delivery)}{instead}"
 
 
 def at(value: datetime, zone: ZoneInfo) -> str:

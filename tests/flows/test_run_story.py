@@ -7,7 +7,7 @@ import csv
 import re
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -41,6 +41,11 @@ class Town:
     @property
     def audience(self) -> int:
         return len(self.numbers)
+
+    @property
+    def audience_line(self) -> str:
+        """By which the card of the first run is known."""
+        return f"= {self.audience:,} invoices"
 
     def of(self, *kinds: str) -> list[dict[str, str]]:
         return [person for kind in kinds for person in self.planted[kind]]
@@ -284,12 +289,35 @@ async def test_a_run_cancelled_in_the_middle_calls_back_what_waits(desk: Desk, t
     assert len(mails) <= promised - found["cancelled"]
 
 
+async def test_a_run_begun_before_the_product_is_killed_goes_on_where_it_was(desk: Desk, town: Town) -> None:
+    """Four months at once: several batches, so that the kill falls among them."""
+    for domain in ("inbox", "mailbox", "freemail", "cascade-mail"):
+        await desk.behaviour(domain=f"{domain}.example")
+    since = (date.fromisoformat(town.since) - timedelta(days=100)).isoformat()
+    preview = await desk.type(f"/isp run issued since {since}", user="U_LEAD")
+    promised, left_out = _promised(preview), ledger(preview)["left out"]
+    assert promised + left_out > 1500
+    await desk.press(preview, SEND, user="U_LEAD")
+    await desk.product("KILL")
+    await desk.product("START")
+    card = await run_card(desk, preview["ts"], f"= {promised + left_out:,} invoices")
+    assert adds_up(card), words(card)
+
+    async def written() -> Message | None:
+        card = await run_card(desk, preview["ts"], "Begun")
+        return card if "Writing" not in words(card) else None
+
+    card = await desk.until(written, "all of it is written")
+    assert ledger(card)["left out"] == left_out
+    assert "Nobody is left to tell" in words(await desk.type(f"/isp run issued since {since}", user="U_LEAD"))
+
+
 async def test_a_run_settles_when_no_bounce_can_come_any_more(desk: Desk, town: Town) -> None:
     await desk.call("POST", "/sandbox/clock", {"advance_s": 74 * 3600})
 
     async def settled() -> Message | None:
-        found = [m for m in await desk.messages("U_LEAD") if "\n*Settled*" in words(m)]
-        return found[-1] if found else None
+        found = [m for m in await desk.messages("U_LEAD") if town.audience_line in words(m)]
+        return found[-1] if found and "\n*Settled*" in words(found[-1]) else None
 
     card: Message = await desk.until(settled, "the run is settled", 60)
     assert adds_up(card), words(card)

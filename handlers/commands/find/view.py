@@ -162,7 +162,8 @@ def _last_notice(data: CardData, profile: TenantProfile) -> str:
     rows = [md("*Last message* · {}", when)]
     for d in notice.deliveries[:4]:
         state = words.status(d, notice.events[d.id], profile.time_zone)
-        rows.append(md("{} {}: {}", words.mark(d), words.masked_target(d), state))
+        target = words.target_of(d, notice.notification.created_at)
+        rows.append(md("{} {}: {}", words.mark(d), target, state))
     return lines(rows)
 
 

@@ -38,7 +38,8 @@ def card(notice: Notice, subscriber: Subscriber | None, profile: TenantProfile) 
     rows, steps = [], []
     for d in notice.deliveries:
         how = words.status(d, notice.events[d.id], profile.time_zone)
-        rows.append(md("{} {}: {}", words.mark(d), words.masked_target(d), how))
+        target = words.target_of(d, notice.notification.created_at)
+        rows.append(md("{} {}: {}", words.mark(d), target, how))
         if step := words.next_step(d):
             steps.append(md(":bulb: {}", step))
     rows += [md(":no_entry_sign: {}", left) for left in notice.notification.context.get("left_out", ())]
@@ -83,8 +84,10 @@ def _state(notice: Notice) -> str:
         d.confidence is Confidence.PRESUMED for d in notice.deliveries if d.outcome is Outcome.DELIVERED
     )
     state = PRESUMED_STATE if best is Outcome.DELIVERED and presumed else _HEADLINE[best]
-    if notice.deliveries and all(d.channel is Channel.SMS for d in notice.deliveries):
-        state = text_headline(notice.deliveries, best) or state
+    # Whoever was reached by a text alone was reached in its words, also where mails had failed before.
+    reached = [d for d in notice.deliveries if d.outcome is best]
+    if reached and all(d.channel is Channel.SMS for d in reached):
+        state = text_headline(reached, best) or state
     lost = sum(outcome in _TROUBLE for outcome in outcomes)
     return f"{state}, but {lost} of {len(outcomes)} not" if 0 < lost < len(outcomes) else state
 

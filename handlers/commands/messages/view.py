@@ -80,7 +80,8 @@ def entry(notice: Notice, profile: TenantProfile) -> str:
     rows = [md("*{}* · {}", title_of(notice), when)]
     for d in notice.deliveries:
         state = words.status(d, notice.events[d.id], profile.time_zone)
-        rows.append(md("{} {}: {}", words.mark(d), words.masked_target(d), state))
+        target = words.target_of(d, notice.notification.created_at)
+        rows.append(md("{} {}: {}", words.mark(d), target, state))
     return lines([*rows, *known_lines(notice, profile)])
 
 
@@ -99,9 +100,13 @@ def timeline(
 ) -> Reply:
     """Every event of every delivery with its time; the servers' own words below."""
     blocks: list[Block] = [header(f"Timeline · {title_of(notice)}")]
-    asked = fmt.moment(notice.notification.created_at, profile.time_zone, profile.locale)
+    asked_at = notice.notification.created_at
     for d in notice.deliveries:
-        rows = [md("*{}*", words.masked_target(d) if masked else d.address), md("{} · Queued", asked)]
+        queued = fmt.moment(d.created_at, profile.time_zone, profile.locale)
+        how = (
+            "Queued as a text, since every mail had failed" if words.is_second_way(d, asked_at) else "Queued"
+        )
+        rows = [md("*{}*", words.masked_target(d) if masked else d.address), md("{} · {}", queued, how)]
         answers = []
         for e in notice.events[d.id]:
             when = fmt.moment(e.at, profile.time_zone, profile.locale)

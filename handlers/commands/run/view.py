@@ -270,6 +270,12 @@ _LEDGER: tuple[tuple[Standing, str, str], ...] = (
 )
 
 
+_WITH_TEXTS = {
+    Standing.ACCEPTED: "accepted by their servers or phones",
+    Standing.HANDED: "handed to the relay or the text provider, may still bounce",
+}
+
+
 def card(made: RunCard, profile: TenantProfile) -> Reply:
     """Stands in a channel: numbers only."""
     run = made.run
@@ -335,7 +341,9 @@ def _left(made: RunCard) -> str:
 
 def _ledger(made: RunCard) -> str:
     rows = []
-    for standing, mark, text in _LEDGER:
+    texts = sum(t.count for t in made.tally if t.channel is Channel.SMS)
+    for standing, mark, mail_words in _LEDGER:
+        text = _WITH_TEXTS.get(standing, mail_words) if texts else mail_words
         if number := made.standings.get(standing):
             rows.append(md("{} *{}* {}", mark, f"{number:,}", text))
     if made.excluded:
@@ -344,7 +352,6 @@ def _ledger(made: RunCard) -> str:
             for reason, number in sorted(made.left_out.items(), key=lambda item: -item[1])
         )
         rows.append(md(":heavy_minus_sign: *{}* left out ({})", f"{made.excluded:,}", reasons))
-    texts = sum(t.count for t in made.tally if t.channel is Channel.SMS)
     total = md("= {}", count(made.notices + made.excluded, "invoice"))
     rows.append(md("{} · {} by text", total, f"{texts:,}") if texts else total)
     return lines(rows)

@@ -9,7 +9,7 @@ import pytest
 from slack_sdk.errors import SlackApiError
 
 from bot.respond import URL_PURPOSE, URL_USES
-from handlers.reply import Reply, To
+from handlers.reply import File, Reply, To
 from store.models import Interaction
 from tests.builders import KEYRING, interaction
 from tests.conftest import FakeClock
@@ -130,3 +130,21 @@ async def test_buttons_are_signed_on_every_way(office: Office) -> None:
     await office.responder.deliver(await _asked(office), reply)
     shown = (await office.slack.last())["blocks"][0]["elements"][0]
     assert office.signer.read(1, "find.open", shown["value"]) == {"s": "1"}
+
+
+async def test_a_file_lies_in_the_askers_direct_message_whole_and_with_its_words(office: Office) -> None:
+    content = "account,cause\n1042,the mailbox is full\n".encode("utf-8-sig")
+    await office.responder.deliver(await _asked(office), File("failures.csv", "1 row, <today>", content))
+    (message,) = await office.slack.get("slack/messages", channel="D_U_AGENT", user="U_AGENT")
+    (file,) = message["files"]
+    assert (file["name"], file["size"]) == ("failures.csv", len(content))
+    assert message["text"] == "1 row, &lt;today&gt;"
+    assert await _ways(office.slack) == []
+    assert await office.slack.problems() == []
+
+
+async def test_a_file_that_slack_does_not_take_is_an_error_and_no_message(office: Office) -> None:
+    office.behaves("files.getUploadURLExternal", error="missing_scope", times=1)
+    with pytest.raises(SlackApiError):
+        await office.responder.deliver(await _asked(office), File("failures.csv", "1 row", b"x"))
+    assert await office.slack.get("slack/messages", channel="D_U_AGENT", user="U_AGENT") == []

@@ -12,8 +12,18 @@ from handlers.contract import Services
 from handlers.reply import To, UserError
 from handlers.surfaces.delivery import SURFACE as DELIVERY
 from handlers.surfaces.subscriber import SURFACE as SUBSCRIBER
-from store.models import Confidence, EventKind, EventSource, NotificationKind, Reason
-from tests.builders import NOW, event
+from store.models import (
+    Channel,
+    Confidence,
+    EventKind,
+    EventSource,
+    Fallback,
+    NotificationKind,
+    Reason,
+)
+from store.unit import Store
+from tests.builders import NOW, billing_email, event
+from tests.conftest import FakeClock
 from tests.unit.handlers import cast
 from tests.unit.handlers.support import Agent, buttons, golden, legal, said
 
@@ -190,3 +200,26 @@ async def test_a_shared_card_is_masked_and_opens_only_for_who_presses(services: 
     assert "Whitfield" not in said(card)
     assert "inbox.example" not in said(card)
     assert set(buttons(card)) == {"find.open"}
+
+
+async def test_a_text_that_stands_in_for_a_failed_mail_is_told_as_such(
+    agent: Agent, services: Services, store: Store, clock: FakeClock
+) -> None:
+    sid = await cast.add(store, "1042", billing_email("maria@gmial.com"), invoices=("20042",))
+    way = (Fallback(Channel.SMS, "+15415550142", "twilio"),)
+    _, (mail,) = await cast.sent(store, "k", sid, "maria@gmial.com", invoice="20042", fallback=way)
+    clock.advance(minutes=5)
+    await cast.learn(store, event(mail.id, EventKind.BOUNCED, attempt=0, cls="no_such_user"))
+    page = await agent.types("messages 1042")
+    assert "m•••a@gmial.com: Not delivered" in said(page)
+    assert "•••• 0142, by text instead: Queued" in said(page)
+    async with store.read(1) as tx:
+        (text,) = [d for d in await tx.deliveries.of_refs([(1, mail.notification_id)]) if d.id != mail.id]
+    receipt = {"confidence": Confidence.HANDSET_RECEIPT, "attempt": 0}
+    await cast.learn(store, event(text.id, EventKind.DELIVERED, **receipt))
+    timeline = await agent.presses(page, "messages.timeline:0")
+    assert "Queued as a text, since every mail had failed" in said(timeline)
+    drawn = await DELIVERY.draw(services, 1, str(mail.notification_id))
+    assert drawn is not None
+    assert "Delivered to the phone, but 1 of 2 not" in said(legal(drawn))
+    assert "•••• 0142, by text instead: Delivered to the phone" in said(drawn)
