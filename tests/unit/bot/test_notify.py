@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from bot.config import load_config
+from bot.notify import ASKER
 from bot.wiring import open_store
+from handlers.runs import issued_since
+from handlers.workflows import run as workflow
 from store.engine import Engine
 from store.models import Run, Standing
 from tests.builders import billing_email, invoice_record, subscriber_record
@@ -78,6 +81,23 @@ def test_a_run_queues_the_notices_and_a_second_one_finds_nobody_left(config: Pat
     assert again.exit_code == 0
     assert "Nobody is left to tell" in again.output
     assert len(runs(config)) == 1
+
+
+def test_a_run_that_was_cut_off_is_gone_on_with(config: Path) -> None:
+    async def cut_off() -> None:
+        store = open_store(load_config(config, dict(ENVIRON)))
+        try:
+            async with store.begin(1) as tx:
+                since = issued_since("2026-01-01", store.clock().date())
+                await workflow.begin(tx, since, "cli:gone", requested_by=ASKER, locale="en_US")
+        finally:
+            await store.close()
+
+    asyncio.run(cut_off())
+    done = ispbot("notify", "invoices", "--issued-since", "2026-01-01", "-c", config)
+    assert "4 queued, 1 left out" in done.output
+    ((run, _, _),) = runs(config)
+    assert run.ready_at is not None
 
 
 def test_one_invoice_and_overdue_ones_are_runs_of_their_own(config: Path) -> None:
