@@ -64,8 +64,10 @@ _LIMITS: dict[Auto, tuple[int, timedelta]] = {
     Auto.STOPPED: (3, HOUR),
     Auto.STARTED: (3, HOUR),
 }
-_ALWAYS = frozenset({Auto.STOPPED, Auto.STARTED, Auto.HELP})
-"""Also to somebody who opted out, and while a colleague decides what was meant."""
+_OPTED_OUT = frozenset({Auto.STOPPED, Auto.STARTED})
+"""What somebody who opted out may still get: the truth check lets no more through."""
+_PAUSED = _OPTED_OUT | {Auto.HELP}
+"""What goes out while a colleague decides what was meant."""
 
 
 class _Known(Exception):
@@ -190,8 +192,9 @@ class _Received:
     async def answer(self, which: Auto, **values: str) -> bool:
         """Sends an automatic text, unless it was sent often enough; False when it is not sent."""
         sms = self.profile.sms
-        silent = self.out is not None or self.conversation.paused
-        if sms is None or (silent and which not in _ALWAYS) or not await self._within_limits(which):
+        refused = self.out is not None and which not in _OPTED_OUT
+        waits = self.conversation.paused and which not in _PAUSED
+        if sms is None or refused or waits or not await self._within_limits(which):
             return False
         body = text_of(which, self.language, brand=self.profile.brand.name, **values)
         await send_automatic(

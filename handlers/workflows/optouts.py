@@ -28,7 +28,8 @@ async def opted_out(tx: Tx, number: str) -> Consent | None:
 async def opt_out(tx: Tx, number: str, *, source: str, evidence: str, actor: str) -> int:
     """Nothing more goes to this number by text; gives how many texts that waited are not sent now."""
     before = await opted_out(tx, number)
-    await tx.consents.withdraw(Channel.SMS, number, source=source, evidence=evidence)
+    if before is None or before.source not in (BY_TEXT, BY_AGENT):  # the first word counts, and its time
+        await tx.consents.withdraw(Channel.SMS, number, source=source, evidence=evidence)
     await tx.suppressions.suppress(Channel.SMS, number, reason=OPTED_OUT, actor=actor)
     # Said again, it must not take back the one text that confirms it; the truth check stops the rest.
     waiting = await tx.deliveries.waiting_to(Channel.SMS, number) if before is None else []
