@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from billing import holds
+from billing import holds, pauses
 from notifier.local_time import zones_of
 from notifier.quiet import QuietHours, next_opening, waits_until
 from notifier.truth import Decision, Go, Later, Stop, Wait
@@ -74,6 +74,7 @@ class BillingTruth:
         reminded = {n.subscriber_id for _, n in deliveries if n.kind in holds.HELD_KINDS}
         held = await holds.standing(tx, [p for p in people.values() if p.id in reminded])
         withdrawn = await _withdrawn(tx, [d.address for d, _ in deliveries if d.channel is Channel.SMS])
+        paused = await pauses.standing(tx, [d for d, _ in deliveries])
         mode, quiet = self._send_mode(tx.tenant), self._quiet(tx.tenant)
         decisions: dict[UUID, Decision] = {}
         for delivery, notification in deliveries:
@@ -86,6 +87,7 @@ class BillingTruth:
                 or _suppressed(suppressed.get(key), withdrawn.get(key), notification)
                 or _billing(notification, invoice, person)
                 or holds.wait_for(notification, person, held)
+                or pauses.wait_for(delivery, notification, paused)
                 or _mode(mode, delivery)
                 or _quiet(quiet, delivery, notification, people, tx.now)
                 or Go()

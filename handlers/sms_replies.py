@@ -19,6 +19,7 @@ from handlers.talk import ASK_CANCEL, MEDIA
 from handlers.workflows.conversations import (
     BY_ITSELF,
     candidates_of,
+    resume,
     send_automatic,
     show,
     tell,
@@ -221,6 +222,7 @@ async def _stop(r: _Received) -> None:
     """A word of the provider's own or a revocation in other words: the same, but who confirms it."""
     cancelled = await opt_out(r.tx, r.conversation.number, source=BY_TEXT, evidence=r.sid, actor=SUBSCRIBER)
     await r.audit("sms.opt_out")
+    await resume(r.tx, r.conversation)  # they have decided it themselves
     if r.out is None:
         waiting = f" {cancelled} text{'s' if cancelled != 1 else ''} that waited will not go out."
         await r.tell(_WHY_OUT.get(r.intent.rule, _OUT) + (waiting if cancelled else ""), "out")

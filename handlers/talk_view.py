@@ -164,7 +164,7 @@ def event(line: ConversationLine, talk: Talk) -> Reply:
         return Reply(line.body, [section(md(":information_source: {}", line.body))])
     blocks: list[Block] = [section(md(":double_vertical_bar: *{}*", line.body))]
     if c.paused:
-        value = {"c": str(c.id), "l": str(line.id)}
+        value = {"c": str(c.id)}
         blocks += actions(
             button("Texts", f"thread.{Decision.TEXTS}", value),
             button("Service", f"thread.{Decision.SERVICE}", value),

@@ -11,12 +11,13 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
+from billing.pauses import held_by
 from handlers.contract import CommandRequest, Services, audit
 from handlers.intents import redact_cards
 from handlers.profile import TenantProfile
 from handlers.reply import UserError
 from handlers.reply_texts import Auto, text_of
-from handlers.talk import Talk, TextPlan
+from handlers.talk import ASK_CANCEL, Talk, TextPlan
 from handlers.workflows.optouts import OPTED_OUT, opted_out
 from notifier import templates
 from notifier.contexts import brand_context
@@ -54,7 +55,6 @@ LONGEST = 1600
 """Twilio's limit of a body, characters."""
 BY_ITSELF = "automatic"
 """Who asked for automatic texts, and who closed a conversation that needed nobody."""
-PAUSED = "conversation"
 _DUE = (InvoiceStatus.OPEN, InvoiceStatus.PARTIALLY_PAID)
 
 
@@ -121,10 +121,6 @@ async def touch(tx: Tx, conversation_id: UUID) -> None:
     await tx.posts.bump(CONVERSATION_SURFACE, [(tx.tenant, str(conversation_id))])
 
 
-async def touch_line(tx: Tx, line_id: UUID) -> None:
-    await tx.posts.bump(LINE_SURFACE, [(tx.tenant, str(line_id))])
-
-
 async def show(tx: Tx, profile: TenantProfile, line: ConversationLine) -> None:
     """Puts a line into the thread, if there is one; more than a few a minute become one line."""
     card = await card_of(tx, line.conversation_id)
@@ -174,9 +170,15 @@ async def continue_with(
     return replace(conversation, subscriber_id=subscriber.id)
 
 
-def held_by(conversation: Conversation) -> str:
-    """Who holds what waits until a colleague has decided what a "cancel" was about."""
-    return f"{PAUSED}:{conversation.id}"
+async def resume(tx: Tx, conversation: Conversation) -> None:
+    """It is decided what a "cancel" was about: what waited for that goes on, and nobody is asked any more."""
+    if not conversation.paused:
+        return
+    await tx.conversations.pause(conversation.id, False)
+    await tx.deliveries.release_held(tx.tenant, held_by(conversation))
+    for line in await tx.conversations.lines(conversation.id, said=(Said.EVENT,)):
+        if line.author == ASK_CANCEL:
+            await tx.posts.bump(LINE_SURFACE, [(tx.tenant, str(line.id))])
 
 
 async def confirm_stop(

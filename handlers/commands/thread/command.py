@@ -17,7 +17,7 @@ from handlers.profile import CommandSpec, Role
 from handlers.reply import Answer, Reply, To, UserError
 from handlers.talk import Decision
 from handlers.workflows import conversations as talks
-from handlers.workflows.optouts import BY_AGENT, opt_out
+from handlers.workflows.optouts import BY_AGENT, opt_out, opted_out
 from store.models import Conversation, Said
 from store.unit import Tx
 
@@ -132,7 +132,7 @@ class Thread:
     async def _close(self, request: CommandRequest, services: Services) -> Sequence[Reply]:
         async with services.store.begin(request.tenant) as tx:
             conversation = await _conversation(tx, UUID(request.value["c"]), lock=True)
-            await _release(tx, conversation)
+            await talks.resume(tx, conversation)
             if await tx.conversations.close(conversation.id, request.actor.user_id):
                 await audit(tx, request, "sms.close", f"conversation:{conversation.id}")
                 await talks.touch(tx, conversation.id)
@@ -167,13 +167,15 @@ class Thread:
             conversation = await _conversation(tx, UUID(request.value["c"]), lock=True)
             if not conversation.paused:
                 return [view.done("That has been decided already.")]
-            await _release(tx, conversation)
+            await talks.resume(tx, conversation)
             told = "It is about the service: texts go on. Talk to them about it."
             if decision is Decision.TEXTS:
+                before = await opted_out(tx, conversation.number)
                 evidence = f"conversation {conversation.id}"
                 actor = request.actor.user_id
                 await opt_out(tx, conversation.number, source=BY_AGENT, evidence=evidence, actor=actor)
-                await talks.confirm_stop(services, tx, profile, conversation, request.step("stopped"))
+                if before is None:
+                    await talks.confirm_stop(services, tx, profile, conversation, request.step("stopped"))
                 told = "It is about the texts: they get no more of them."
             await talks.tell(tx, profile, conversation, told, once=request.step("decided"))
             await audit(
@@ -184,7 +186,6 @@ class Thread:
                 detail={"about": decision},
             )
             await talks.touch(tx, conversation.id)
-            await talks.touch_line(tx, UUID(request.value["l"]))
         return []
 
 
@@ -199,13 +200,6 @@ async def _conversation(tx: Tx, conversation_id: UUID, *, lock: bool = False) ->
     if found is None:
         raise _GONE
     return found
-
-
-async def _release(tx: Tx, conversation: Conversation) -> None:
-    """Automatic texts to this number wait no longer."""
-    if conversation.paused:
-        await tx.conversations.pause(conversation.id, False)
-        await tx.deliveries.release_held(tx.tenant, talks.held_by(conversation))
 
 
 COMMAND = Thread()

@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from billing.pauses import held_by
 from handlers.contract import CommandRequest, Services
 from handlers.profile import Role
 from handlers.reply import Reply, To, UserError
+from notifier.outbox import text as to_number
 from notifier.tracking import Report, record
 from store.models import (
     Channel,
@@ -19,8 +21,9 @@ from store.models import (
     NotificationKind,
     Priority,
     Said,
+    Stage,
 )
-from tests.builders import event, mobile, usd
+from tests.builders import draft, event, mobile, outbox, usd
 from tests.conftest import FakeClock
 from tests.unit.handlers import cast
 from tests.unit.handlers.support import Agent, buttons, golden, legal, said
@@ -340,3 +343,39 @@ async def test_the_card_and_a_preview_as_agents_see_them(desk: Texting) -> None:
     golden("talk_card", await desk.card())
     preview, _ = await writes(desk.agent(), await desk.card(), "Gracias, su pago llegó el viernes.")
     golden("talk_preview", preview)
+
+
+@pytest.mark.parametrize("how", ["thread.service", "thread.close"])
+async def test_what_waited_for_the_decision_goes_on(desk: Texting, how: str) -> None:
+    await desk.texts("cancel my internet")
+    async with desk.store.begin(1) as tx:
+        await outbox().enqueue(tx, draft("k-9", recipients=[to_number(PHONE)], sms_route="twilio"))
+    ((notification, delivery),) = await desk.queued()
+    held = held_by(await desk.conversation())
+    async with desk.store.system() as tx:
+        (claimed,) = await tx.deliveries.claim_due(
+            tenant=1,
+            route="twilio",
+            highest=Priority.URGENT,
+            lowest=Priority.BULK,
+            limit=5,
+            worker="w",
+            lease_s=30,
+            retry_at=tx.now,
+        )
+        await tx.deliveries.hold(claimed, reason="undecided", by=held)
+    agent = desk.agent()
+    reply = await desk.card() if how == "thread.close" else (await desk.lines())[-1]
+    await agent.commands["thread"].run(agent.press(reply, how), agent.services)
+    async with desk.store.read(1) as tx:
+        after = await tx.deliveries.get(delivery.id)
+    assert after is not None
+    assert after.stage is Stage.QUEUED
+    assert notification.id == after.notification_id
+
+
+async def test_stop_after_cancel_decides_it(desk: Texting) -> None:
+    await desk.texts("cancel my internet")
+    await desk.texts("STOP")
+    assert not (await desk.conversation()).paused
+    assert not any("thread.texts" in buttons(line) for line in await desk.lines())
