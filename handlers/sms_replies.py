@@ -6,7 +6,7 @@ hour at most; everything else becomes a line in a thread of the support channel.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -38,6 +38,7 @@ from store.models import (
     InvoiceStatus,
     Said,
     Subscriber,
+    SubscriberStatus,
 )
 from store.money import Money
 from store.unit import Tx
@@ -91,9 +92,7 @@ async def _taken_in(tx: Tx, services: Services, params: Mapping[str, str], inter
         raise _Known
     conversation, opened = await tx.conversations.open(number, params["To"])
     people = await candidates_of(tx, number)
-    if conversation.subscriber_id is None and len(people) == 1:
-        await tx.conversations.about(conversation.id, people[0].id)
-        conversation = replace(conversation, subscriber_id=people[0].id, choices=())
+    conversation = await _about_whom(tx, services.profile(tx.tenant), conversation, people, sid)
     out = await opted_out(tx, number)
     files = int(params.get("NumMedia") or 0)
     intent = read_intent(
@@ -123,6 +122,26 @@ async def _taken_in(tx: Tx, services: Services, params: Mapping[str, str], inter
     await show(tx, profile, line)
     await _keep_files(received, params, files)
     return received
+
+
+async def _about_whom(
+    tx: Tx, profile: TenantProfile, conversation: Conversation, people: Sequence[Subscriber], sid: str
+) -> Conversation:
+    """About the only one who has the number; about nobody any more when it has moved to somebody else."""
+    before = conversation.subscriber_id
+    if before is not None and before in {person.id for person in people}:
+        return conversation
+    only = people[0].id if len(people) == 1 else None
+    if only == before:
+        return conversation
+    await tx.conversations.about(conversation.id, only)
+    if before is not None:
+        await tell(tx, profile, conversation, _MOVED, once=f"{sid}:moved")
+        await touch(tx, conversation.id)
+    return replace(conversation, subscriber_id=only, choices=())
+
+
+_MOVED = "The number is not on the account any more that this was about: somebody else may be writing."
 
 
 def _with_card(intent: Intent) -> Intent:
@@ -320,6 +339,9 @@ _NOT_SHOWN = (InvoiceStatus.DRAFT, InvoiceStatus.VOID, InvoiceStatus.UNCOLLECTIB
 async def _whose(r: _Received) -> Subscriber | None:
     """The one account that the number stands for. None: they were asked, or a person has to look."""
     if r.subscriber is not None:
+        if r.subscriber.status is SubscriberStatus.ARCHIVED:  # numbers are given to strangers again
+            await r.want()
+            return None
         return r.subscriber
     if not await _ask_which(r):
         await r.want()

@@ -117,8 +117,8 @@ class Conversations(Repository):
         )
         return {row.number: _conversation(row) for row in await self._tx.conn.execute(statement)}
 
-    async def about(self, conversation_id: UUID, subscriber_id: UUID) -> None:
-        """Whom it is about is known now; nothing is asked any more."""
+    async def about(self, conversation_id: UUID, subscriber_id: UUID | None) -> None:
+        """Whom it is about is known now, or (None) not any more; nothing is asked any more."""
         await self._set(conversation_id, subscriber_id=subscriber_id, choices=[])
 
     async def asked(self, conversation_id: UUID, choices: Sequence[UUID]) -> None:

@@ -66,16 +66,16 @@ async def candidates_of(tx: Tx, number: str) -> list[Subscriber]:
 
 
 async def load(tx: Tx, conversation: Conversation) -> Talk:
-    subscriber = (
-        await tx.subscribers.by_id(conversation.subscriber_id) if conversation.subscriber_id else None
-    )
+    candidates = await candidates_of(tx, conversation.number)
+    # Whoever it was about may have lost the number since: then a stranger reads what is sent.
+    subscriber = next((s for s in candidates if s.id == conversation.subscriber_id), None)
     lines = await tx.conversations.lines(conversation.id, 5, said=(Said.IN, Said.OUT))
     people_said = [line for line in lines if line.body.strip() and not line.author.startswith(AUTO)]
     withdrawn = await opted_out(tx, conversation.number)
     return Talk(
         conversation=conversation,
         subscriber=subscriber,
-        candidates=tuple(await candidates_of(tx, conversation.number)),
+        candidates=tuple(candidates),
         next_invoice=await _next_invoice(tx, subscriber) if subscriber else None,
         opted_out=withdrawn.at if withdrawn else None,
         last=people_said[-1] if people_said else None,
@@ -334,18 +334,19 @@ async def send_text(services: Services, request: CommandRequest, draft_id: UUID)
         if await tx.notifications.holders([key]):  # sent while this press waited for the row
             return Sent.BEFORE
         plan = await plan_text(tx, profile, conversation, draft.body)
+        subscriber = plan.talk.subscriber
         queued = await services.outbox.enqueue(
             tx,
             Draft(
                 key=key,
                 kind=NotificationKind.REPLY,
-                language=plan.talk.subscriber.language if plan.talk.subscriber else "en",
+                language=subscriber.language if subscriber else "en",
                 context=_context(profile, draft.body),
-                recipients=[to_number(conversation.number, conversation.subscriber_id)],
+                recipients=[to_number(conversation.number, subscriber.id if subscriber else None)],
                 route=profile.default_route,
                 sms_route=profile.sms.route.name,
                 requested_by=request.actor.user_id,
-                subscriber_id=conversation.subscriber_id,
+                subscriber_id=subscriber.id if subscriber else None,
                 priority=Priority.URGENT,
                 lifetime=timedelta(hours=4),
             ),

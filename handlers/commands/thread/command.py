@@ -142,9 +142,11 @@ class Thread:
         profile = services.profile(request.tenant)
         async with services.store.begin(request.tenant) as tx:
             conversation = await _conversation(tx, UUID(request.value["c"]), lock=True)
-            subscriber = await tx.subscribers.by_id(UUID(request.inputs["account"]))
+            chosen = request.inputs.get("account", "")
+            people = await talks.candidates_of(tx, conversation.number)
+            subscriber = next((person for person in people if str(person.id) == chosen), None)
             if subscriber is None:
-                raise UserError("This subscriber is not on file any more.", "Look them up again.")
+                raise UserError("This number is not on that account any more.", "Choose again.")
             await tx.conversations.about(conversation.id, subscriber.id)
             told = f"Account {subscriber.account} was chosen."
             await talks.tell(tx, profile, conversation, told, once=request.step("chosen"))

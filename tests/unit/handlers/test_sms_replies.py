@@ -419,3 +419,36 @@ async def test_opt_outs_leave_an_audit_row(dana: Texting) -> None:
         (row,) = await tx.audit.of(f"conversation:{line.conversation_id}")
     assert (row.action, row.actor, row.detail["message"]) == ("sms.opt_out", "subscriber", sid)
     assert row.personal["number"] == PHONE
+
+
+@pytest.mark.parametrize("keyword", ["BALANCE", "INVOICE"])
+async def test_a_number_of_a_former_subscriber_alone_is_told_nothing_by_itself(
+    desk: Texting, keyword: str
+) -> None:
+    gone = {"status": SubscriberStatus.ARCHIVED, "balance": usd("31.00")}
+    await cast.add(desk.store, "1315", mobile(PHONE), invoices=("20315",), **gone)
+    await desk.texts(keyword)
+    assert await desk.sent() == [], "numbers are given to strangers again"
+    assert keyword in (await desk.thread())[0]
+
+
+async def test_a_number_that_moved_during_a_conversation_is_about_whoever_has_it_now(dana: Texting) -> None:
+    await dana.texts("when do you come?")
+    assert "Dana" in said(await dana.card())
+    await cast.add(dana.store, "1001", billing_email("dana@inbox.example"), name="Dana Whitfield")
+    await cast.add(dana.store, "1402", mobile(PHONE), name="Omar Reyes", balance=usd("5.00"))
+    card = said(await dana.card())
+    assert "Dana" not in card, "her balance is no longer shown beside a stranger's words"
+    assert "1001" not in card
+    await dana.texts("BALANCE")
+    assert await dana.sent() == [f"{BRAND}: your balance is $5.00."]
+    assert "account *1402*" in said(await dana.card())
+    assert any("not on the account any more" in line for line in await dana.thread())
+
+
+async def test_a_number_that_is_on_no_account_any_more_is_unmatched(dana: Texting) -> None:
+    await dana.texts("when do you come?")
+    await cast.add(dana.store, "1001", billing_email("dana@inbox.example"), name="Dana Whitfield")
+    await dana.texts("INVOICE")
+    assert await dana.sent() == []
+    assert "Unmatched" in said(await dana.card())

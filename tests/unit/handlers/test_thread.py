@@ -292,6 +292,20 @@ async def test_account_of_a_shared_number_is_chosen_in_a_dialog(desk: Texting, s
     assert "find.open" in buttons(card)
 
 
+async def test_only_an_account_with_this_number_can_be_chosen(desk: Texting) -> None:
+    await cast.add(desk.store, "1204", mobile("+15415550181"))
+    await cast.add(desk.store, "1205", mobile("+15415550181"))
+    other = await cast.add(desk.store, "1300", mobile("+15415550190"), name="Nora Vale")
+    await desk.texts("when do you come?", "+15415550181")
+    agent = desk.agent()
+    value = {"c": str((await desk.conversation("+15415550181")).id)}
+    for account in (str(other), "not an id", ""):
+        submission = agent.request("thread", "chosen", value=value, inputs={"account": account})
+        with pytest.raises(UserError, match="not on that account any more"):
+            await agent.commands["thread"].run(submission, agent.services)
+    assert (await desk.conversation("+15415550181")).subscriber_id is None
+
+
 async def test_text_command_opens_the_dialog_at_once_and_sends_from_the_same_preview(desk: Texting) -> None:
     await cast.add(desk.store, "1002", mobile("+15415550143"), name="Maria Foster")
     agent = desk.agent()
