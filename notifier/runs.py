@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from notifier.tracking import RUN_SURFACE, Report, record
-from store.models import Delivery, Event, EventKind, EventSource, Reason, RunState
-from store.unit import Tx
+from store.models import Delivery, Event, EventKind, EventSource, Reason, RunState, Stage
+from store.unit import Store, Tx
 
 CALLED_BACK = "The run was cancelled before it went out."
 
@@ -19,8 +19,10 @@ async def call_back(tx: Tx, tenant: int, run_id: UUID, actor: str, limit: int = 
     """Cancels what nobody has begun to send; call it until it gives 0. What is on the wire ends by itself."""
     ids = await tx.runs.waiting(tenant, run_id, limit)
     locked = await tx.deliveries.lock([(tenant, delivery_id) for delivery_id in ids])
-    await record(tx, [Report(tenant, _cancelled(tx, delivery, actor)) for delivery in locked.values()])
-    return len(ids)
+    # One that a worker took in between is on the wire: its end says what became of it.
+    waiting = [d for d in locked.values() if d.stage in (Stage.QUEUED, Stage.HELD)]
+    await record(tx, [Report(tenant, _cancelled(tx, delivery, actor)) for delivery in waiting])
+    return len(waiting)
 
 
 def _cancelled(tx: Tx, delivery: Delivery, actor: str) -> Event:
@@ -38,16 +40,23 @@ def _cancelled(tx: Tx, delivery: Delivery, actor: str) -> Event:
     )
 
 
-async def sweep(tx: Tx) -> int:
-    """Across tenants: calls back what cancelled runs still have, and ends runs that are over; how many."""
-    ended: list[tuple[int, str]] = []
-    for tenant, run in await tx.runs.unsettled():
-        if run.state is RunState.CANCELLED and run.ready_at is not None:
-            await call_back(tx, tenant, run.id, "run")
-        if await tx.runs.settle(tenant, run.id):
-            ended.append((tenant, str(run.id)))
-    await bump(tx, ended)
-    return len(ended)
+async def sweep(store: Store) -> int:
+    """Across tenants: calls back what cancelled runs still have, and ends runs that are over; how many.
+
+    Step by step in transactions of their own: each locks deliveries, then a run, then its card, as others do.
+    """
+    ended = 0
+    async with store.system() as tx:
+        open_runs = await tx.runs.unsettled()
+    for tenant, run in open_runs:
+        if run.state is RunState.CANCELLED:
+            async with store.system() as tx:
+                await call_back(tx, tenant, run.id, "run")
+        async with store.system() as tx:
+            if await tx.runs.settle(tenant, run.id):
+                await bump(tx, [(tenant, str(run.id))])
+                ended += 1
+    return ended
 
 
 async def bump(tx: Tx, refs: Sequence[tuple[int, str]]) -> None:

@@ -20,7 +20,7 @@ from store.tables import deliveries
 from store.types import db_now, db_now_plus
 
 _GRACE = timedelta(days=1)
-_SETTLING = "settling"
+SETTLING = "settling"
 """Who holds texts in doubt (notifier.schedule.SETTLING); the index ix_deliveries_settling is theirs."""
 Ref = tuple[int, UUID]
 """(tenant, delivery id)."""
@@ -297,7 +297,7 @@ class Deliveries(Repository):
                 # A text in doubt is looked for first: "it did not go out" is better than "it may have". But
                 # not for ever: its provider may not answer any more, or be gone from the configuration.
                 or_(
-                    func.coalesce(deliveries.c.stage_by, "") != _SETTLING,
+                    func.coalesce(deliveries.c.stage_by, "") != SETTLING,
                     deliveries.c.expires_at <= self._tx.now - _GRACE,
                 ),
             )

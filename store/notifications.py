@@ -6,11 +6,19 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, null, select, tuple_, update
+from sqlalchemy import Row, exists, func, null, select, tuple_, update
 
-from store.models import Channel, Fallback, Notification, NotificationKind, Priority, TemplateSource
+from store.models import (
+    Channel,
+    Fallback,
+    Notification,
+    NotificationKind,
+    Priority,
+    RunState,
+    TemplateSource,
+)
 from store.repository import BATCH, Repository, batched
-from store.tables import idempotency, notifications, template_sources
+from store.tables import idempotency, notifications, runs, template_sources
 
 
 def _notification(row: Row[Any]) -> Notification:
@@ -108,15 +116,21 @@ class Notifications(Repository):
         return found
 
     async def lock_with_fallback(self, refs: Sequence[tuple[int, UUID]]) -> list[tuple[int, Notification]]:
-        """Those of (tenant, id) that have an unused second way, locked in one order; across tenants."""
+        """Those of (tenant, id) that have an unused second way, locked in one order; across tenants.
+
+        Those of a cancelled run have none any more: nothing of it is begun.
+        """
         found: list[tuple[int, Notification]] = []
         c = notifications.c
+        cancelled = exists().where(
+            runs.c.tenant_id == c.tenant_id, runs.c.id == c.run_id, runs.c.state == RunState.CANCELLED
+        )
         for batch in batched(sorted(set(refs)), BATCH):
             statement = (
                 select(notifications)
-                .where(tuple_(c.tenant_id, c.id).in_(batch), c.fallback.is_not(None))
+                .where(tuple_(c.tenant_id, c.id).in_(batch), c.fallback.is_not(None), ~cancelled)
                 .order_by(c.tenant_id, c.id)
-                .with_for_update()
+                .with_for_update(of=notifications)
             )
             found += [(row.tenant_id, _notification(row)) for row in await self._tx.conn.execute(statement)]
         return [(tenant, notification) for tenant, notification in found if notification.fallback]

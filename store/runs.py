@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, and_, case, exists, func, literal, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, case, exists, func, literal, or_, select, update
 
+from store.deliveries import SETTLING
 from store.models import (
     Channel,
     Confidence,
@@ -88,8 +89,11 @@ class Runs(Repository):
         row = (await self._tx.conn.execute(self._mine().where(runs.c.step_key == step_key))).one()
         return _run(row)
 
-    async def get(self, run_id: UUID) -> Run | None:
-        row = (await self._tx.conn.execute(self._mine().where(runs.c.id == run_id))).first()
+    async def get(self, run_id: UUID, *, lock: bool = False) -> Run | None:
+        """`lock`: whoever cancels or ends it waits until this transaction is over."""
+        statement = self._mine().where(runs.c.id == run_id)
+        statement = statement.with_for_update() if lock else statement
+        row = (await self._tx.conn.execute(statement)).first()
         return _run(row) if row else None
 
     async def by_step(self, step_key: str) -> Run | None:
@@ -234,6 +238,8 @@ class Runs(Repository):
                 notifications.c.tenant_id == tenant,
                 notifications.c.run_id == run_id,
                 deliveries.c.stage.in_([Stage.QUEUED, Stage.HELD]),
+                # A text in doubt may have gone out: it is looked for first.
+                func.coalesce(deliveries.c.stage_by, "") != SETTLING,
             )
             .order_by(deliveries.c.id)
             .limit(limit)
@@ -280,7 +286,7 @@ class Runs(Repository):
                 runs.c.tenant_id == tenant,
                 runs.c.id == run_id,
                 runs.c.settled_at.is_(None),
-                runs.c.ready_at.is_not(None),
+                or_(runs.c.ready_at.is_not(None), runs.c.state == RunState.CANCELLED),
                 ~open_one,
             )
             .values(state=ended, settled_at=self._tx.now)

@@ -409,7 +409,8 @@ async def _try_batch(
 ) -> list[Invoice] | None:
     profile = services.profile(tenant)
     async with services.store.begin(tenant) as tx:
-        current = await tx.runs.get(run.id)
+        # Locked: a cancel waits for this batch and calls it back with the rest.
+        current = await tx.runs.get(run.id, lock=True)
         if current is None or current.state is RunState.CANCELLED:
             await tx.runs.ready(run.id)
             return None

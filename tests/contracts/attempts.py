@@ -8,24 +8,32 @@ from typing import Any
 from notifier import tracking
 from notifier.tracking import Recorded, Report, worker_event
 from store.models import Channel, Confidence, Delivery, EventKind, EventSource, Priority, Reason
-from store.unit import Store
+from store.unit import Store, Tx
 from tests.builders import NOW, draft, event, outbox
 
 DANA = "dana@example.com"
 
 
-async def claim(store: Store, *, lease_s: float = 60, worker: str = "w1", tenant: int = 1) -> Delivery:
+async def claim(
+    store: Store, *, lease_s: float = 60, worker: str = "w1", tenant: int = 1, route: str = "relay"
+) -> Delivery:
     async with store.system() as tx:
-        (claimed,) = await tx.deliveries.claim_due(
-            tenant=tenant,
-            route="relay",
-            highest=Priority.URGENT,
-            lowest=Priority.BULK,
-            limit=1,
-            worker=worker,
-            lease_s=lease_s,
-            retry_at=tx.now + timedelta(seconds=lease_s),
-        )
+        return await claim_in(tx, lease_s=lease_s, worker=worker, tenant=tenant, route=route)
+
+
+async def claim_in(
+    tx: Tx, *, lease_s: float = 60, worker: str = "w1", tenant: int = 1, route: str = "relay"
+) -> Delivery:
+    (claimed,) = await tx.deliveries.claim_due(
+        tenant=tenant,
+        route=route,
+        highest=Priority.URGENT,
+        lowest=Priority.BULK,
+        limit=1,
+        worker=worker,
+        lease_s=lease_s,
+        retry_at=tx.now + timedelta(seconds=lease_s),
+    )
     return claimed
 
 

@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo
 
 from handlers import words
 from notifier import runs, tracking
-from notifier.outbox import email
-from notifier.tracking import RUN_SURFACE, Report
+from notifier.outbox import email, text
+from notifier.schedule import SETTLING
+from notifier.tracking import RUN_SURFACE, Report, worker_event
 from store.models import (
     Channel,
     Confidence,
@@ -30,6 +31,8 @@ from store.models import (
 from store.types import new_id
 from store.unit import Store
 from tests.builders import NOW, draft, event, outbox
+from tests.contracts.attempts import claim, claim_in
+from tests.contracts.locks import waits_for_a_lock
 
 NUMBER = "+15415550142"
 BY_TEXT = (Fallback(Channel.SMS, NUMBER, "twilio"),)
@@ -59,7 +62,11 @@ async def notices(store: Store, run: Run, *addresses: str, **more: Any) -> list[
         made = await outbox().enqueue_many(
             tx,
             [
-                draft(f"k:{a}", run_id=run.id, recipients=[email(a)], **({"priority": Priority.BULK} | more))
+                draft(
+                    f"k:{a}",
+                    run_id=run.id,
+                    **({"recipients": [email(a)], "priority": Priority.BULK} | more),
+                )
                 for a in addresses
             ],
         )
@@ -154,8 +161,7 @@ async def test_a_run_ends_once_its_audience_is_complete_and_nothing_is_open(stor
         await tx.posts.want(RUN_SURFACE, str(run.id), "C_SUPPORT")
 
     async def swept() -> int:
-        async with store.system() as tx:
-            return await runs.sweep(tx)
+        return await runs.sweep(store)
 
     async with store.begin(1) as tx:
         assert await tx.runs.ready(run.id)
@@ -173,8 +179,7 @@ async def test_a_run_ends_once_its_audience_is_complete_and_nothing_is_open(stor
 
 async def test_a_run_whose_audience_is_still_being_made_does_not_end(store: Store) -> None:
     run = await begun(store)
-    async with store.system() as tx:
-        assert await runs.sweep(tx) == 0
+    assert await runs.sweep(store) == 0
     assert (await get(store, run)).state is RunState.RUNNING
 
 
@@ -191,13 +196,106 @@ async def test_a_cancelled_run_calls_back_what_nobody_has_begun_and_then_ends(st
     for item in waiting:
         (after,) = await of(store, item.notification_id)
         assert (after.stage, after.outcome) == (Stage.CLOSED, Outcome.CANCELLED)
-    async with store.system() as tx:
-        assert await runs.sweep(tx) == 0, "a bounce may still come"
+    assert await runs.sweep(store) == 0, "a bounce may still come"
     await learn(store, sent, EventKind.DELIVERED)
-    async with store.system() as tx:
-        assert await runs.sweep(tx) == 1
+    assert await runs.sweep(store) == 1
     after_all = await get(store, run)
     assert (after_all.state, after_all.settled_at) == (RunState.CANCELLED, NOW)
+
+
+async def test_nothing_of_a_cancelled_run_goes_by_text_when_its_mail_bounces(store: Store) -> None:
+    run = await begun(store)
+    (item,) = await notices(store, run, "dana@a.example", fallback=BY_TEXT)
+    await learn(store, item, EventKind.ACCEPTED, confidence=Confidence.HANDED_TO_RELAY)
+    async with store.begin(1) as tx:
+        assert await tx.runs.cancel(run.id)
+    await learn(store, item, EventKind.BOUNCED)
+    assert [d.channel for d in await of(store, item.notification_id)] == [Channel.EMAIL]
+
+
+async def test_a_run_that_is_cancelled_before_its_audience_is_complete_ends_too(store: Store) -> None:
+    """Whoever made its audience is gone: nobody will ever say that it is complete."""
+    run = await begun(store)
+    (item,) = await notices(store, run, "dana@a.example")
+    async with store.begin(1) as tx:
+        assert await tx.runs.cancel(run.id)
+    assert await runs.sweep(store) == 1
+    (after,) = await of(store, item.notification_id)
+    assert (after.stage, after.outcome) == (Stage.CLOSED, Outcome.CANCELLED)
+    assert (await get(store, run)).state is RunState.CANCELLED
+
+
+async def test_a_cancel_leaves_what_is_on_the_wire_or_in_doubt_to_its_end(store: Store) -> None:
+    run = await begun(store)
+    (item,) = await notices(store, run, NUMBER, recipients=[text(NUMBER)], sms_route="twilio")
+    claimed = await claim(store, route="twilio")
+    async with store.begin(1) as tx:
+        await tx.runs.cancel(run.id)
+        assert await runs.call_back(tx, 1, run.id, "U_LEAD") == 0
+    async with store.system() as tx:
+        await tracking.record(tx, [Report(1, worker_event(claimed, EventKind.IN_DOUBT, NOW), fenced=True)])
+        assert await runs.call_back(tx, 1, run.id, "U_LEAD") == 0
+    (after,) = await of(store, item.notification_id)
+    assert (after.stage, after.stage_by, after.outcome) == (Stage.HELD, SETTLING, Outcome.NONE)
+
+
+async def test_a_cancel_waits_for_the_batch_that_is_being_written_and_calls_it_back(
+    postgres_store: Store,
+) -> None:
+    store = postgres_store
+    run = await begun(store)
+    looked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def batch() -> None:
+        async with store.begin(1) as tx:
+            assert (await tx.runs.get(run.id, lock=True)) is not None
+            looked.set()
+            await go_on.wait()
+            await outbox().enqueue(tx, draft("k", run_id=run.id, priority=Priority.BULK))
+
+    async def cancel() -> int:
+        async with store.begin(1) as tx:
+            await tx.runs.cancel(run.id)
+        async with store.begin(1) as tx:
+            return await runs.call_back(tx, 1, run.id, "U_LEAD")
+
+    writing = asyncio.create_task(batch())
+    await looked.wait()
+    cancelling = asyncio.create_task(cancel())
+    await waits_for_a_lock(store)
+    go_on.set()
+    await writing
+    assert await cancelling == 1
+
+
+async def test_a_delivery_that_is_claimed_while_it_is_called_back_is_not_called_cancelled(
+    postgres_store: Store,
+) -> None:
+    """Between the look at what waits and the lock a worker takes it: it is being sent at this moment."""
+    store = postgres_store
+    run = await begun(store)
+    (item,) = await notices(store, run, "dana@a.example")
+    taken, go_on = asyncio.Event(), asyncio.Event()
+
+    async def claiming() -> None:
+        async with store.system() as tx:
+            await claim_in(tx)
+            taken.set()
+            await go_on.wait()
+
+    async def calling_back() -> int:
+        async with store.begin(1) as tx:
+            return await runs.call_back(tx, 1, run.id, "U_LEAD")
+
+    claimer = asyncio.create_task(claiming())
+    await taken.wait()
+    caller = asyncio.create_task(calling_back())
+    await waits_for_a_lock(store)
+    go_on.set()
+    await claimer
+    assert await caller == 0
+    (after,) = await of(store, item.notification_id)
+    assert (after.stage, after.outcome) == (Stage.CLAIMED, Outcome.NONE)
 
 
 async def test_one_transaction_bumps_a_run_s_card_once_however_many_deliveries_it_tells_of(

@@ -384,8 +384,7 @@ async def test_the_card_follows_the_run_until_it_is_settled(
     clock.advance(hours=73)
     for item in [items[0], items[1], *items[4:]]:
         await learn(store, event(item.id, EventKind.PRESUMED, attempt=0, confidence=Confidence.PRESUMED))
-    async with store.system() as tx:
-        assert await following.sweep(tx) == 1
+    assert await following.sweep(store) == 1
     reply = await SURFACE.draw(services, 1, str(run.id))
     assert reply is not None
     golden("run_card_settled", reply)
