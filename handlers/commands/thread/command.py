@@ -30,7 +30,7 @@ class Thread:
         usage="thread",
         summary="Notes and texts in a conversation's thread",
         role=Role.AGENT,
-        action_roles={"said": Role.NONE, "cancel": Role.VIEWER},
+        action_roles={"said": Role.NONE},
         action_max_age={"send": timedelta(hours=1)},
         in_menu=False,
     )
