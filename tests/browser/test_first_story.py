@@ -12,7 +12,6 @@ from tests.desk import ROOT, Desk
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.xdist_group("browser"),
 ]
 
 

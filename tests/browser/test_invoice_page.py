@@ -28,7 +28,7 @@ from tests.browser.conftest import CHROMIUM, FLAGS
 from tests.builders import KEYRING, invoice_record, outbox, subscriber_record, usd
 from tests.unit.handlers.support import profile
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser]
 OVERFLOWS = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
 
 

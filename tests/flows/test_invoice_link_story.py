@@ -17,7 +17,7 @@ import pytest_asyncio
 from tests.desk import ROOT, Desk
 from tests.pdf_text import texts
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("flows-links")]
+pytestmark = [pytest.mark.asyncio(loop_scope="module")]
 
 
 @pytest_asyncio.fixture(loop_scope="module")

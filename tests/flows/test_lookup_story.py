@@ -6,7 +6,7 @@ import pytest
 
 from tests.desk import Desk, action_ids, words
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("flows-lookup")]
+pytestmark = [pytest.mark.asyncio(loop_scope="module")]
 
 
 async def test_bare_command_shows_a_menu_and_help_lists_every_command(desk: Desk) -> None:
@@ -84,7 +84,7 @@ async def test_viewer_cannot_press_what_stands_in_the_channel_for_agents(desk: D
 
 async def test_viewer_is_not_shown_buttons_for_agents(desk: Desk) -> None:
     card = await desk.type("/isp 1001", user="U_VIEWER")
-    assert action_ids(card) == ["messages.open"]
+    assert action_ids(card) == ["diagnose.open", "messages.open"]
 
 
 async def test_outsider_is_told_nothing(desk: Desk) -> None:

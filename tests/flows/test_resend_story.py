@@ -6,7 +6,7 @@ import pytest
 
 from tests.desk import Desk, action_ids, words
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("flows-resend")]
+pytestmark = [pytest.mark.asyncio(loop_scope="module")]
 
 
 async def test_agent_resends_an_invoice_and_watches_it_arrive(desk: Desk) -> None:

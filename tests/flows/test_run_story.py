@@ -16,7 +16,7 @@ import pytest_asyncio
 
 from tests.desk import Desk, Message, action_ids, words
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("flows-run")]
+pytestmark = [pytest.mark.asyncio(loop_scope="module")]
 
 TOWN = ZoneInfo("America/Los_Angeles")
 KINDS: dict[str, dict[str, Any]] = {

@@ -13,7 +13,7 @@ import pytest
 
 from tests.desk import Desk, Message, action_ids, words
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("flows-suspend")]
+pytestmark = [pytest.mark.asyncio(loop_scope="module")]
 
 
 async def _dialog(desk: Desk, message: Message, action: str, user: str) -> dict[str, Any]:

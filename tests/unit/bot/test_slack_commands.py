@@ -79,7 +79,7 @@ async def test_a_viewer_may_look_and_not_resend(office: Office) -> None:
     card = await office.types("find 1001", "U_VIEWER")
     assert "Dana" in card["text"]
     assert "is not enough for that" in (await office.types("resend 1001", "U_VIEWER"))["text"]
-    assert action_ids(card) == ["messages.open"], "no buttons that would only be refused"
+    assert action_ids(card) == ["diagnose.open", "messages.open"], "no buttons that would only be refused"
     office.members[1] = roles(viewer=["U_AGENT"])
     before = await office.types("find 1001", "U_AGENT")
     assert "dana@inbox.example" not in str(before)
