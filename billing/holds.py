@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from billing import pauses
 from notifier.truth import Wait
 from store.models import AuditEntry, Hold, Notification, NotificationKind, Subscriber
 from store.unit import Store, Tx
@@ -22,12 +23,13 @@ HOLD_ENDED_SURFACE = "hold_ended"
 """The word to a hold's owner; its key is the hold's id."""
 HELD_KINDS = frozenset({NotificationKind.REMINDER, NotificationKind.OVERDUE})
 SWEEP_S = 5.0
+_PREFIX = "hold:"
 _SLACK_USER = re.compile(r"[UW][A-Z0-9_]{2,}")
 
 
 def held_by(account: str) -> str:
     """Who holds a delivery because of a hold on this account."""
-    return f"hold:{account}"
+    return f"{_PREFIX}{account}"
 
 
 async def standing(tx: Tx, people: Sequence[Subscriber]) -> dict[str, Hold]:
@@ -56,6 +58,20 @@ async def end(tx: Tx, hold: Hold, by: str | None) -> bool:
     if not await tx.notes.holds_of(hold.scope_key):
         await tx.deliveries.release_held(tx.tenant, held_by(hold.scope_key))
     return True
+
+
+async def let_go(tx: Tx) -> int:
+    """Lets go what waits for a hold or a decision that does not stand any more; how many deliveries.
+
+    A worker writes down that a message waits a moment after it has read why; whoever ended the hold in
+    between found nothing to let go.
+    """
+    holders = await tx.deliveries.holders(tx.tenant)
+    accounts = sorted(h.removeprefix(_PREFIX) for h in holders if h.startswith(_PREFIX))
+    standing_holds = await tx.notes.holds_of_many(accounts)
+    over = [held_by(account) for account in accounts if not standing_holds[account]]
+    over += sorted(await pauses.decided(tx, holders))
+    return sum([await tx.deliveries.release_held(tx.tenant, by) for by in over])
 
 
 class HoldSweep:
@@ -93,4 +109,7 @@ class HoldSweep:
                     tx.now, "clock", "hold.over", f"account:{hold.scope_key}", {"hold": str(hold.id)}
                 )
                 await tx.audit.append(f"hold:{hold.id}:over", entry)
+        async with self._store.begin(tenant) as tx:
+            if forgotten := await let_go(tx):
+                log.info("forgotten_let_go", tenant=tenant, count=forgotten)
         return len(over)

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from uuid import UUID
 
 from notifier.truth import Wait
 from store.models import Channel, Conversation, Delivery, Notification, NotificationKind
 from store.unit import Tx
 
 _ANSWERS = frozenset({NotificationKind.REPLY, NotificationKind.AUTO_REPLY, NotificationKind.ONCALL})
+_PREFIX = "conversation:"
 SENTENCE = "Somebody has to decide first whether they want texts at all: see the conversation."
 
 
 def held_by(conversation: Conversation) -> str:
     """Who holds what waits; released by this name when it is decided."""
-    return f"conversation:{conversation.id}"
+    return f"{_PREFIX}{conversation.id}"
+
+
+async def decided(tx: Tx, holders: Iterable[str]) -> set[str]:
+    """Those of these who hold deliveries for a conversation in which nothing is undecided any more."""
+    found = set()
+    for by in holders:
+        if by.startswith(_PREFIX):
+            conversation = await tx.conversations.get(UUID(by.removeprefix(_PREFIX)))
+            if conversation is None or not conversation.paused:
+                found.add(by)
+    return found
 
 
 async def standing(tx: Tx, deliveries: Sequence[Delivery]) -> Mapping[str, Conversation]:

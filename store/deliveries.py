@@ -324,15 +324,17 @@ class Deliveries(Repository):
         """Held by `by` -> queued, due now."""
         result = await self._tx.conn.execute(
             update(deliveries)
-            .where(
-                deliveries.c.tenant_id == tenant,
-                deliveries.c.stage == Stage.HELD,
-                deliveries.c.stage_by == by,
-            )
+            .where(deliveries.c.tenant_id == tenant, _HELD, deliveries.c.stage_by == by)
             .values(stage=Stage.QUEUED, stage_reason=None, stage_by=None, due_at=self._tx.now)
         )
         self._tx.signal("deliveries")
         return int(result.rowcount)
+
+    async def holders(self, tenant: int) -> set[str]:
+        """By whom deliveries of this tenant are held."""
+        c = deliveries.c
+        statement = select(c.stage_by).where(c.tenant_id == tenant, _HELD, c.stage_by.is_not(None)).distinct()
+        return set((await self._tx.conn.execute(statement)).scalars())
 
     async def next_due(self) -> datetime | None:
         """When the earliest queued delivery wants to go (business time)."""
@@ -530,6 +532,7 @@ class Deliveries(Repository):
 # Cancelled is somebody's decision, not trouble.
 # Literal, as the partial indexes have them: SQLite compares the words of a condition, not its meaning.
 _IN_TROUBLE = text("outcome IN ('bounced', 'failed', 'suppressed', 'expired')")
+_HELD = text("stage = 'held'")
 _IN_DOUBT = text("stage = 'held' AND stage_by = 'settling'")
 _UNSETTLED = (text("stage IN ('queued', 'held')"), text("stage = 'claimed'"), text("stage = 'awaiting'"))
 

@@ -104,8 +104,8 @@ class Notes(Repository):
         row = (await self._tx.conn.execute(statement)).first()
         return _hold(row) if row else None
 
-    async def add_hold(self, hold: Hold) -> None:
-        """Idempotent by the hold's id."""
+    async def add_hold(self, hold: Hold) -> bool:
+        """Idempotent by the hold's id; False when it was set before, whether or not it stands still."""
         insert = self._insert(holds).values(
             tenant_id=self._tenant,
             id=hold.id,
@@ -116,7 +116,8 @@ class Notes(Repository):
             owner=hold.owner,
             created_at=hold.created_at,
         )
-        await self._tx.conn.execute(insert.on_conflict_do_nothing())
+        result = await self._tx.conn.execute(insert.on_conflict_do_nothing())
+        return bool(result.rowcount)
 
     async def end_hold(self, hold_id: UUID, by: str | None) -> bool:
         """`by` None: its last day is over. False when it had ended already: whoever gets True tells of it."""

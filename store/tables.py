@@ -320,6 +320,14 @@ deliveries = Table(
         postgresql_where=text("outcome IN ('bounced', 'failed', 'suppressed', 'expired')"),
         sqlite_where=text("outcome IN ('bounced', 'failed', 'suppressed', 'expired')"),
     ),
+    # What is let go when a hold ends.
+    Index(
+        "ix_deliveries_held",
+        "tenant_id",
+        "stage_by",
+        postgresql_where=text("stage = 'held'"),
+        sqlite_where=text("stage = 'held'"),
+    ),
     # Texts in doubt: held until the provider's list says whether they went out.
     Index(
         "ix_deliveries_settling",

@@ -34,21 +34,21 @@ async def set_hold(
     async with services.store.begin(request.tenant) as tx:
         before = [h for h in await tx.notes.holds_of(subscriber.account) if h.id != hold_id]
         hold = Hold(hold_id, "account", subscriber.account, until, reason, request.actor.user_id, tx.now)
-        await tx.notes.add_hold(hold)
-        for old in before:
-            await tx.notes.end_hold(old.id, request.actor.user_id)  # what waits goes on waiting
-        await audit(
-            tx,
-            request,
-            "hold.set",
-            f"account:{subscriber.account}",
-            detail={
-                "until": until.isoformat(),
-                "hold": str(hold_id),
-                "instead_of": [str(h.id) for h in before],
-            },
-            personal={"reason": reason},
-        )
+        if await tx.notes.add_hold(hold):  # else what others have set since counts
+            for old in before:
+                await tx.notes.end_hold(old.id, request.actor.user_id)  # what waits goes on waiting
+            await audit(
+                tx,
+                request,
+                "hold.set",
+                f"account:{subscriber.account}",
+                detail={
+                    "until": until.isoformat(),
+                    "hold": str(hold_id),
+                    "instead_of": [str(h.id) for h in before],
+                },
+                personal={"reason": reason},
+            )
     return await load(services, request.tenant, subscriber.id)
 
 

@@ -264,6 +264,13 @@ def upgrade() -> None:
     with op.batch_alter_table("deliveries", schema=None) as batch_op:
         batch_op.add_column(sa.Column("checks", sa.SmallInteger(), server_default="0", nullable=False))
         batch_op.create_index(
+            "ix_deliveries_held",
+            ["tenant_id", "stage_by"],
+            unique=False,
+            postgresql_where=sa.text("stage = 'held'"),
+            sqlite_where=sa.text("stage = 'held'"),
+        )
+        batch_op.create_index(
             "ix_deliveries_settling",
             ["due_at"],
             unique=False,
@@ -327,6 +334,11 @@ def downgrade() -> None:
             "ix_deliveries_trouble",
             postgresql_where=sa.text("outcome IN ('bounced', 'failed', 'suppressed', 'expired')"),
             sqlite_where=sa.text("outcome IN ('bounced', 'failed', 'suppressed', 'expired')"),
+        )
+        batch_op.drop_index(
+            "ix_deliveries_held",
+            postgresql_where=sa.text("stage = 'held'"),
+            sqlite_where=sa.text("stage = 'held'"),
         )
         batch_op.drop_index(
             "ix_deliveries_settling",

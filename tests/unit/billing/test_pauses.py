@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from billing.pauses import held_by
+from billing.pauses import decided, held_by
 from billing.truth import BillingTruth, SendMode
 from notifier.truth import Decision, Go, Wait
 from store.models import Channel, Conversation, NotificationKind
@@ -55,3 +55,11 @@ async def test_other_numbers_mail_and_decided_conversations_do_not_wait(store: S
     async with store.begin(1) as tx:
         await tx.conversations.pause(conversation.id, False)
     assert isinstance(await decide(store, NotificationKind.REMINDER), Go)
+
+
+async def test_who_holds_for_a_conversation_that_was_decided_meanwhile_is_named(store: Store) -> None:
+    waiting, over = await paused(store), await paused(store, "+15415550143")
+    async with store.begin(1) as tx:
+        await tx.conversations.pause(over.id, False)
+        holders = [held_by(waiting), held_by(over), "hold:1001", "send_mode"]
+        assert await decided(tx, holders) == {held_by(over)}

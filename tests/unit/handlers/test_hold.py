@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from billing.holds import HOLD_ENDED_SURFACE, HoldSweep
+from billing.holds import HOLD_ENDED_SURFACE, HoldSweep, held_by
 from handlers.contract import Services
 from handlers.profile import Role
 from handlers.reply import UserError
 from handlers.surfaces.hold_ended import SURFACE
-from store.models import Hold, Post
-from tests.builders import hold_of, usd
+from store.models import Hold, Post, Stage
+from tests.builders import draft, hold_of, outbox, usd
 from tests.conftest import FakeClock
+from tests.contracts.attempts import claim_in
 from tests.unit.handlers import cast
 from tests.unit.handlers.support import HOSTILE, Agent, buttons, golden, legal, profile, said
 
@@ -130,6 +131,16 @@ async def test_the_dialog_starts_from_what_stands_and_moves_it(agent: Agent) -> 
     assert (hold.until, hold.reason) == (date(2026, 3, 25), "moved once")
 
 
+async def test_run_again_after_a_crash_it_does_not_end_what_a_colleague_has_set_since(agent: Agent) -> None:
+    await cast.dana(agent.services.store)
+    mine = agent.request("hold", text="1001 until Mar 20 promised")
+    await agent.run(mine)
+    other = Agent(agent.services, agent.commands, user="U_OTHER")
+    await other.types("hold 1001 until Mar 25 called again")
+    assert "called again" in said(await agent.run(mine))
+    assert [(h.until, h.owner) for h in await _holds(agent.services)] == [(date(2026, 3, 25), "U_OTHER")]
+
+
 def _sent(agent: Agent, carry: Any, until: str, reason: str = "") -> Any:
     return agent.request("hold", "asked", value=dict(carry), inputs={"until": until, "reason": reason})
 
@@ -167,6 +178,22 @@ async def test_its_owner_is_told_once_when_its_last_day_is_over(agent: Agent, cl
     assert "Balance still *$49.90*, 1 invoice overdue" in said(reply)
     assert set(buttons(reply)) == {"find.open", "hold.ask"}
     assert await _holds(agent.services) == []
+
+
+async def test_what_a_worker_puts_aside_for_a_hold_that_ends_at_this_moment_is_let_go(agent: Agent) -> None:
+    """The worker read the hold, it was ended, then the worker wrote down that the message waits for it."""
+    store = agent.services.store
+    await cast.dana(store)
+    async with store.begin(1) as tx:
+        for key, by in (("a", held_by("1001")), ("b", held_by("1002")), ("c", "send_mode")):
+            await outbox().enqueue(tx, draft(key, f"{key}@a.example"))
+            item = await claim_in(tx)
+            assert await tx.deliveries.hold(item, reason="held", by=by)
+        await tx.notes.add_hold(hold_of("1002"))
+    await sweep(agent.services).sweep(1)
+    async with store.read(1) as tx:
+        assert await tx.deliveries.holders(1) == {held_by("1002"), "send_mode"}
+        assert (await tx.deliveries.under_way())[Stage.QUEUED] == 1
 
 
 async def test_the_day_is_over_by_the_tenants_own_midnight(agent: Agent, clock: FakeClock) -> None:
