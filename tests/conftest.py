@@ -19,6 +19,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+import structlog
 from sqlalchemy.engine import make_url
 
 from store import migrate
@@ -27,6 +28,15 @@ from store.models import Tenant
 from store.unit import Store
 
 T = TypeVar("T")
+
+# The default renderer draws every local of every frame of a traceback: the loop stands still for seconds.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 TENANTS = (
     Tenant(1, "cascade", "Cascade Fiber", "America/Los_Angeles"),

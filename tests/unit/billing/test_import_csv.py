@@ -326,7 +326,7 @@ async def test_a_later_file_updates_facts_and_removes_addresses_that_are_gone(of
     assert [p.address for p in await office.points()] == ["new@inbox.example", "+15415550142"]
 
 
-async def test_a_changed_total_and_a_payment_are_new_revisions_and_the_same_again_is_none(
+async def test_a_changed_total_or_a_payment_is_a_new_revision_and_the_same_again_is_none(
     office: Office,
 ) -> None:
     await office.give_rows(ImportKind.SUBSCRIBERS, {})
