@@ -16,6 +16,9 @@ from handlers.profile import TenantProfile
 from store.models import Invoice, InvoiceLink, InvoiceStatus, Subscriber
 
 MOST_TRIES = 5
+"""On one link."""
+MOST_TRIES_IN_ALL = 15
+"""On all links of one reader that still work."""
 NUMERIC_REGIONS = frozenset({"US", "PR", "MX"})
 """Where a postal code is five digits, with or without four more."""
 _LONGEST = 32
@@ -61,6 +64,8 @@ class InvoicePage:
     """Who got the link."""
     today: date
     expired: bool
+    failed_in_all: int = 0
+    """Wrong ZIP codes on all working links of this reader."""
 
     @property
     def state(self) -> PageState:
@@ -68,7 +73,7 @@ class InvoicePage:
 
     @property
     def tries_left(self) -> int:
-        return max(MOST_TRIES - self.link.failed, 0)
+        return max(min(MOST_TRIES - self.link.failed, MOST_TRIES_IN_ALL - self.failed_in_all), 0)
 
     @property
     def gate(self) -> Gate:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, select, update
+from sqlalchemy import Row, Select, func, select, update
 
 from store.models import InvoiceLink
 from store.repository import BATCH, Repository, batched
@@ -81,6 +81,14 @@ class Links(Repository):
             )
             .values(opened_at=self._tx.now)
         )
+
+    async def wrong_zips_of(self, subscriber_id: UUID) -> int:
+        """Wrong tries on all links of this reader that still work: all ask for the same ZIP code."""
+        c = invoice_links.c
+        statement = select(func.coalesce(func.sum(c.failed), 0)).where(
+            c.tenant_id == self._tenant, c.subscriber_id == subscriber_id, c.expires_at > self._tx.now
+        )
+        return int((await self._tx.conn.execute(statement)).scalar_one())
 
     async def wrong_zip(self, link_id: UUID) -> None:
         """One more wrong try; call it holding the lock of `by_code`."""

@@ -768,6 +768,7 @@ invoice_links = Table(
     UniqueConstraint("tenant_id", "code"),
     _fk("invoice_id", "invoices"),
     Index("ix_invoice_links_invoice_id", "tenant_id", "invoice_id"),
+    Index("ix_invoice_links_subscriber_id", "tenant_id", "subscriber_id"),
 )
 
 invoice_pdfs = Table(

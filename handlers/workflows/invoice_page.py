@@ -1,7 +1,8 @@
 """Opening an invoice link, and trying a ZIP code on it.
 
 Five wrong tries close that link for good; they are counted under the row's lock, so that tries at once are
-five as well. Looking never counts a try: links are fetched by scanners and previews too.
+five as well. Fifteen on all links of one reader close them all until they expire: whoever can ask for more
+links must not get more tries. Looking never counts a try: links are fetched by scanners and previews too.
 """
 
 from __future__ import annotations
@@ -61,4 +62,12 @@ async def _page(tx: Tx, services: Services, code: str, *, lock: bool = False) ->
         return None
     profile = services.profile(tx.tenant)
     today = tx.now.astimezone(profile.time_zone).date()
-    return InvoicePage(profile, link, invoice, reader, today, expired=tx.now >= link.expires_at)
+    return InvoicePage(
+        profile,
+        link,
+        invoice,
+        reader,
+        today,
+        expired=tx.now >= link.expires_at,
+        failed_in_all=await tx.links.wrong_zips_of(reader.id),
+    )

@@ -175,6 +175,25 @@ async def test_another_link_to_the_same_invoice_has_tries_of_its_own(visitor: Vi
     assert (await visitor.post(second, "97701")).content_type == "application/pdf"
 
 
+async def test_more_links_to_one_reader_are_not_more_tries_without_end(
+    visitor: Visitor, store: Store, clock: FakeClock
+) -> None:
+    invoice = await an_invoice(store)
+    for n in range(3):
+        asked_for = await code_of(store, invoice, f"text {n}")
+        for wrong in range(5):
+            await visitor.post(asked_for, f"900{n}{wrong}")
+    fourth = await code_of(store, invoice, "text 3")
+    assert (await visitor.post(fourth, "97701")).status == 403
+    assert (await visitor.link(fourth)).failed == 0
+    closed = await (await visitor.get(fourth)).text()
+    assert "<form" not in closed
+    assert "541-555-0100" in closed
+    assert "$49.90" in closed
+    clock.advance(days=31)
+    assert (await visitor.post(await code_of(store, invoice, "a month later"), "97701")).status == 200
+
+
 async def test_tries_at_once_are_five_as_well(visitor: Visitor, code: str) -> None:
     """A guesser who sends all at once must not see more than five compared."""
     answers = await asyncio.gather(*(visitor.post(code, f"{90000 + n}") for n in range(12)))

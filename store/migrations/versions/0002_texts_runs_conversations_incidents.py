@@ -233,6 +233,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("invoice_links", schema=None) as batch_op:
         batch_op.create_index("ix_invoice_links_invoice_id", ["tenant_id", "invoice_id"], unique=False)
+        batch_op.create_index("ix_invoice_links_subscriber_id", ["tenant_id", "subscriber_id"], unique=False)
 
     op.create_table(
         "invoice_pdfs",
@@ -367,6 +368,7 @@ def downgrade() -> None:
 
     op.drop_table("invoice_pdfs")
     with op.batch_alter_table("invoice_links", schema=None) as batch_op:
+        batch_op.drop_index("ix_invoice_links_subscriber_id")
         batch_op.drop_index("ix_invoice_links_invoice_id")
 
     op.drop_table("invoice_links")
