@@ -34,6 +34,7 @@ from bot.runner import Runner, error_reply, not_allowed, reference
 from bot.signing import ForgedValue, StaleValue, ValueSigner, base_action
 from handlers.blocks import actions, button, plain, section, spoken
 from handlers.contract import Actor, Command, CommandRequest, Services
+from handlers.intents import redact_cards
 from handlers.profile import Role
 from handlers.reply import Modal, Reply, UserError
 from handlers.typed import plain_text
@@ -375,7 +376,8 @@ class SlackRim:
             channel=str(event.get("channel", "")),
             command=THREAD,
             action="said",
-            text=plain_text(str(event.get("text", ""))),
+            # A note, never a look-up: people paste card numbers that were read to them on the telephone.
+            text=redact_cards(plain_text(str(event.get("text", "")))),
             value={"thread_ts": str(event["thread_ts"]), "ts": str(event.get("ts", ""))},
         )
 

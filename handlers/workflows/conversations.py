@@ -13,9 +13,9 @@ from uuid import UUID
 
 from billing.pauses import held_by
 from handlers.contract import CommandRequest, Services, audit
-from handlers.intents import redact_cards
+from handlers.intents import REMOVED_CARD, redact_cards
 from handlers.profile import TenantProfile
-from handlers.reply import UserError
+from handlers.reply import Answer, FieldErrors, UserError
 from handlers.reply_texts import Auto, text_of
 from handlers.talk import ASK_CANCEL, Talk, TextPlan
 from handlers.workflows.optouts import OPTED_OUT, opted_out
@@ -241,6 +241,16 @@ _LIFETIMES = {Auto.STOPPED: timedelta(minutes=5)}
 """47 CFR 64.1200(a)(12): one confirmation, within five minutes."""
 
 
+def checked(request: CommandRequest) -> Answer:
+    """What was written in the dialog, before anything of it is kept: no card number."""
+    words = request.inputs.get("words", "")
+    wrong = {"words": f"{_CARD[0]} {_CARD[1]}"} if redact_cards(words) != words else {}
+    return Answer(errors=FieldErrors(wrong)) if wrong else Answer()
+
+
+_CARD = ("There is a card number in it.", "Take it out: no card number goes by text.")
+
+
 async def plan_text(tx: Tx, profile: TenantProfile, conversation: Conversation, words: str) -> TextPlan:
     """How these words would leave. UserError when they cannot."""
     sms = profile.sms
@@ -257,8 +267,8 @@ async def plan_text(tx: Tx, profile: TenantProfile, conversation: Conversation, 
     await refuse_if_unreachable(tx, conversation.number)
     if not words.strip():
         raise UserError("There is nothing to send.", "Write what the subscriber should read.")
-    if redact_cards(words) != words:
-        raise UserError("There is a card number in it.", "Take it out: no card number goes by text.")
+    if redact_cards(words) != words or REMOVED_CARD in words:
+        raise UserError(*_CARD)
     body = templates.render_sms(
         templates.load(NotificationKind.REPLY, "en"), _context(profile, words) | {"language": "en"}
     )

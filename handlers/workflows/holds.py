@@ -7,6 +7,7 @@ from uuid import UUID
 
 from billing import holds
 from handlers.contract import CommandRequest, Services, audit
+from handlers.intents import redact_cards
 from handlers.reply import UserError
 from handlers.sticky import REASON_MAX, HoldData
 from store.models import Hold, Subscriber
@@ -30,6 +31,7 @@ async def set_hold(
     """One hold an account: a new one takes the place of the last. Run again it changes nothing."""
     if len(reason) > REASON_MAX:
         raise UserError(f"The reason is longer than {REASON_MAX} characters.", "Keep it to a sentence.")
+    reason = redact_cards(reason)
     hold_id = derived_id(subscriber.id, "hold", request.id)
     async with services.store.begin(request.tenant) as tx:
         before = [h for h in await tx.notes.holds_of(subscriber.account) if h.id != hold_id]

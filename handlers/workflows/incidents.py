@@ -158,8 +158,10 @@ async def _done(tx: Tx, request: CommandRequest, incident_id: UUID, press: Press
     after = await tx.incidents.get(incident_id)
     if after is None:
         raise LookupError("an incident went while it was changed")
-    detail = {"cause": after.cause, "count": after.count} | ({"note": note} if note else {})
-    await audit(tx, request, f"incident.{press}", f"incident:{incident_id}", detail=detail)
+    detail = {"cause": after.cause, "count": after.count}
+    personal = {"note": note} if note else None
+    subject = f"incident:{incident_id}"
+    await audit(tx, request, f"incident.{press}", subject, detail=detail, personal=personal)
     await show_again(tx, incident_id)
     return Pressed(after)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from handlers.contract import CommandRequest, Services, audit
+from handlers.intents import redact_cards
 from handlers.reply import UserError
 from handlers.sticky import MOST, TEXT_MAX, NoteData
 from store.models import Note, NoteLevel, Subscriber
@@ -22,12 +23,15 @@ async def load(services: Services, tenant: int, subscriber_id: UUID) -> NoteData
 async def add(
     services: Services, request: CommandRequest, subscriber: Subscriber, text: str, level: NoteLevel
 ) -> NoteData:
-    """Run again it changes nothing. UserError when there are too many, or it says too much."""
+    """Run again it changes nothing; no card number is kept. UserError when there are too many, or it says too
+    much.
+    """
     if len(text) > TEXT_MAX:
         raise UserError(
             f"That is {len(text)} characters, and a note holds {TEXT_MAX}.",
             "Keep what everybody must see.",
         )
+    text = redact_cards(text)
     note_id = derived_id(subscriber.id, "note", request.id)
     async with services.store.begin(request.tenant) as tx:
         standing = [n for n in await tx.notes.of_subscriber(subscriber.id) if n.id != note_id]

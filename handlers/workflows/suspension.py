@@ -16,6 +16,7 @@ from billing.port import AccountFacts
 from handlers import words
 from handlers.cards import Notice, is_overdue
 from handlers.contract import CommandRequest, Services, audit
+from handlers.intents import redact_cards
 from handlers.profile import Role, TenantProfile
 from handlers.reply import UserError
 from handlers.standing import DueInvoice, Proof, Standing
@@ -122,6 +123,7 @@ async def intend(
     checked_payments: bool = False,
 ) -> BillingAct:
     """Writes the intention, its audit row and the card's post in one transaction; again adds nothing."""
+    reason = redact_cards(reason)
     step = request.step(f"act:{kind}")
     async with services.store.read(request.tenant) as tx:
         if (standing_act := await tx.acts.by_step(step)) is not None:
@@ -163,10 +165,10 @@ async def intend(
                 "act": str(act.id),
                 "package": package.ref,
                 "balance_minor": standing.subscriber.balance.minor,
-                "reason": reason,
                 "tell": tell,
                 "checked_payments": checked_payments,
             },
+            personal={"reason": reason},
         )
         await tx.posts.want(ACT_SURFACE, str(act.id), request.channel or profile.support_channel)
     return act

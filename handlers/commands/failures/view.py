@@ -183,10 +183,10 @@ def export(failing: Failing, groups: tuple[Group, ...]) -> File:
                     safe(shown_name(row.whose) if row.whose else ""),
                     safe(mask_address(d.address) if d else ""),
                     safe(row.invoice.number if row.invoice else ""),
-                    group.title,
+                    safe(group.title),
                     str(d.outcome) if d else "left out",
                     d.outcome_at.isoformat() if d and d.outcome_at else "",
-                    row.assigned.assignee if row.assigned else "",
+                    safe(row.assigned.assignee) if row.assigned else "",
                 ]
             )
     name = "failures.csv"

@@ -33,7 +33,7 @@ class Text:
     async def answer(self, request: CommandRequest, services: Services) -> Answer:
         """The dialog opens at once where one subscriber is meant; else `run` asks, or says why not."""
         if request.action == "written":
-            return Answer()
+            return talks.checked(request)
         profile = services.profile(request.tenant)
         async with services.store.read(request.tenant) as tx:
             try:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from handlers import talk_view as view
 from handlers.contract import CommandRequest, Services, audit
+from handlers.intents import redact_cards
 from handlers.masks import mask_phone
 from handlers.profile import CommandSpec, Role
 from handlers.reply import Answer, Reply, To, UserError
@@ -40,6 +41,8 @@ class Thread:
             async with services.store.read(request.tenant) as tx:
                 ours = await talks.conversation_at(tx, request.channel, request.value["thread_ts"])
             return Answer(done=ours is None)
+        if request.action == "written":
+            return talks.checked(request)
         if request.action not in ("reply", "edit", "choose"):
             return Answer()
         async with services.store.read(request.tenant) as tx:
@@ -87,7 +90,7 @@ class Thread:
 
     async def _note(self, request: CommandRequest, services: Services) -> Sequence[Reply]:
         """Kept for the team; strangers in the channel are not answered."""
-        words = request.text.strip()
+        words = redact_cards(request.text.strip())
         if request.actor.role < Role.VIEWER or not words:
             return []
         async with services.store.begin(request.tenant) as tx:

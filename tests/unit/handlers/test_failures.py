@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from handlers.commands.failures.csv_cells import safe
 from handlers.contract import Services
 from handlers.failures import Row, Scope, read_scope
 from handlers.profile import Role
@@ -306,3 +307,29 @@ def test_an_expired_notice_may_be_tried_again_and_a_suppressed_one_may_not() -> 
     assert not row(outcome=Outcome.SUPPRESSED, cls="mailbox_full").may_retry
     assert not row(outcome=Outcome.BOUNCED, cls="no_such_user").may_retry
     assert not row(outcome=Outcome.BOUNCED, cls="a class of tomorrow").may_retry
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "=1+1",
+        "+1",
+        "-1",
+        "@SUM(A1)",
+        "\t=1",
+        "\r=1",
+        "\n=1",
+        " =1",
+        "\uff1d1+1",
+        "\uff20x",
+        "\x00=1",
+        "\u202e=1",
+    ],
+)
+def test_no_cell_of_an_export_is_a_formula(text: str) -> None:
+    assert safe(text).startswith("'")
+
+
+@pytest.mark.parametrize("text", ["", "Dana W.", "3001", "a=b", " Ann", "•••• 0142", "k•••@inbox.example"])
+def test_other_cells_stay_as_they_are(text: str) -> None:
+    assert safe(text) == text

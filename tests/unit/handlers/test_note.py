@@ -6,6 +6,7 @@ import pytest
 
 from handlers.commands.note.command import split
 from handlers.contract import Services
+from handlers.intents import REMOVED_CARD
 from handlers.profile import Role
 from handlers.reply import UserError
 from store.models import Note, NoteLevel
@@ -55,6 +56,19 @@ async def test_a_note_is_stuck_to_every_card_with_its_author(agent: Agent) -> No
     async with agent.services.store.read(1) as tx:
         (row,) = [r for r in await tx.audit.of("account:1001") if r.action == "note.add"]
     assert "calls" not in str(row.detail), "what it says is personal, and can be erased"
+
+
+async def test_a_card_number_is_not_kept_in_a_note_or_a_hold(agent: Agent) -> None:
+    await cast.dana(agent.services.store)
+    await agent.types("note 1001 wants 4111 1111 1111 1111 charged")
+    await agent.types("hold 1001 until 2026-03-20 gave 4111111111111111 as card")
+    (note,) = await _notes(agent.services)
+    assert note.text == f"wants {REMOVED_CARD} charged"
+    async with agent.services.store.read(1) as tx:
+        (hold,) = await tx.notes.holds_of("1001")
+        rows = await tx.audit.of("account:1001")
+    assert hold.reason == f"gave {REMOVED_CARD} as card"
+    assert "1111" not in repr(rows)
 
 
 async def test_a_crash_after_writing_adds_no_second_note(agent: Agent) -> None:

@@ -395,6 +395,8 @@ async def test_an_import_of_yesterday_asks_whether_payments_were_looked_for(
     async with lead.services.store.read(1) as tx:
         (row,) = [r for r in await tx.audit.of("account:1333") if r.action == "billing.suspend"]
     assert row.detail["checked_payments"] is True
+    assert "reason" not in row.detail, "what somebody wrote is personal, and can be erased"
+    assert "Unpaid balance" in str(row.personal)
 
 
 async def _suspended(services: Services, balance: str) -> UUID:

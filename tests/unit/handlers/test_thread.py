@@ -10,6 +10,7 @@ import pytest
 
 from billing.pauses import held_by
 from handlers.contract import CommandRequest, Services
+from handlers.intents import REMOVED_CARD
 from handlers.profile import Role
 from handlers.reply import Reply, To, UserError
 from notifier.outbox import text as to_number
@@ -84,6 +85,33 @@ async def test_a_note_that_runs_twice_is_one_note(desk: Texting, thread_ts: str)
     conversation = await desk.conversation()
     async with desk.store.read(1) as tx:
         assert len(await tx.conversations.lines(conversation.id, said=(Said.NOTE,))) == 1
+
+
+CARD = "4111 1111 1111 1111"
+
+
+async def test_a_card_number_in_a_note_is_not_kept_and_cannot_be_sent(desk: Texting, thread_ts: str) -> None:
+    agent = desk.agent()
+    (reply,) = await notes(agent, f"read to me: {CARD}", thread_ts)
+    conversation = await desk.conversation()
+    async with desk.store.read(1) as tx:
+        (note,) = await tx.conversations.lines(conversation.id, said=(Said.NOTE,))
+    assert note.body == f"read to me: {REMOVED_CARD}"
+    with pytest.raises(UserError, match="card number"):
+        await agent.presses(reply, "thread.as_text")
+
+
+@pytest.mark.parametrize("callback", ["thread.written", "text.written"])
+async def test_a_card_number_in_the_dialog_is_refused_there(desk: Texting, callback: str) -> None:
+    agent = desk.agent()
+    command, _, action = callback.partition(".")
+    value = {"c": str((await desk.conversation()).id)}
+    answer = await agent.answer(agent.request(command, action, value=value, inputs={"words": f"pay {CARD}"}))
+    assert answer.errors is not None
+    assert "card number" in answer.errors.errors["words"]
+    fine = await agent.answer(agent.request(command, action, value=value, inputs={"words": "Thank you"}))
+    assert fine.errors is None
+    assert not fine.done
 
 
 async def test_other_threads_and_strangers_are_left_alone(desk: Texting, thread_ts: str) -> None:
