@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 from handlers import words
 from handlers.reply import UserError
@@ -82,6 +83,13 @@ class Row:
     reason: str = ""
     """The run's reason where there is no delivery."""
     assigned: Assignment | None = None
+    left_by: UUID | None = None
+    """The run that left it out."""
+
+    @property
+    def since(self) -> UUID | None:
+        """A message about the same invoice that is newer makes it good (store.failures)."""
+        return self.delivery.notification_id if self.delivery else self.left_by
 
     @property
     def subject(self) -> str:

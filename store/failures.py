@@ -90,6 +90,26 @@ class Failures(Repository):
             found.update((await self._tx.conn.execute(statement)).scalars())
         return found
 
+    async def standing(self, invoice_ids: Sequence[UUID]) -> dict[UUID, UUID]:
+        """Invoice -> the newest message about it that reached somebody or still may."""
+        found: dict[UUID, UUID] = {}
+        n = notifications.c
+        for batch in batched(invoice_ids, BATCH):
+            statement = (
+                select(n.invoice_id, n.id)
+                .select_from(notifications.join(deliveries, _of(notifications, deliveries)))
+                .where(
+                    n.tenant_id == self._tenant,
+                    n.invoice_id.in_(batch),
+                    n.kind.in_(NOTICES),
+                    _may_reach(deliveries),
+                )
+                .distinct()
+                .order_by(n.id)
+            )
+            found.update((row.invoice_id, row.id) for row in await self._tx.conn.execute(statement))
+        return found
+
 
 def _of(message: object, delivery: object) -> ColumnElement[bool]:
     m, d = message.c, delivery.c  # type: ignore[attr-defined]  # tables and their aliases

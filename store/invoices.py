@@ -52,9 +52,26 @@ class Invoices(Repository):
         row = (await self._tx.conn.execute(self._mine().where(invoices.c.number == number))).first()
         return _invoice(row) if row else None
 
-    async def by_id(self, invoice_id: UUID) -> Invoice | None:
+    async def by_id(self, invoice_id: UUID, *, lock: bool = False) -> Invoice | None:
+        """`lock`: see `lock`."""
+        if lock:
+            await self.lock([invoice_id])
         row = (await self._tx.conn.execute(self._mine().where(invoices.c.id == invoice_id))).first()
         return _invoice(row) if row else None
+
+    async def lock(self, ids: Sequence[UUID]) -> None:
+        """Whoever else is about to send something about these waits until this transaction is over.
+
+        What was sent is read after it: two people who press at once then see each other.
+        """
+        for batch in batched(sorted(set(ids)), BATCH):
+            statement = (
+                select(invoices.c.id)
+                .where(invoices.c.tenant_id == self._tenant, invoices.c.id.in_(batch))
+                .order_by(invoices.c.id)
+                .with_for_update()
+            )
+            await self._tx.conn.execute(statement)
 
     async def by_ids(self, ids: Sequence[UUID]) -> dict[UUID, Invoice]:
         found: dict[UUID, Invoice] = {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, time, timedelta
 from uuid import UUID
 
@@ -52,9 +53,7 @@ async def load(tx: Tx, profile: TenantProfile, scope: Scope) -> Failing:
         runs = [run for run in await tx.runs.latest(20) if run.created_at >= since]
     rows = await _rows(tx, failed) + await _left_out(tx, runs)
     assigned = await tx.assignments.of(sorted({row.subject for row in rows if row.subject}))
-    rows = [
-        Row(r.whose, r.payer, r.invoice, r.delivery, r.reason, assigned.get(r.subject)) for r in _unique(rows)
-    ]
+    rows = [replace(row, assigned=assigned.get(row.subject)) for row in _unique(rows)]
     return Failing(scope, grouped(rows), run)
 
 
@@ -104,6 +103,7 @@ async def _left_out(tx: Tx, runs: Sequence[Run]) -> list[Row]:
                 None,
                 invoices.get(e.invoice_id) if e.invoice_id else None,
                 reason=e.reason,
+                left_by=run.id,
             )
             for e in found
             if e.invoice_id not in told
@@ -188,7 +188,13 @@ async def act(services: Services, request: CommandRequest, made: BulkPlan, previ
     """Writes the messages and one audit row, in one transaction; how many are new."""
     profile = services.profile(request.tenant)
     invoices = {row.invoice.id: row.invoice for row, _ in made.going if row.invoice is not None}
+    failed = {row.invoice.id: row.since for row, _ in made.going if row.invoice is not None}
     async with services.store.begin(request.tenant) as tx:
+        await tx.invoices.lock(list(invoices))
+        # Somebody who pressed at the same time has told these already, by this preview or another one.
+        for told, message in (await tx.failures.standing(list(invoices))).items():
+            if (since := failed[told]) is None or message > since:
+                del invoices[told]
         facts = await facts_of(tx, _criteria(profile, tx.now), list(invoices.values()))
         links = await _links(tx, services, profile, made.bulk, list(invoices.values()), preview)
         to = to_text if made.bulk is Bulk.TEXT else to_email
@@ -203,7 +209,7 @@ async def act(services: Services, request: CommandRequest, made: BulkPlan, previ
                 link=links.get(row.invoice.id, ""),
             )
             for row, targets in made.going
-            if row.invoice is not None
+            if row.invoice is not None and row.invoice.id in invoices
         ]
         # Pressed twice, or run again after a crash: what stands under its key stays as it is.
         standing = await tx.notifications.holders([draft.key for draft in drafts])

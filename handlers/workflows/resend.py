@@ -211,7 +211,7 @@ async def send(
     """
     profile = services.profile(request.tenant)
     async with services.store.begin(request.tenant) as tx:
-        invoice = await tx.invoices.by_id(invoice_id)
+        invoice = await tx.invoices.by_id(invoice_id, lock=True)
         if invoice is None:
             raise UserError("This invoice is gone.", "Look the subscriber up again.")
         # Made again, not taken from the button: a suppression or a void since then counts.

@@ -142,7 +142,7 @@ async def send(
     profile = services.profile(request.tenant)
     sms = texting(profile)
     async with services.store.begin(request.tenant) as tx:
-        invoice = await tx.invoices.by_id(invoice_id)
+        invoice = await tx.invoices.by_id(invoice_id, lock=True)
         if invoice is None:
             raise UserError("This invoice is gone.", "Look the subscriber up again.")
         current = await plan(tx, services, profile, invoice, to, preview)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 from collections.abc import Sequence
@@ -179,6 +180,30 @@ async def test_a_retry_goes_to_the_same_addresses_and_comes_back_when_it_fails_a
     await failed(store, item, "mailbox_full")
     again = await desk.presses(await desk.types("failures"), "failures.cause:bounced:mailbox_full")
     assert said(again).count("`3003`") == 1, "one row an address"
+
+
+@pytest.mark.parametrize("bulk", ["text", "retry"])
+async def test_two_who_press_send_at_once_send_each_notice_once(
+    desk: Agent, texts: Services, store: Store, bulk: str
+) -> None:
+    await town(store, texts)
+    other = agent_on(desk.services, Role.AGENT, "U_OTHER")
+    presses = []
+    for who in (desk, other):
+        page = await who.presses(await who.types("failures"), "failures.cause:bounced:mailbox_full")
+        preview = await who.presses(page, f"failures.plan:{bulk}")
+        presses.append((who, who.press(preview, "failures.do")))
+    told = await asyncio.gather(*(who.run(press) for who, press in presses))
+    assert sorted(said(reply) for reply in told) == [
+        ":outbox_tray: 2 messages on the way. Whoever gets it leaves the list.",
+        ":outbox_tray: They are on their way already: nothing went out twice.",
+    ]
+    async with store.read(1) as tx:
+        for number in ("30003", "30004"):
+            invoice = await tx.invoices.by_number(number)
+            assert invoice is not None
+            _, notifications = await tx.notifications.page(invoice_id=invoice.id)
+            assert notifications == 2, "the run's, and one more"
 
 
 async def test_whoever_was_told_later_by_another_way_is_off_the_list(

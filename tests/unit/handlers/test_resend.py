@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -258,6 +259,15 @@ async def test_two_previews_are_two_copies_since_each_was_looked_at(agent: Agent
     for _ in range(2):
         await agent.presses(await agent.types("resend 1001"), "resend.send")
     assert len(await _notifications(agent.services, "20001")) == 2
+
+
+async def test_two_who_press_send_at_once_send_one_copy(agent: Agent) -> None:
+    await cast.dana(agent.services.store)
+    other = agent_on(agent.services, user="U_OTHER")
+    previews = [(who, await who.types("resend 1001")) for who in (agent, other)]
+    told = await asyncio.gather(*(who.presses(preview, "resend.send") for who, preview in previews))
+    assert len(await _notifications(agent.services, "20001")) == 1
+    assert sum("resend.send" in buttons(reply) for reply in told) == 1, "the slower one looks again first"
 
 
 async def test_an_address_suppressed_since_the_preview_is_left_out_at_the_press(agent: Agent) -> None:
