@@ -195,6 +195,17 @@ class BillingActs(Repository):
             .values(lease_until=db_now_plus(-1))
         )
 
+    async def last_done(self, package_id: UUID) -> UUID | None:
+        """The last act that was done with this package."""
+        c = billing_acts.c
+        statement = (
+            select(c.id)
+            .where(c.tenant_id == self._tenant, c.package_id == package_id, c.state == ActState.DONE)
+            .order_by(c.id.desc())
+            .limit(1)
+        )
+        return (await self._tx.conn.execute(statement)).scalar_one_or_none()
+
     async def unfinished(self, package_id: UUID) -> BillingAct | None:
         """What is under way with this package."""
         c = billing_acts.c

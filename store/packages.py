@@ -71,6 +71,13 @@ class Packages(Repository):
             for row in rows
         ]
 
+    async def lock(self, package_id: UUID) -> None:
+        """Whoever else is about to act on it waits until this transaction is over."""
+        statement = select(packages.c.id).where(
+            packages.c.tenant_id == self._tenant, packages.c.id == package_id
+        )
+        await self._tx.conn.execute(statement.with_for_update())
+
     async def change_status(
         self, package_id: UUID, before: PackageStatus, after: PackageStatus, facts: Facts
     ) -> bool:

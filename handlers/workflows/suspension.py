@@ -121,8 +121,12 @@ async def intend(
     tell: bool,
     owed_before: int | None,
     checked_payments: bool = False,
+    takes_back: UUID | None = None,
 ) -> BillingAct:
-    """Writes the intention, its audit row and the card's post in one transaction; again adds nothing."""
+    """Writes the intention, its audit row and the card's post in one transaction; again adds nothing.
+
+    `takes_back`: the act that this one undoes; it must still be the last one done with the package.
+    """
     reason = redact_cards(reason)
     step = request.step(f"act:{kind}")
     async with services.store.read(request.tenant) as tx:
@@ -138,9 +142,14 @@ async def intend(
     may(kind, standing, request.actor.role)
     profile = services.profile(request.tenant)
     async with services.store.begin(request.tenant) as tx:
+        await tx.packages.lock(package_id)  # two who press at once see each other
         if await tx.acts.unfinished(package_id) is not None:
             raise UserError(
                 f"Something is being done with {package.name} already.", "Its card tells how it ends."
+            )
+        if takes_back is not None and await tx.acts.last_done(package_id) != takes_back:
+            raise UserError(
+                "This suspension has been taken back or followed by another one.", "Look the subscriber up."
             )
         act = BillingAct(
             id=new_id(),
@@ -200,4 +209,5 @@ async def undo(services: Services, request: CommandRequest, act_id: UUID) -> Bil
         reason="the suspension is taken back",
         tell=act.tell,
         owed_before=None,
+        takes_back=act.id,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -320,6 +321,44 @@ async def test_undo_takes_it_back_and_both_cards_tell(lead: Agent) -> None:
     assert "Active again, read back from billing" in said(await _card(services, back))
     with pytest.raises(UserError):
         await lead.run(lead.request("unsuspend", "undo", value={"a": str(first.id)}))
+
+
+async def test_an_old_undo_does_not_take_back_a_later_suspension(lead: Agent) -> None:
+    """The card of the first one is still on somebody's screen."""
+    services = lead.services
+    sid = await _late(services)
+    await _submit(lead, await lead.types("suspend 1333"))
+    await executor(services).work()
+    (first,) = await _acts(services, sid)
+    old = await _card(services, first)
+    await lead.presses(old, "unsuspend.undo")
+    await executor(services).work()
+    await _submit(lead, await lead.types("suspend 1333"))
+    await executor(services).work()
+    with pytest.raises(UserError, match="has been taken back or followed by another one"):
+        await lead.presses(old, "unsuspend.undo")
+    assert len(await _acts(services, sid)) == 3
+
+
+async def test_an_undo_run_again_after_a_crash_says_what_it_said(lead: Agent) -> None:
+    services = lead.services
+    sid = await _late(services)
+    await _submit(lead, await lead.types("suspend 1333"))
+    await executor(services).work()
+    (act,) = await _acts(services, sid)
+    press = lead.press(await _card(services, act), "unsuspend.undo")
+    assert said(await lead.run(press)) == said(await lead.run(press))
+    assert len(await _acts(services, sid)) == 2
+
+
+async def test_of_two_who_suspend_at_once_one_is_told_that_it_is_being_done(lead: Agent) -> None:
+    services = lead.services
+    sid = await _late(services)
+    other = agent_on(services, Role.LEAD, "U_OTHER")
+    previews = [(who, await who.types("suspend 1333")) for who in (lead, other)]
+    told = await asyncio.gather(*(_submit(w, p) for w, p in previews), return_exceptions=True)
+    assert [type(t) for t in told].count(UserError) == 1
+    assert len(await _acts(services, sid)) == 1
 
 
 async def test_a_refused_act_says_why_on_its_card(lead: Agent) -> None:
