@@ -23,14 +23,13 @@ from store.models import (
     Priority,
     Reason,
 )
-from store.repository import Repository, batched
+from store.repository import BATCH, Repository, batched
 from store.tables import FAILURES, deliveries, events, notifications, sweep_cursors
 
 Position = tuple[datetime, UUID]
 """Where a reader stands: (recorded_at, event id)."""
 NOTHING = UUID(int=0)
 _SWEEP = "oncall"
-_BATCH = 200
 
 
 def _failed(row: Row[Any]) -> FailedAttempt:
@@ -106,11 +105,36 @@ class FailedAttempts(Repository):
         )
         return [_failed(row) for row in await self._tx.conn.execute(statement)]
 
+    async def recorded_after(self, position: Position, limit: int) -> list[Position]:
+        """Where they stand only: from the index alone, for whoever has seen most of them already."""
+        e = events.c
+        at, last = position
+        statement = (
+            select(e.recorded_at, e.id)
+            .where(
+                e.tenant_id == self._tenant,
+                text(f"events.{FAILURES}"),
+                e.recorded_at >= at,
+                or_(e.recorded_at > at, e.id > last),
+            )
+            .order_by(e.recorded_at, e.id)
+            .limit(limit)
+        )
+        return [(row.recorded_at, row.id) for row in await self._tx.conn.execute(statement)]
+
+    async def of_events(self, ids: Sequence[UUID]) -> list[FailedAttempt]:
+        """Oldest first."""
+        found: list[FailedAttempt] = []
+        for batch in batched(ids, BATCH):
+            statement = self._read().where(events.c.id.in_(batch))
+            found += [_failed(row) for row in await self._tx.conn.execute(statement)]
+        return sorted(found, key=lambda f: (f.recorded_at, f.event_id))
+
     async def of_deliveries(self, ids: Sequence[UUID]) -> dict[UUID, FailedAttempt]:
         """The newest failure of each; those that never failed are left out."""
         found: dict[UUID, FailedAttempt] = {}
         e = events.c
-        for batch in batched(ids, _BATCH):
+        for batch in batched(ids, BATCH):
             statement = self._read().where(e.delivery_id.in_(batch)).order_by(e.recorded_at, e.id)
             found.update((row.delivery_id, _failed(row)) for row in await self._tx.conn.execute(statement))
         return found

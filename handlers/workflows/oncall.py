@@ -68,15 +68,16 @@ class Watch:
         looked_at = 0
         while True:
             async with store.read(tenant) as tx:
-                page = await tx.failed_attempts.after(position, PAGE)
-            unseen = [failure for failure in page if failure.event_id not in self._seen]
-            if unseen and not await self._take(unseen):
+                page = await tx.failed_attempts.recorded_after(position, PAGE)
+                unseen = [event for _, event in page if event not in self._seen]
+                failures = await tx.failed_attempts.of_events(unseen)
+            if failures and not await self._take(failures):
                 return looked_at  # another process is at it; what it leaves is read the next time
-            looked_at += len(unseen)
+            looked_at += len(failures)
             if len(page) < PAGE:
                 self._forget(cursor)
                 return looked_at
-            position = (page[-1].recorded_at, page[-1].event_id)
+            position = page[-1]
 
     def _begin(self, tx: Tx) -> datetime:
         """Where nobody ever looked: what failed long ago is not told now."""
