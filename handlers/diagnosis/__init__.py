@@ -71,12 +71,18 @@ def diagnose(evidence: Evidence, profile: TenantProfile) -> Diagnosis:
         lines=lines_of(case, profile),
         story=_story(evidence, profile),
         customer=fill(telling.customer, blanks),
-        acts=tuple(act for act in telling.acts if _POSSIBLE[act](case, mend, release)),
+        acts=tuple(act for act in _wanted(telling, mend) if _POSSIBLE[act](case, mend, release)),
         invoice=facts.invoice if facts else None,
         about=ruling.about,
         mend=mend,
         release=release,
     )
+
+
+def _wanted(telling: Telling, mend: AddressFact | None) -> tuple[Act, ...]:
+    """A misspelling is worth mending whatever became of this one mail."""
+    misspelled = mend is not None and mend.finding.suggestion is not None
+    return telling.acts if Act.MEND in telling.acts or not misspelled else (Act.MEND, *telling.acts)
 
 
 def _to_mend(case: Case, ruling: Ruling) -> AddressFact | None:

@@ -65,6 +65,7 @@ class Cause(StrEnum):
     SUPPRESSED = "suppressed"
     OPTED_OUT = "opted_out"
     BAD_NUMBER = "bad_number"
+    TEXT_FAILED = "text_failed"
     SPF_WRONG = "spf_wrong"
     SPF_MENDED = "spf_mended"
     SENDER_CHECKS = "sender_checks"
@@ -203,7 +204,7 @@ TELLINGS: dict[Cause, Telling] = {
     ),
     Cause.MENDED: Telling(
         "NOT DELIVERED, and the address was mended since",
-        "bounced; the address was mended since",
+        "bounced (the address was mended since)",
         _C,
         _RECORDS,
         "We have corrected your e-mail address. I am sending {invoice} again right now.",
@@ -371,11 +372,19 @@ TELLINGS: dict[Cause, Telling] = {
         (Act.RESEND, Act.OTHER_ADDRESS, Act.LOG),
     ),
     Cause.BAD_NUMBER: Telling(
-        "NOT TEXTED: this number cannot get texts",
-        "was not texted, the number takes none",
+        "NOT TEXTED: {text_why}",
+        "was not texted, {text_why}",
         _C,
         "the telephone network said so",
         "The number that we have of yours cannot get texts. Is there a mobile number that we may use?",
+        (Act.RESEND, Act.OTHER_ADDRESS, Act.LOG),
+    ),
+    Cause.TEXT_FAILED: Telling(
+        "NOT TEXTED: {text_why}",
+        "was not texted, {text_why}",
+        _C,
+        "our text provider said so",
+        "We tried to text you on {day}, and it did not arrive. Is there another way to reach you?",
         (Act.RESEND, Act.OTHER_ADDRESS, Act.LOG),
     ),
     Cause.SPF_WRONG: Telling(

@@ -17,7 +17,9 @@ from handlers.diagnosis.evidence import AddressFact, PhoneFact, SpfState
 from handlers.diagnosis.telling import local_day
 from handlers.masks import mask_address
 from handlers.profile import TenantProfile
+from handlers.text_words import TEXT_CAUSES
 from notifier.addresses import AddressStatus
+from notifier.sms_codes import SmsClass
 from store.models import Outcome, PackageStatus, Stage, SubscriberStatus
 
 MOST_ADDRESSES = 4
@@ -164,7 +166,7 @@ def _errors(case: Case, profile: TenantProfile) -> Line:
     if not tried:
         return Line(Step.ERRORS, Mark.SKIPPED, "nothing was sent, so nobody answered")
     said = [_answer(t, profile, name=len(tried) > 1) for t in tried[:3]]
-    if any(t.lost or t.misspelled for t in tried):
+    if any(t.lost or (t.misspelled and t.delivery.outcome is not Outcome.NONE) for t in tried):
         mark = Mark.BAD
     elif any(t.delivery.outcome is Outcome.NONE for t in tried):
         mark = Mark.WARN
@@ -223,9 +225,6 @@ def _other_ways(case: Case) -> Line:
     return Line(Step.OTHER_WAYS, Mark.SKIPPED, "; ".join(said))
 
 
-_TAKES_NO_TEXT = "cannot get texts (a landline, or not in use)"
-
-
 def _texts(case: Case, profile: TenantProfile) -> list[Line]:
     e = case.e
     if not e.texts:
@@ -239,13 +238,15 @@ def _phone(phone: PhoneFact, profile: TenantProfile) -> Line:
     shown = mask_address(phone.point.address)
     if may_text(phone):
         return Line(Step.SMS, Mark.OK, f"{shown} can be texted")
-    if phone.withdrawn_at is not None:
-        since = local_day(phone.withdrawn_at, profile)
-        return Line(Step.SMS, Mark.WARN, f"{shown} opted out of texts (since {since})")
-    if phone.suppression is not None:
-        since = local_day(phone.suppression.created_at, profile)
-        why = "opted out of texts" if "opt" in phone.suppression.reason else _TAKES_NO_TEXT
-        return Line(Step.SMS, Mark.WARN, f"{shown} {why}, known since {since}")
+    suppression = phone.suppression
+    if phone.withdrawn_at is not None or (suppression and suppression.reason == SmsClass.OPTED_OUT):
+        since = phone.withdrawn_at or (suppression.created_at if suppression else None)
+        told = f" (since {local_day(since, profile)})" if since else ""
+        return Line(Step.SMS, Mark.WARN, f"{shown} opted out of texts{told}")
+    if suppression is not None:
+        known = local_day(suppression.created_at, profile)
+        why = TEXT_CAUSES.get(suppression.reason, "they do not reach it")
+        return Line(Step.SMS, Mark.WARN, f"{shown} cannot get texts: {why}, known since {known}")
     return Line(Step.SMS, Mark.WARN, f"{shown}: {phone.point.problem}".rstrip("."))
 
 

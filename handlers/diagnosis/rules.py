@@ -13,6 +13,7 @@ from handlers.diagnosis.case import ARRIVED, Case, Tried
 from handlers.diagnosis.causes import Cause
 from handlers.diagnosis.evidence import SpfState
 from notifier.addresses import AddressStatus
+from notifier.sms_codes import SmsClass
 from store.models import (
     Channel,
     Confidence,
@@ -170,6 +171,9 @@ def _sms(t: Tried) -> bool:
     return t.delivery.channel is Channel.SMS
 
 
+_NO_TEXTS = (SmsClass.LANDLINE, SmsClass.INVALID_NUMBER, SmsClass.NUMBER_UNKNOWN)
+
+
 def _sms_opted_out(_: Case, t: Tried) -> bool:
     d = t.delivery
     stopped = d.outcome in (Outcome.SUPPRESSED, *_REFUSED) and d.reason is Reason.OPTED_OUT
@@ -189,8 +193,10 @@ ATTEMPT_RULES: tuple[AttemptRule, ...] = (
     AttemptRule(
         "the number takes no texts",
         Cause.BAD_NUMBER,
-        lambda _, t: _sms(t) and t.lost and t.delivery.reason is Reason.RECIPIENT,
+        lambda _, t: _sms(t) and t.lost and t.delivery.cls in _NO_TEXTS,
     ),
+    AttemptRule("the text failed", Cause.TEXT_FAILED, lambda _, t: _sms(t) and t.lost),
+    AttemptRule("the text waits", Cause.QUEUED, lambda c, t: _sms(t) and _at(Stage.QUEUED)(c, t)),
     # Not gone yet.
     AttemptRule("the send mode holds it", Cause.SENDING_OFF, _held_by(SEND_MODE)),
     AttemptRule("it waits for a person after too many doubts", Cause.IN_DOUBT, _held_by(DOUBT, SETTLING)),

@@ -12,6 +12,7 @@ from handlers.diagnosis.case import Case, Tried
 from handlers.diagnosis.causes import TELLINGS, Cause
 from handlers.diagnosis.rules import Ruling
 from handlers.profile import TenantProfile
+from handlers.text_words import TEXT_CAUSES
 from store.models import Channel, Invoice, Outcome
 
 
@@ -89,6 +90,7 @@ def _of_attempt(case: Case, tried: Tried, profile: TenantProfile) -> dict[str, s
         "since": local_day(suppression.created_at, profile) if suppression else "an earlier bounce",
         "by": f": {d.stage_reason}".rstrip(".") if d.stage_reason else "",
         "why": _why(tried),
+        "text_why": TEXT_CAUSES.get(d.cls, TEXT_CAUSES["sms_other"]),
         "how": words.status(d, tried.events, profile.time_zone).lower(),
     }
 

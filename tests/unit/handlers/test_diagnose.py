@@ -270,7 +270,7 @@ async def a_landline(store: Store) -> None:
     _, d = await one(store)
     await cast.learn(store, accepted(d))
     async with store.begin(1) as tx:
-        await tx.suppressions.suppress(Channel.SMS, "+15415550142", reason="not_a_mobile", actor="sms")
+        await tx.suppressions.suppress(Channel.SMS, "+15415550142", reason="sms_landline", actor="sms")
 
 
 async def suspended_and_late(store: Store) -> None:
@@ -530,7 +530,7 @@ SCENARIOS = [
         "HANDED TO THE RELAY",
         ("•••• 0142 opted out of texts (since Mar 2, 2026)",),
     ),
-    Scenario("a landline", a_landline, "HANDED TO THE RELAY", ("0142 cannot get texts (a landline",)),
+    Scenario("a landline", a_landline, "HANDED TO THE RELAY", ("0142 cannot get texts: the number is a landline, known since",)),
     Scenario(
         "suspended and past due",
         suspended_and_late,
