@@ -530,7 +530,12 @@ SCENARIOS = [
         "HANDED TO THE RELAY",
         ("•••• 0142 opted out of texts (since Mar 2, 2026)",),
     ),
-    Scenario("a landline", a_landline, "HANDED TO THE RELAY", ("0142 cannot get texts: the number is a landline, known since",)),
+    Scenario(
+        "a landline",
+        a_landline,
+        "HANDED TO THE RELAY",
+        ("0142 cannot get texts: the number is a landline, known since",),
+    ),
     Scenario(
         "suspended and past due",
         suspended_and_late,
