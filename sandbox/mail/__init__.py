@@ -24,8 +24,8 @@ POST /sandbox/mail/behaviour takes one of three bodies; a body with only the nam
                         an address: that becomes the envelope sender, and reports go to it
     expire_s            business seconds until deferred mail comes back (30)
     dsn, pipelining     whether the extension is offered ("mx" offers no DSN unless told)
-GET /sandbox/mail?to=&since=&limit= is the inbox, ?id= one mail, ?containing=&limit= the newest by a part of their
-address; brief=1 leaves the content out. .../attachment?id=&number= is one attachment's octets;
+GET /sandbox/mail?to=&since=&limit= is the inbox, ?id= one mail, ?containing=&limit= the newest by a part of
+their address; brief=1 leaves the content out. .../attachment?id=&number= is one attachment's octets;
 .../ledger counts 250s by Message-ID; .../queue lists DSNs on their way; .../inject mails the bounce address.
 """
 
