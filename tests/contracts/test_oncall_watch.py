@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import time
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -27,8 +26,6 @@ from tests.contracts.attempts import record
 from tests.unit.handlers.support import profile
 
 BOUNCES = 10_000
-AT_MOST_S = 15.0
-"""Of processor time for adding them up, sweep by sweep; about three are taken."""
 
 
 def services_on(store: Store) -> Services:
@@ -99,20 +96,17 @@ async def test_ten_thousand_bounces_make_one_alert(
     store: Store, clock: FakeClock, count: int, fields: dict[str, Any]
 ) -> None:
     items = await handed_over(store, count)
-    watch, spent, sweeps = Watch(services_on(store), 1), 0.0, 0
+    watch, sweeps = Watch(services_on(store), 1), 0
     for batch in batched(items, 500):
         await record(store, *(bounce(item, **fields) for item in batch))
         clock.advance(seconds=1)
         if sweeps % 2 == 0 or batch[-1] is items[-1]:
-            before = time.process_time()
             await watch.sweep()
-            spent += time.process_time() - before
         sweeps += 1
     found = await only(store)
     assert found.count == count
     (wanted,) = await alerts(store, found.id)
     assert wanted <= sweeps + 2, "edited once a sweep, not once a bounce"
-    assert spent < AT_MOST_S, f"{count} bounces added up in {spent:.1f} s"
     async with store.read(1) as tx:
         assert await tx.incidents.people([found.id]) == {found.id: count}
         assert len(await tx.incidents.members(found.id, limit=20)) == 20
