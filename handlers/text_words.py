@@ -81,9 +81,9 @@ def text_status(delivery: Delivery, events: Sequence[Event], zone: ZoneInfo) -> 
     """Where a text stands, in one sentence."""
     if delivery.outcome is Outcome.NONE:
         return _under_way(delivery, events, zone)
-    in_doubt = any(e.kind is EventKind.IN_DOUBT for e in events)
-    cleared = any(e.kind is EventKind.REQUEUED for e in events)
-    if delivery.outcome in _NOT_SENT and in_doubt and not cleared:
+    in_doubt = {e.attempt for e in events if e.kind is EventKind.IN_DOUBT}
+    cleared = {e.attempt for e in events if e.kind is EventKind.REQUEUED}
+    if delivery.outcome in _NOT_SENT and in_doubt - cleared:
         return f"It may have gone out, and is not tried again: {_why_not(delivery)}"
     match delivery.outcome:
         case Outcome.DELIVERED if delivery.confidence is Confidence.HANDSET_RECEIPT:

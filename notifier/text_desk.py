@@ -8,7 +8,7 @@ minutes, an hour and a day; then it stays "handed to the carrier, no receipt".
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -21,6 +21,7 @@ from notifier.schedule import (
     PRESUMED_AFTER,
     RECEIPT_CHECKS,
     SETTLE,
+    SETTLING,
     SETTLING_PERIOD,
     UNCLEAR,
     Look,
@@ -31,12 +32,14 @@ from notifier.sms_text import smart_encoded
 from notifier.texts import Told, learn
 from notifier.tracking import Report, worker_event
 from store.models import Delivery, Event, EventKind, EventSource
-from store.unit import Store
+from store.unit import Store, Tx
 
 log = structlog.get_logger()
 CLOCKS_DIFFER = timedelta(minutes=5)
 ASK_AGAIN = timedelta(minutes=10)
 """When no answer came."""
+AT_ONCE = 100
+"""Texts that are taken to be asked for in one go."""
 A_PERSON = "doubt"
 """Who holds what no list settles."""
 
@@ -89,13 +92,20 @@ class TextDesk:
         for inquiry in self._inquiries.values():
             await inquiry.close()
 
-    async def settle(self) -> int:
+    async def settle(self, limit: int = AT_ONCE) -> int:
         """Looks for the texts in doubt whose settling period is over; how many there were."""
         async with self._store.system() as tx:
-            doubtful = await tx.deliveries.take_doubtful(tx.now + SETTLING_PERIOD)
+            doubtful = await tx.deliveries.take_doubtful(tx.now + SETTLING_PERIOD, limit)
         for delivery in doubtful:
-            await self._settle(delivery)
+            await self._guarded(delivery, self._settle)
         return len(doubtful)
+
+    async def _guarded(self, delivery: Delivery, ask: Callable[[Delivery], Awaitable[None]]) -> None:
+        """What cannot be asked about one text keeps nobody from asking about the others."""
+        try:
+            await ask(delivery)
+        except Exception as error:
+            log.exception("text_not_asked_for", delivery=str(delivery.id), error=type(error).__name__)
 
     async def _settle(self, delivery: Delivery) -> None:
         inquiry = self._inquiries.get(delivery.tenant)
@@ -104,6 +114,8 @@ class TextDesk:
         log.info("text_in_doubt", delivery=str(delivery.id), look=found.look, step=step)
         async with self._store.system() as tx:
             if step is Settle.ADOPT and found.text is not None:
+                if await _taken(tx, delivery, found.text.sid):
+                    return  # a text with the same words has it: this one is looked for again
                 await learn(
                     tx,
                     tenant=delivery.tenant,
@@ -145,7 +157,7 @@ class TextDesk:
         async with self._store.system() as tx:
             due = await tx.deliveries.take_unreceipted(tx.now + ASK_AGAIN)
         for delivery in due:
-            await self._ask(delivery)
+            await self._guarded(delivery, self._ask)
         return len(due)
 
     async def _ask(self, delivery: Delivery) -> None:
@@ -169,6 +181,17 @@ class TextDesk:
                 await tracking.record(tx, [_settled(delivery, tx.now)])
             elif isinstance(answer, KnownText):
                 await tx.deliveries.checked(delivery, next_check(handed_over, checks))
+
+
+async def _taken(tx: Tx, delivery: Delivery, sid: str) -> bool:
+    """Whether another delivery has become this text since the look. Two with the same words to one number may
+    be settled at once: whoever comes second waits here for the first."""
+    mine = tx.of(delivery.tenant).deliveries
+    in_doubt = [
+        d for d in await mine.waiting_to(delivery.channel, delivery.address) if d.stage_by == SETTLING
+    ]
+    await mine.lock([(d.tenant, d.id) for d in in_doubt])
+    return bool(await mine.known_queue_ids([sid]))
 
 
 def _told(text: KnownText) -> Told:

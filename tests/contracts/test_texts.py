@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from functools import partial
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text as sql
 from structlog.testing import capture_logs
 
 from handlers import webhooks
@@ -24,6 +26,7 @@ from store.models import (
     Delivery,
     EventKind,
     EventSource,
+    NotificationKind,
     Outcome,
     Priority,
     Reason,
@@ -325,6 +328,45 @@ async def test_the_same_words_sent_before_to_the_same_phone_are_not_taken_for_it
     assert after.outcome is Outcome.DELIVERED
     assert after.queue_id != (await desk.row(first)).queue_id
     assert await desk.copies_at() == 2
+
+
+async def test_two_texts_with_the_same_words_in_doubt_are_not_both_taken_for_the_one_that_went_out(
+    desk: Texting,
+) -> None:
+    """Settled at the same moment by two processes: exactly one of them has reached the provider."""
+    items = []
+    async with desk.texting():
+        for wish in ({"lose_response": True, "lose_callbacks": True}, {"http_status": 503}):
+            await desk.phones.behave(times=1, **wish)
+            items.append(await desk.queue_text())
+            await desk.until(items[-1], Stage.HELD)
+    assert await desk.copies_at() == 1
+    desk.clock.advance(SETTLING_PERIOD)
+    desks = [desk.text_desk(), desk.text_desk()]
+    assert await asyncio.gather(*(one.settle(limit=1) for one in desks)) == [1, 1]
+    for one in desks:
+        await one.close()
+    found = [await desk.row(item) for item in items]
+    assert sorted(bool(d.queue_id) for d in found) == [False, True]
+    assert [d.stage for d in found if not d.queue_id] == [Stage.HELD]
+
+
+async def test_a_text_in_doubt_that_cannot_be_worked_on_does_not_keep_the_others_waiting(
+    desk: Texting,
+) -> None:
+    await desk.phones.behave(http_status=503, times=2)
+    broken = await desk.queue_text(kind=NotificationKind.REPLY)
+    sound = await desk.queue_text()
+    async with desk.texting():
+        for item in (broken, sound):
+            await desk.until(item, Stage.HELD)
+    async with desk.store.system() as tx:
+        await tx.conn.execute(sql("DELETE FROM template_sources WHERE name = 'reply'"))
+    desk.clock.advance(SETTLING_PERIOD)
+    one = desk.text_desk()
+    assert await one.settle() == 2
+    await one.close()
+    assert ((await desk.row(broken)).checks, (await desk.row(sound)).checks) == (0, 1)
 
 
 async def _moved_on(desk: Texting, item: Delivery) -> bool:

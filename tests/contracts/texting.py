@@ -8,8 +8,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from handlers import webhooks
-from notifier.channels import SmsRoute
+from notifier.channels import SmsRoute, sms_twilio
+from notifier.compose import Composer
 from notifier.outbox import text
+from notifier.text_desk import TextDesk
 from notifier.worker import Worker
 from store.models import Channel, Delivery, NotificationKind
 from store.unit import Store
@@ -45,6 +47,11 @@ class Texting(Sending):
             "timeout_s": 2.0,
         }
         return SmsRoute(**(fields | more))
+
+    def text_desk(self) -> TextDesk:
+        """One process's, without the rest of its worker."""
+        composer = Composer(KEYRING, self.clock)
+        return TextDesk(self.store, {1: self.text_route()}, sms_twilio.CHANNEL, composer)
 
     def texter(self, *, route: SmsRoute | None = None, **more: Any) -> Worker:
         return self.worker(routes={}, texts={1: route or self.text_route()}, **more)

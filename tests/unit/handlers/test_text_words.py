@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -146,6 +147,11 @@ OPTED_OUT = said(EventKind.SUPPRESSED, reason=Reason.OPTED_OUT)
             {"outcome": Outcome.EXPIRED, "diagnostic": "out of date"},
             (DOUBT, said(EventKind.REQUEUED)),
             "Not sent: out of date",
+        ),
+        (
+            {"outcome": Outcome.EXPIRED, "diagnostic": "out of date", "attempt": 2},
+            (DOUBT, said(EventKind.REQUEUED), replace(DOUBT, attempt=2)),
+            "It may have gone out, and is not tried again: out of date",
         ),
         ({}, (), "Queued"),
         ({"stage": Stage.CLAIMED}, (), "Being sent now"),
