@@ -77,6 +77,7 @@ class Incidents(Repository):
         self, cause: str, title: str, caught: Sequence[Caught], *, urgent: bool = False
     ) -> list[Raised]:
         """Opens an incident of this cause, or adds to the one that there is; what it has stays one."""
+        await self._unresolved_locked(cause)  # whoever resolves it at this moment is waited for first
         last = await self._last_resolved(cause)
         until = last.resolved_at if last is not None else None
         late = [c for c in caught if until is not None and c.at <= until]
@@ -140,14 +141,18 @@ class Incidents(Repository):
             made = (await self._tx.conn.execute(insert.on_conflict_do_nothing().returning(c.id))).first()
             if made is not None:
                 return made.id, True
-            there = await self._tx.conn.execute(
-                select(c.id)
-                .where(c.tenant_id == self._tenant, c.cause == cause, c.state.in_(_UNRESOLVED))
-                .with_for_update()
-            )
-            if (row := there.first()) is not None:
-                return row.id, False
+            if (there := await self._unresolved_locked(cause)) is not None:
+                return there, False
         raise RuntimeError(f"the incident {cause} is opened and resolved faster than it can be read")
+
+    async def _unresolved_locked(self, cause: str) -> UUID | None:
+        c = incidents.c
+        there = await self._tx.conn.execute(
+            select(c.id)
+            .where(c.tenant_id == self._tenant, c.cause == cause, c.state.in_(_UNRESOLVED))
+            .with_for_update()
+        )
+        return there.scalar_one_or_none()
 
     async def _add(self, incident_id: UUID, caught: Sequence[Caught]) -> tuple[Incident, frozenset[UUID]]:
         unique = {c.delivery_id: c for c in caught}

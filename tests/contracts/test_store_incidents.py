@@ -17,6 +17,7 @@ from store.unit import Store
 from tests.builders import NOW, draft, outbox
 from tests.conftest import FakeClock, OpenStore
 from tests.contracts.attempts import accepted_by, claimed_delivery, record
+from tests.contracts.locks import waits_for_a_lock
 
 CAUSE = "blocked_reputation:bigmail.example"
 TITLE = "bigmail.example refuses our mail server"
@@ -70,6 +71,33 @@ async def test_a_delivery_counts_once_however_often_it_fails(store: Store) -> No
     assert second.added == frozenset()
     found = await only(store)
     assert (found.count, found.last_at) == (1, NOW + timedelta(minutes=9)), "the last failure is told"
+
+
+async def test_a_resolution_at_the_moment_of_a_late_failure_opens_no_second_incident(
+    postgres_store: Store, clock: FakeClock
+) -> None:
+    """What failed before it was resolved belongs to it, though the sweep looks while it is being resolved."""
+    store = postgres_store
+    (first,) = await raise_it(store, caught())
+    clock.advance(minutes=1)
+    resolved, go_on = asyncio.Event(), asyncio.Event()
+
+    async def resolving() -> None:
+        async with store.begin(1) as tx:
+            assert await tx.incidents.resolve(first.incident.id, "U_AGENT", "unlisted")
+            resolved.set()
+            await go_on.wait()
+
+    agent = asyncio.create_task(resolving())
+    await resolved.wait()
+    sweep = asyncio.create_task(raise_it(store, caught()))
+    await waits_for_a_lock(store)
+    go_on.set()
+    await agent
+    (late,) = await sweep
+    assert (late.incident.id, late.opened, late.incident.count) == (first.incident.id, False, 2)
+    async with store.read(1) as tx:
+        assert await tx.incidents.unresolved() == []
 
 
 async def test_nothing_caught_opens_nothing(store: Store) -> None:
