@@ -21,6 +21,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.buckets import Buckets
+from bot.respond import QUIET_LINKS
 from bot.signing import ValueSigner
 from handlers.blocks import spoken
 from handlers.contract import Services, Surface
@@ -174,6 +175,7 @@ class Poster:
                 metadata={"event_type": EVENT_TYPE, "event_payload": {"id": str(post.id)}},
                 text=spoken(reply.text),
                 blocks=blocks,
+                **QUIET_LINKS,
             )
             ts, channel = answer["ts"], answer["channel"]
         async with self._store.begin(post.tenant) as tx:

@@ -25,6 +25,10 @@ log = structlog.get_logger()
 URL_LIFE = timedelta(minutes=29)
 URL_USES = 5
 URL_PURPOSE = "response_url"
+QUIET_LINKS: dict[str, Any] = {"unfurl_links": False, "unfurl_media": False}
+"""Slack would fetch what a message links to: subscribers' pictures and invoice pages are not for it to keep,
+and what strangers link to is not for everybody to see.
+"""
 _NOT_THERE = frozenset({"channel_not_found", "not_in_channel", "user_not_in_channel", "is_archived"})
 
 
@@ -78,7 +82,10 @@ class Responder:
         client = self._clients[tenant]
         opened = await client.conversations_open(users=[user])
         await client.chat_postMessage(
-            channel=opened["channel"]["id"], text=spoken(reply.text), blocks=list(reply.blocks)
+            channel=opened["channel"]["id"],
+            text=spoken(reply.text),
+            blocks=list(reply.blocks),
+            **QUIET_LINKS,
         )
 
     async def _file(self, tenant: int, user: str, file: File) -> None:

@@ -1,4 +1,4 @@
-"""Button values and dialog memory: signed on the way out, checked and aged on the way in.
+"""Blocks on their way out: button values and dialog memory signed, checked and aged when they come back.
 
 A value is bound to its tenant and its action, so that it cannot be moved to another button.
 """
@@ -49,7 +49,11 @@ class ValueSigner:
         return dict(value)
 
     def blocks(self, tenant: int, blocks: Sequence[Block]) -> list[Block]:
-        """The same blocks with every button's mapping signed."""
+        """The same blocks with every button's mapping signed, and texts read by Slack as they stand.
+
+        Without `verbatim` Slack makes links of whatever looks like one, and may read names of channels and
+        broadcasts out of a subscriber's words (docs.slack.dev, text object). Our own markup still counts.
+        """
         return [self._walk(tenant, block) for block in blocks]
 
     def _walk(self, tenant: int, node: Any) -> Any:
@@ -58,6 +62,8 @@ class ValueSigner:
         if not isinstance(node, Mapping):
             return node
         copy = {key: self._walk(tenant, item) for key, item in node.items() if key != "value"}
+        if node.get("type") == "mrkdwn":
+            copy["verbatim"] = True
         if "value" in node:
             value = node["value"]
             action = base_action(str(node.get("action_id", "")))

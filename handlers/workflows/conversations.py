@@ -260,7 +260,7 @@ async def plan_text(tx: Tx, profile: TenantProfile, conversation: Conversation, 
         )
     if conversation.closed_at is not None:
         raise UserError(
-            f"This conversation was closed by {conversation.closed_by}.",
+            "This conversation is closed.",
             f"Begin another one: `{profile.command} text` and the account.",
         )
     talk = await load(tx, conversation)

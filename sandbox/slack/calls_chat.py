@@ -7,6 +7,7 @@ from typing import Any
 from sandbox.slack.call import Call
 from sandbox.slack.content import (
     MOST_UPDATED,
+    has_link,
     parsed,
     read_blocks,
     read_metadata,
@@ -39,12 +40,19 @@ def _thread(call: Call, channel: str) -> str | None:
     return str(root["thread_ts"] or root["ts"])
 
 
+def _wanted(call: Call, name: str) -> bool:
+    """Unless it is switched off."""
+    return call.flag(name) or name not in call.args
+
+
 def post_message(call: Call) -> dict[str, Any]:
     channel = call.joined(call.channel(posting=True))
     if any(call.args.get(name) for name in ("username", "icon_emoji", "icon_url")):
         call.need_scope("chat:write.customize")
     metadata = read_metadata(call.args)
     text, blocks = _content(call)
+    if has_link(text, blocks) and any(_wanted(call, name) for name in ("unfurl_links", "unfurl_media")):
+        call.complain("Slack would fetch the links in it and show what they lead to")
     message = call.desk.messages.add(
         channel.id,
         BOT_USER_ID,

@@ -19,6 +19,7 @@ MOST_POSTED = 40_000
 MOST_UPDATED = 4_000
 MOST_METADATA = 16_000
 _BROADCAST = re.compile(r"<!(?:channel|everyone|here|group)(?:\|[^>]*)?>")
+_LINK = re.compile(r"https?://", re.IGNORECASE)
 _LABELLED_LINK = re.compile(r"<(https?://[^|>\s]+)\|([^>]+)>")
 
 
@@ -97,6 +98,11 @@ def suspicious(text: str | None, blocks: object) -> str | None:
                     f"a link to {urlsplit(hit.group(1)).hostname} labelled {hit.group(2)} at {pointer}"
                 )
     return f"unescaped control sequence: {', '.join(found)}" if found else None
+
+
+def has_link(text: str, blocks: object) -> bool:
+    """Something in it that Slack would make a link of."""
+    return any(_LINK.search(mrkdwn) for mrkdwn in (text, *(shown for _, shown in _mrkdwn(blocks, ""))))
 
 
 def _pretends(address: str, label: str) -> bool:

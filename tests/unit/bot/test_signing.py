@@ -82,3 +82,16 @@ def test_every_mapping_in_a_message_is_signed_for_its_own_action_and_nothing_els
 
 def test_the_number_of_a_button_is_not_part_of_its_action() -> None:
     assert base_action("find.open:3") == base_action("find.open") == "find.open"
+
+
+def test_slack_reads_nothing_into_texts_that_we_did_not_write_as_markup() -> None:
+    text = {"type": "mrkdwn", "text": "see http://evil.example, @channel"}
+    blocks: list[dict[str, Any]] = [
+        {"type": "section", "text": text, "fields": [dict(text)]},
+        {"type": "header", "text": {"type": "plain_text", "text": "http://evil.example"}},
+    ]
+    section, header = SIGNER.blocks(1, blocks)
+    assert section["text"] == text | {"verbatim": True}
+    assert section["fields"] == [text | {"verbatim": True}]
+    assert header == blocks[1]
+    assert "verbatim" not in text, "what was given stays as it was"

@@ -252,7 +252,7 @@ async def test_closed_since_the_preview_is_refused_at_the_press(desk: Texting) -
     preview, _ = await writes(agent, card, "Thank you!")
     closing = agent.press(card, "thread.close")
     await agent.commands["thread"].run(closing, agent.services)
-    with pytest.raises(UserError, match="closed by U_AGENT"):
+    with pytest.raises(UserError, match="conversation is closed"):
         await agent.presses(preview, "thread.send")
     assert await desk.sent() == []
 

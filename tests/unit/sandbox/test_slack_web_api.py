@@ -224,6 +224,15 @@ async def test_a_broadcast_that_came_through_unescaped_is_posted_and_reported(tm
         assert await slack.problems() == ["unescaped control sequence: <!channel> at /text"]
 
 
+async def test_a_link_that_slack_would_fetch_and_show_is_reported(tmp_path: Path) -> None:
+    async with slack_world(tmp_path) as slack:
+        post = {"channel": "C_SUPPORT", "text": "see https://desk.example/i/abc"}
+        await slack.api("chat.postMessage", **post, unfurl_links=False, unfurl_media=False)
+        assert await slack.problems() == []
+        await slack.api("chat.postMessage", **post, unfurl_links=False)
+        assert await slack.problems() == ["Slack would fetch the links in it and show what they lead to"]
+
+
 async def test_a_file_goes_up_in_three_steps_and_is_shared(tmp_path: Path) -> None:
     async with slack_world(tmp_path) as slack:
         client = slack.bolt().client
