@@ -33,6 +33,7 @@ _CONTROL = re.compile(
 )
 _FENCE = "```"
 _USER = re.compile(r"[UW][A-Z0-9_]{2,}")
+_LONGEST_USER = 32
 
 
 class Mrkdwn(str):
@@ -70,7 +71,12 @@ def _text(value: object) -> str:
 
 def mention(who: str) -> Mrkdwn:
     """A Slack user id as their name; anything else (an import, the clock) as it is."""
-    return Mrkdwn(f"<@{who}>") if _USER.fullmatch(who) else esc(who)
+    return Mrkdwn(f"<@{who}>") if is_user(who) else esc(who)
+
+
+def is_user(text: str) -> bool:
+    """Whether it is the id of somebody in Slack."""
+    return len(text) <= _LONGEST_USER and _USER.fullmatch(text) is not None
 
 
 def lines(parts: Iterable[str]) -> Mrkdwn:

@@ -45,12 +45,12 @@ _TEXTS: dict[Auto, tuple[str, str, str]] = {
     Auto.HELP: (
         "{brand}: help at {contact}. Text BALANCE, INVOICE or PAY, or just ask. STOP ends texts.",
         "{brand}: ayuda en {contact}. Escriba SALDO, FACTURA, PAGAR o su pregunta. STOP cancela.",
-        "{brand}: aide au {contact}. Envoyez SOLDE, FACTURE, PAYER ou votre question. STOP y met fin.",
+        "{brand}: aide au {contact}. Envoyez SOLDE, FACTURE, PAYER ou votre question. STOP met fin aux SMS.",
     ),
     Auto.BALANCE: (
-        "{brand}: your balance is {amount}.",
-        "{brand}: su saldo es de {amount}.",
-        "{brand}: votre solde est de {amount}.",
+        "{brand}: your balance is {amount}. A payment of today may not show yet.",
+        "{brand}: su saldo es de {amount}. Un pago de hoy puede tardar en verse.",
+        "{brand}: votre solde est de {amount}. Un paiement du jour peut tarder à s'afficher.",
     ),
     Auto.BALANCE_ZERO: (
         "{brand}: you owe nothing right now.",

@@ -204,7 +204,10 @@ async def test_two_accounts_on_one_number_are_asked_about_before_any_data(desk: 
     question = await arrives(desk, number, "1 para la cuenta que termina en 04")
     assert "$" not in question
     await texts(desk, number, "2")
-    assert await arrives(desk, number, "su saldo es de") == f"{BRAND}: su saldo es de $84.95."
+    assert (
+        await arrives(desk, number, "su saldo es de")
+        == f"{BRAND}: su saldo es de $84.95. Un pago de hoy puede tardar en verse."
+    )
 
 
 async def test_a_webhook_that_comes_twice_is_one_line(desk: Desk) -> None:

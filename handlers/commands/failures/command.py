@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
+from handlers.blocks import is_user
 from handlers.commands.failures import view
 from handlers.contract import CommandRequest, Services, audit
 from handlers.failures import Bulk, Failing, Group, Scope, read_scope
@@ -35,7 +36,7 @@ class Failures:
     async def answer(self, request: CommandRequest, services: Services) -> Answer:
         if request.action == "assign":
             return Answer(modal=view.assign_dialog(dict(request.value)), done=True)
-        if request.action == "assigned" and not request.inputs.get("who"):
+        if request.action == "assigned" and not is_user(request.inputs.get("who", "")):
             return Answer(errors=FieldErrors({"who": "Choose somebody."}))
         return Answer()
 

@@ -243,6 +243,9 @@ async def test_somebody_takes_care_of_one_row_or_of_all(desk: Agent, texts: Serv
     carried = dict(opened.modal.carry or {})
     nobody = await desk.answer(desk.request("failures", "assigned", value=carried))
     assert nobody.errors is not None
+    for who in ("x", "U" * 500, "<!channel>", "C_SUPPORT"):
+        made_up = await desk.answer(desk.request("failures", "assigned", value=carried, inputs={"who": who}))
+        assert made_up.errors is not None, who
     done = await desk.run(desk.request("failures", "assigned", value=carried, inputs={"who": "U_LEAD"}))
     assert "<@U_LEAD> takes care" in said(done)
     page = await desk.presses(await desk.types("failures"), "failures.cause:bounced:no_such_user")

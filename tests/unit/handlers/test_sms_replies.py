@@ -187,12 +187,27 @@ async def test_help_is_answered_once_unless_the_provider_did(dana: Texting) -> N
 @pytest.mark.parametrize(
     ("balance", "language", "words", "answer"),
     [
-        ("104.90", "en", "BALANCE", f"{BRAND}: your balance is $104.90."),
+        (
+            "104.90",
+            "en",
+            "BALANCE",
+            f"{BRAND}: your balance is $104.90. A payment of today may not show yet.",
+        ),
         ("0.00", "en", "balance?", f"{BRAND}: you owe nothing right now."),
         ("-5.00", "en", "how much do I owe", f"{BRAND}: you have $5.00 in credit."),
-        ("104.90", "es", "BALANCE", f"{BRAND}: su saldo es de $104.90."),
-        ("104.90", "en", "saldo", f"{BRAND}: su saldo es de $104.90."),
-        ("104.90", "en", "solde", f"{BRAND}: votre solde est de $104.90."),
+        (
+            "104.90",
+            "es",
+            "BALANCE",
+            f"{BRAND}: su saldo es de $104.90. Un pago de hoy puede tardar en verse.",
+        ),
+        ("104.90", "en", "saldo", f"{BRAND}: su saldo es de $104.90. Un pago de hoy puede tardar en verse."),
+        (
+            "104.90",
+            "en",
+            "solde",
+            f"{BRAND}: votre solde est de $104.90. Un paiement du jour peut tarder à s'afficher.",
+        ),
     ],
 )
 async def test_balance_tells_the_amount_only(
@@ -253,7 +268,9 @@ async def test_two_accounts_are_asked_about_before_any_data(shared: Texting) -> 
     assert "$" not in question
     assert (await shared.conversation()).subscriber_id is None
     await shared.texts("2")
-    assert (await shared.sent())[1:] == [f"{BRAND}: your balance is $12.00."]
+    assert (await shared.sent())[1:] == [
+        f"{BRAND}: your balance is $12.00. A payment of today may not show yet."
+    ]
     assert (await shared.conversation()).choices == ()
     await shared.texts("BALANCE")
     assert len(await shared.sent()) == 3, "it is known now"
@@ -287,7 +304,7 @@ async def test_archived_accounts_do_not_make_a_number_shared(desk: Texting) -> N
     await cast.add(desk.store, "1001", mobile(PHONE), balance=usd("1.00"))
     await cast.add(desk.store, "1315", mobile(PHONE), status=SubscriberStatus.ARCHIVED)
     await desk.texts("BALANCE")
-    assert await desk.sent() == [f"{BRAND}: your balance is $1.00."]
+    assert await desk.sent() == [f"{BRAND}: your balance is $1.00. A payment of today may not show yet."]
 
 
 async def test_anything_else_opens_a_thread_and_the_next_text_continues_it(dana: Texting) -> None:
@@ -441,7 +458,7 @@ async def test_a_number_that_moved_during_a_conversation_is_about_whoever_has_it
     assert "Dana" not in card, "her balance is no longer shown beside a stranger's words"
     assert "1001" not in card
     await dana.texts("BALANCE")
-    assert await dana.sent() == [f"{BRAND}: your balance is $5.00."]
+    assert await dana.sent() == [f"{BRAND}: your balance is $5.00. A payment of today may not show yet."]
     assert "account *1402*" in said(await dana.card())
     assert any("not on the account any more" in line for line in await dana.thread())
 
