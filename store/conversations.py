@@ -260,15 +260,22 @@ class Conversations(Repository):
             conversations.c.number == number,
             conversations.c.last_at >= since,
         )
-        statement = (
-            self._lines()
-            .where(
-                c.conversation_id.in_(theirs), c.said == Said.OUT, c.at >= since, c.author.like(f"{AUTO}%")
+        found: list[ConversationLine] = []
+        # One by one, along their index: asked for all of them SQLite would go through every line of all.
+        for conversation_id in (await self._tx.conn.execute(theirs)).scalars().all():
+            statement = (
+                self._lines()
+                .where(
+                    c.conversation_id == conversation_id,
+                    c.said == Said.OUT,
+                    c.at >= since,
+                    c.author.like(f"{AUTO}%"),
+                )
+                .order_by(c.id.desc())
+                .limit(limit)
             )
-            .order_by(c.id.desc())
-            .limit(limit)
-        )
-        return [_line(row) for row in await self._tx.conn.execute(statement)]
+            found += [_line(row) for row in await self._tx.conn.execute(statement)]
+        return sorted(found, key=lambda line: line.id, reverse=True)[:limit]
 
 
 __all__ = ["Conversations"]

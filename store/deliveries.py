@@ -180,7 +180,7 @@ class Deliveries(Repository):
         c = deliveries.c
         statement = select(func.count(func.distinct(c.subscriber_id)), func.min(c.outcome_at)).where(
             c.tenant_id == self._tenant,
-            _IN_TROUBLE,
+            IN_TROUBLE,
             c.outcome_at >= since,
             c.channel == Channel.EMAIL,
             c.cls == cls,
@@ -292,7 +292,7 @@ class Deliveries(Repository):
         statement = (
             select(deliveries)
             .where(
-                deliveries.c.stage.in_([Stage.QUEUED, Stage.HELD]),
+                _UNSETTLED[0],
                 deliveries.c.expires_at <= self._tx.now,
                 # A text in doubt is looked for first: "it did not go out" is better than "it may have". But
                 # not for ever: its provider may not answer any more, or be gone from the configuration.
@@ -446,7 +446,9 @@ class Deliveries(Repository):
         found: set[str] = set()
         for batch in batched(queue_ids, BATCH):
             statement = select(deliveries.c.queue_id).where(
-                deliveries.c.tenant_id == self._tenant, deliveries.c.queue_id.in_(batch)
+                deliveries.c.tenant_id + 0 == self._tenant,  # not along it: a name is rarer than a tenant
+                deliveries.c.queue_id.in_(batch),
+                deliveries.c.queue_id.is_not(None),
             )
             found.update((await self._tx.conn.execute(statement)).scalars())
         return found
@@ -493,7 +495,7 @@ class Deliveries(Repository):
             select(*cause, count)
             .where(
                 deliveries.c.tenant_id == self._tenant,
-                _IN_TROUBLE,
+                IN_TROUBLE,
                 deliveries.c.outcome_at >= since,
             )
             .group_by(*cause)
@@ -531,7 +533,7 @@ class Deliveries(Repository):
 
 # Cancelled is somebody's decision, not trouble.
 # Literal, as the partial indexes have them: SQLite compares the words of a condition, not its meaning.
-_IN_TROUBLE = text("outcome IN ('bounced', 'failed', 'suppressed', 'expired')")
+IN_TROUBLE = text("deliveries.outcome IN ('bounced', 'failed', 'suppressed', 'expired')")
 _HELD = text("stage = 'held'")
 _IN_DOUBT = text("stage = 'held' AND stage_by = 'settling'")
 _UNSETTLED = (text("stage IN ('queued', 'held')"), text("stage = 'claimed'"), text("stage = 'awaiting'"))

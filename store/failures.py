@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, exists, literal, or_, select
 
-from store.deliveries import delivery_of
+from store.deliveries import IN_TROUBLE, delivery_of
 from store.models import Delivery, NotificationKind, Outcome, Stage
 from store.repository import BATCH, Repository, batched
+from store.runs import of_run
 from store.tables import deliveries, notifications
 
 MOST = 20_000
@@ -27,7 +29,6 @@ NOTICES = (
     NotificationKind.SUSPENDED,
     NotificationKind.UNSUSPENDED,
 )
-FAILURES = (Outcome.BOUNCED, Outcome.FAILED, Outcome.SUPPRESSED, Outcome.EXPIRED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,32 +45,36 @@ class Failed:
 class Failures(Repository):
     async def of_run(self, run_id: UUID) -> list[Failed]:
         """Of one run, newest first."""
-        return await self._found(notifications.c.run_id == run_id)
+        return await self._found(of_run(self._tenant, run_id))
 
     async def since(self, instant: datetime) -> list[Failed]:
         """Known to have failed since then (business time), newest first."""
-        return await self._found(deliveries.c.outcome_at >= instant)
+        return await self._found(
+            and_(deliveries.c.tenant_id == self._tenant, deliveries.c.outcome_at >= instant),
+            deliveries.c.outcome_at.desc(),
+        )
 
-    async def _found(self, scope: ColumnElement[bool]) -> list[Failed]:
+    async def _found(self, scope: ColumnElement[bool], *order: ColumnElement[Any]) -> list[Failed]:
+        """`order`: what counts where there are more than MOST, along an index of the scope."""
         n = notifications.c
         statement = (
             select(deliveries, n.kind, n.subscriber_id.label("whose"), n.invoice_id)
             .select_from(notifications.join(deliveries, _of(notifications, deliveries)))
             .where(
-                n.tenant_id == self._tenant,
                 scope,
                 n.kind.in_(NOTICES),
                 deliveries.c.stage == Stage.CLOSED,
-                deliveries.c.outcome.in_(FAILURES),
+                IN_TROUBLE,
                 ~_made_good(),
             )
-            .order_by(deliveries.c.id.desc())
+            .order_by(*order)
             .limit(MOST)
         )
-        return [
+        found = [
             Failed(delivery_of(row), NotificationKind(row.kind), row.whose, row.invoice_id)
             for row in await self._tx.conn.execute(statement)
         ]
+        return sorted(found, key=lambda failed: failed.delivery.id, reverse=True)
 
     async def told_since(self, run_id: UUID, invoice_ids: Sequence[UUID]) -> set[UUID]:
         """Those of these invoices, left out by this run, of which a later message got or may get through."""

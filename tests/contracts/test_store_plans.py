@@ -1,0 +1,91 @@
+"""Sweeps and pages read along their indexes, also on SQLite, which guesses: it keeps no statistics of sizes.
+
+What runs every few seconds, or at a press, must not go through every delivery that a provider ever made.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import event
+
+from store.failed_attempts import NOTHING
+from store.models import Channel, Outcome, Priority
+from store.unit import Store, Tx
+from tests.builders import NOW
+
+RUN = UUID(int=7)
+SINCE = NOW - timedelta(minutes=10)
+_READ = re.compile(r"(?:SCAN|SEARCH) (\w+)(?: USING (?:COVERING )?INDEX (\w+)(?: \((.*)\))?)?")
+
+ASKED: dict[str, Callable[[Tx], Awaitable[Any]]] = {
+    "claim": lambda tx: tx.deliveries.claim_due(
+        tenant=1,
+        route="relay",
+        highest=Priority.NORMAL,
+        lowest=Priority.BULK,
+        limit=5,
+        worker="w",
+        lease_s=30,
+        retry_at=NOW,
+    ),
+    "lost": lambda tx: tx.deliveries.lost(),
+    "settle": lambda tx: tx.deliveries.settle_due(),
+    "overdue": lambda tx: tx.deliveries.overdue(),
+    "doubtful": lambda tx: tx.deliveries.take_doubtful(NOW),
+    "unreceipted": lambda tx: tx.deliveries.take_unreceipted(NOW),
+    "let go": lambda tx: tx.deliveries.release_held(1, "hold:1001"),
+    "holders": lambda tx: tx.deliveries.holders(1),
+    "waiting to": lambda tx: tx.of(1).deliveries.waiting_to(Channel.SMS, "+15415550142"),
+    "sids": lambda tx: tx.of(1).deliveries.known_queue_ids(["SM1", "SM2"]),
+    "run ends": lambda tx: tx.runs.settle(1, RUN),
+    "run waits": lambda tx: tx.runs.waiting(1, RUN),
+    "run stands": lambda tx: tx.of(1).runs.standings(RUN),
+    "run tally": lambda tx: tx.of(1).runs.tally(RUN),
+    "failures of a run": lambda tx: tx.of(1).failures.of_run(RUN),
+    "failures since": lambda tx: tx.of(1).failures.since(SINCE),
+    "told": lambda tx: tx.of(1).failures.standing([RUN]),
+    "failed attempts": lambda tx: tx.of(1).failed_attempts.after((SINCE, NOTHING), 100),
+    "route waits": lambda tx: tx.of(1).incidents.waiting_for("relay"),
+    "stuck": lambda tx: tx.of(1).incidents.stuck(RUN),
+    "got through": lambda tx: tx.of(1).incidents.got_through(RUN, SINCE, [Outcome.DELIVERED]),
+    "automatic": lambda tx: tx.of(1).conversations.auto_since("+15415550142", SINCE),
+    "posts behind": lambda tx: tx.posts.claim_behind(worker="w", lease_s=30),
+}
+LARGE = {"deliveries", "notifications", "events", "conversation_lines", "posts", "later", "of_later"}
+
+
+@pytest.mark.parametrize("name", ASKED)
+async def test_what_is_asked_often_reads_along_an_index(sqlite_store: Store, name: str) -> None:
+    statements: list[Any] = []
+
+    def seen(conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
+        if not many:
+            statements.append((statement, parameters))
+
+    async with sqlite_store.system() as tx:
+        engine = tx.conn.sync_connection.engine  # type: ignore[union-attr]  # it is open
+        event.listen(engine, "before_cursor_execute", seen)
+        try:
+            await ASKED[name](tx)
+        finally:
+            event.remove(engine, "before_cursor_execute", seen)
+        steps = [
+            row._mapping["detail"]
+            for statement, parameters in statements
+            for row in await tx.conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        ]
+    assert steps
+    slow = [step for step in steps if (read := _READ.match(step)) and read[1] in LARGE and not _narrow(read)]
+    assert slow == []
+
+
+def _narrow(read: re.Match[str]) -> bool:
+    """By more than the tenant, or along an index that holds only what it is about."""
+    partial = read[2] in {"ix_deliveries_held", "ix_events_failures"}
+    return bool(read[3]) and (partial or read[3] != "tenant_id=?")
