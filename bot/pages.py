@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -40,6 +41,7 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 _PAGE_HEADERS = _HEADERS | {"Content-Security-Policy": POLICY, "X-Frame-Options": "DENY"}
+_WITH_PORT = re.compile(r"\[([0-9A-Fa-f:.%\w]+)\](?::[0-9]{1,5})?|([0-9.]{7,15}):[0-9]{1,5}")
 _STATUS = {None: 200, Tried.WRONG: 403, Tried.REFUSED: 403, Tried.UNREADABLE: 422}
 
 
@@ -156,13 +158,18 @@ def client_of(request: web.Request) -> str:
     if peer.is_loopback or peer.is_private:
         named = _address(request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip())
         peer = named or peer
-    if isinstance(peer, ipaddress.IPv6Address) and peer.ipv4_mapped is None:
+    if isinstance(peer, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((peer, 64), strict=False))
     return str(peer)
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Some proxies name a port too; without this all their clients would be one."""
+    if (found := _WITH_PORT.fullmatch(text)) is not None:
+        text = found[1] or found[2]
     try:
-        return ipaddress.ip_address(text)
+        address = ipaddress.ip_address(text)
     except ValueError:
         return None
+    # An IPv4 peer of a socket for both: as IPv6 it would be "private", whoever it is.
+    return getattr(address, "ipv4_mapped", None) or address
