@@ -123,6 +123,7 @@ class SlackRim:
             process_before_response=True,
         )
         self._telling: set[asyncio.Task[None]] = set()
+        self._asking: set[asyncio.Task[Role]] = set()
         self._register()
 
     def _register(self) -> None:
@@ -229,8 +230,8 @@ class SlackRim:
             await ack(text=spoken(reply.text), blocks=list(reply.blocks), response_type="ephemeral")
 
     async def told(self) -> None:
-        """Until every sentence about a refused press is out."""
-        await asyncio.gather(*self._telling)
+        """Until every sentence about a refused press is out, and every role is known that was asked for."""
+        await asyncio.gather(*self._telling, *self._asking)
 
     async def _below(self, body: Mapping[str, Any], reply: Reply) -> None:
         """By the button's response_url; one on App Home or in a dialog has none, so by direct message."""
@@ -273,6 +274,8 @@ class SlackRim:
             await ack(response_action="errors", errors=dict(answer.errors.errors))
             return
         if answer.modal is not None:
+            if role is None:  # a dialog may show people: nobody sees it before we know who they are
+                raise UserError("Slack did not tell me your role in time.", "Try it once more.")
             await self._open(answer.modal, incoming, tenant)
         if not answer.done:
             item = self._interaction(incoming, tenant)
@@ -281,12 +284,15 @@ class SlackRim:
         await ack()
 
     async def _role_in_time(self, tenant: int, user: str) -> Role | None:
-        """None when Slack does not tell a group's members in time: the runner asks again, after the ack."""
-        try:
-            async with asyncio.timeout(ROLE_S):
-                return await self._roles.role_of(tenant, user)
-        except TimeoutError:
-            return None
+        """None when Slack does not tell a group's members in time: the runner asks again, after the ack.
+
+        The question goes on beside it: whoever tries again is known by then.
+        """
+        asking = asyncio.create_task(self._roles.role_of(tenant, user))
+        self._asking.add(asking)
+        asking.add_done_callback(self._asking.discard)
+        done, _ = await asyncio.wait([asking], timeout=ROLE_S)
+        return asking.result() if done else None
 
     async def _open(self, modal: Modal, incoming: Incoming, tenant: int) -> None:
         carry = {"v": dict(modal.carry or {}), "c": incoming.channel}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from itsdangerous import TimestampSigner, URLSafeTimedSerializer
 from sqlalchemy import text
 
-from handlers.reply import Answer, Reply
+from bot.config import RoleMembers, Roles
+from bot.slack import ROLE_S
+from handlers.blocks import section
+from handlers.reply import Answer, Modal, Reply
 from store.unit import Store
 from tests.builders import KEYRING
 from tests.desk import action_ids
@@ -192,6 +196,19 @@ async def test_a_dialog_that_cannot_open_in_time_asks_for_another_press(office: 
     assert "took too long to open" in late["text"]
     await office.presses(late, "find.ask")
     assert len(await office.slack.modals("U_AGENT")) == 1, "Continue opens it after all"
+
+
+@pytest.mark.parametrize(("user", "then"), [("U_LEAD", 1), ("U_AGENT", 0)])
+async def test_no_dialog_opens_before_it_is_known_who_asks(office: Office, user: str, then: int) -> None:
+    office.slack.part.desk.paid_plan = True
+    office.members[1] = Roles(agent=RoleMembers(groups=("S_LEADS",)))
+    office.echo.answered = Answer(modal=Modal("echo.asked", "Echo", [section("Maria Santos")]), done=True)
+    office.behaves("usergroups.users.list", delay_s=ROLE_S + 0.3, times=1)
+    await office.types("echo x", user)
+    assert await office.slack.modals(user) == []
+    assert "did not tell me your role in time" in (await office.slack.last(user))["text"]
+    await office.slack.command("/isp echo x", user)
+    assert len(await office.slack.modals(user)) == then, "by then it is known"
 
 
 async def test_slack_refusing_a_dialog_is_a_failure_with_a_reference(office: Office) -> None:
