@@ -10,6 +10,7 @@ whose ts was never recorded is looked for by its metadata first.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -33,6 +34,7 @@ EVENT_TYPE = "ispbot_post"
 COALESCE = timedelta(seconds=1)
 _RETRY = timedelta(seconds=5)
 NOT_YET = "-"
+_PERSON = re.compile(r"[UW][A-Z0-9_]{2,}")
 _PARENT_WAIT = timedelta(milliseconds=300)
 # Slack: about one post a second in a channel (short bursts pass); chat.update is tier 3, over 50 a minute.
 POST_BURST, POSTS_A_S = 4, 0.95
@@ -157,13 +159,13 @@ class Poster:
             raise _Wait(str(post.parent_id), _PARENT_WAIT, "its thread is not shown yet")
         client = self._clients[post.tenant]
         blocks = self._signer.blocks(post.tenant, reply.blocks)
-        ts = post.ts
+        ts, channel = post.ts, post.place
         if ts is None and post.posting:
-            ts = await self._find(client, post, thread_ts)
+            channel = await self._conversation(client, channel)
+            ts = await self._find(client, post, channel, thread_ts)
         if ts is not None:
             self._paced(self._edits, str(post.tenant), post)
-            await client.chat_update(channel=post.place, ts=ts, text=spoken(reply.text), blocks=blocks)
-            channel = post.place
+            await client.chat_update(channel=channel, ts=ts, text=spoken(reply.text), blocks=blocks)
         else:
             self._paced(self._posts, _lane(post), post)
             async with self._store.begin(post.tenant) as tx:
@@ -193,11 +195,20 @@ class Poster:
             return None  # the parent was given up: its replies stand in the channel itself
         return parent.ts or NOT_YET
 
-    async def _find(self, client: AsyncWebClient, post: Post, thread_ts: str | None) -> str | None:
+    async def _conversation(self, client: AsyncWebClient, place: str) -> str:
+        """One posts to a person's id; what was posted stands in the direct message with them."""
+        if not _PERSON.fullmatch(place):
+            return place
+        opened = await client.conversations_open(users=[place])
+        return str(opened["channel"]["id"])
+
+    async def _find(
+        self, client: AsyncWebClient, post: Post, channel: str, thread_ts: str | None
+    ) -> str | None:
         """The ts of a message that was posted but whose answer was never recorded."""
         cursor: str | None = None
         where: dict[str, Any] = {
-            "channel": post.place,
+            "channel": channel,
             "oldest": str((post.created_at - timedelta(minutes=5)).timestamp()),
             "limit": 200,
             "include_all_metadata": True,

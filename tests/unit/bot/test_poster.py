@@ -116,6 +116,21 @@ async def test_a_post_whose_answer_was_lost_is_found_again_and_not_posted_twice(
     ]
 
 
+async def test_a_direct_message_whose_answer_was_lost_is_not_sent_twice(
+    office: Office, clock: FakeClock
+) -> None:
+    """A person's id stands for their direct message when one posts, not when one looks."""
+    notification, _ = await _wanted(office, "U_LEAD")
+    office.behaves("chat.postMessage", lose_response=True, times=1)
+    await office.poster.show_behind()
+    clock.advance(seconds=10)
+    await office.poster.show_behind()
+    (told,) = await office.slack.messages("U_LEAD", "D_U_LEAD")
+    assert await office.slack.messages("U_LEAD") == []
+    post = await _post(office, notification)
+    assert (post.ts, post.place) == (told["ts"], "D_U_LEAD")
+
+
 async def test_a_post_that_was_never_made_is_made_after_looking_for_it(
     office: Office, clock: FakeClock
 ) -> None:
