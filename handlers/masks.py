@@ -44,6 +44,14 @@ def shown_name(subscriber: Subscriber) -> str:
 _IN_TEXT = re.compile(r"[^\s<>()\[\]\"',;:]+@[A-Za-z0-9.-]+")
 
 
+_NUMBER_IN_TEXT = re.compile(
+    r"\+\d[\d ().-]{6,17}\d(?!\w)"
+    r"|(?<![\w.:/+-])(?:1[ .-]?)?\(?[2-9]\d{2}\)?[ .-]?[2-9]\d{2}[ .-]?\d{4}(?![\w-]|\.\d)"
+)
+"""With a plus, or as they are written in North America; not codes, versions or IP addresses."""
+
+
 def mask_in_text(text: str) -> str:
-    """Raw server answers quote addresses; their domains stay."""
-    return _IN_TEXT.sub(lambda found: mask_email(found.group()), text)
+    """Raw answers of servers and of text providers quote whom they were asked about; domains stay."""
+    text = _IN_TEXT.sub(lambda found: mask_email(found.group()), text)
+    return _NUMBER_IN_TEXT.sub(lambda found: mask_phone(found.group()), text)

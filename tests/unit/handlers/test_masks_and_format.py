@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from handlers import format as fmt
-from handlers.masks import mask_address, mask_email, mask_name, mask_phone
+from handlers.masks import mask_address, mask_email, mask_in_text, mask_name, mask_phone
 from store.money import Money
 from tests.builders import NOW
 
@@ -34,6 +34,33 @@ def test_an_address_keeps_its_domain_and_one_letter(address: str, masked: str) -
 )
 def test_a_number_keeps_its_last_four_digits_unless_that_is_most_of_it(number: str, masked: str) -> None:
     assert mask_phone(number) == masked
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("550 5.1.1 <maria.santos@inbox.example>: unknown", "550 5.1.1 <m•••s@inbox.example>: unknown"),
+        (
+            "400 21614 To number: +15415550142, is not a mobile number",
+            "400 21614 To number: •••• 0142, is not a mobile number",
+        ),
+        ("Invalid 'To' Phone Number: 15415550142", "Invalid 'To' Phone Number: •••• 0142"),
+        ("whatsapp:+447700900123 is none", "whatsapp:•••• 0123 is none"),
+        ("call (541) 555-0142 or 541.555.0142", "call •••• 0142 or •••• 0142"),
+        (
+            "451 4.7.500 Server busy (S77719) [203.0.113.25]",
+            "451 4.7.500 Server busy (S77719) [203.0.113.25]",
+        ),
+        ("201 queued SM00000000000000000000005415550142", "201 queued SM00000000000000000000005415550142"),
+        (
+            "550-5.7.26 see 2001:db8::1 at 2026-03-02 10:11:12",
+            "550-5.7.26 see 2001:db8::1 at 2026-03-02 10:11:12",
+        ),
+        ("blocked: https://x.example/5415550142/a", "blocked: https://x.example/5415550142/a"),
+    ],
+)
+def test_raw_answers_are_shown_without_the_people_in_them(said: str, shown: str) -> None:
+    assert mask_in_text(said) == shown
 
 
 def test_what_is_no_address_at_all_is_masked_whole() -> None:
