@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, or_, select, update
 
 from store.models import Post
 from store.repository import BATCH, Repository, batched
@@ -79,18 +79,22 @@ class Posts(Repository):
             for tenant, key in batch:
                 by_tenant.setdefault(tenant, []).append(key)
             for tenant, keys in by_tenant.items():
+                shown = and_(
+                    posts.c.tenant_id == tenant, posts.c.surface.in_(surfaces), posts.c.key.in_(keys)
+                )
+                if not self._tx.sqlite:  # which has one writer
+                    shown = and_(posts.c.tenant_id == tenant, posts.c.id.in_(self._in_order(shown)))
                 result = await self._tx.conn.execute(
-                    update(posts)
-                    .where(
-                        posts.c.tenant_id == tenant,
-                        posts.c.surface.in_(surfaces),
-                        posts.c.key.in_(keys),
-                    )
-                    .values(wanted=posts.c.wanted + 1)
+                    update(posts).where(shown).values(wanted=posts.c.wanted + 1)
                 )
                 touched += result.rowcount
         if touched:
             self._tx.signal("posts")
+
+    def _in_order(self, wanted: ColumnElement[bool]) -> Select[Any]:
+        """Locks them in one order: an UPDATE takes rows as it finds them, and two of the same rows would wait
+        for each other."""
+        return select(posts.c.id).where(wanted).order_by(posts.c.id).with_for_update()
 
     async def claim_behind(
         self, *, worker: str, lease_s: float, limit: int = 20, dead_worker: str | None = None

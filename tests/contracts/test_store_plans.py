@@ -55,6 +55,7 @@ ASKED: dict[str, Callable[[Tx], Awaitable[Any]]] = {
     "stuck": lambda tx: tx.of(1).incidents.stuck(RUN),
     "got through": lambda tx: tx.of(1).incidents.got_through(RUN, SINCE, [Outcome.DELIVERED]),
     "automatic": lambda tx: tx.of(1).conversations.auto_since("+15415550142", SINCE),
+    "posts bumped": lambda tx: tx.posts.bump("delivery", [(1, "a"), (1, "b")]),
     "posts behind": lambda tx: tx.posts.claim_behind(worker="w", lease_s=30),
 }
 LARGE = {"deliveries", "notifications", "events", "conversation_lines", "posts", "later", "of_later"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from datetime import timedelta
 from typing import Any
 
@@ -196,3 +197,24 @@ async def test_bumping_wakes_the_poster_only_when_something_is_shown(store: Stor
     await bump(store, (1, "k"))
     assert await waiting.wait(5)
     waiting.close()
+
+
+async def test_many_who_bump_the_same_posts_do_not_wait_for_each_other_for_ever(
+    postgres_store: Store,
+) -> None:
+    """PostgreSQL ends such a wait with an error, and rows move about as they are changed."""
+    keys = [str(number) for number in range(150)]
+    async with postgres_store.begin(1) as tx:
+        for key in keys:
+            await tx.posts.want("delivery", key, "C_SUPPORT")
+
+    async def often(seed: int) -> None:
+        chosen = random.Random(seed)  # repeatable, hides nothing
+        for _ in range(25):
+            async with postgres_store.system() as tx:
+                await tx.posts.bump("delivery", [(1, key) for key in chosen.sample(keys, 100)])
+
+    await asyncio.gather(*(often(seed) for seed in range(5)))
+    async with postgres_store.read(1) as tx:
+        bumped = [(await tx.posts.of("delivery", key))[0].wanted - 1 for key in keys]
+    assert sum(bumped) == 5 * 25 * 100
