@@ -109,7 +109,10 @@ class HoldSweep:
                     tx.now, "clock", "hold.over", f"account:{hold.scope_key}", {"hold": str(hold.id)}
                 )
                 await tx.audit.append(f"hold:{hold.id}:over", entry)
-        async with self._store.begin(tenant) as tx:
-            if forgotten := await let_go(tx):
-                log.info("forgotten_let_go", tenant=tenant, count=forgotten)
+        async with self._store.read(tenant) as tx:
+            waiting = await tx.deliveries.holders(tenant)
+        if waiting:
+            async with self._store.begin(tenant) as tx:
+                if forgotten := await let_go(tx):
+                    log.info("forgotten_let_go", tenant=tenant, count=forgotten)
         return len(over)

@@ -322,9 +322,14 @@ class Deliveries(Repository):
 
     async def release_held(self, tenant: int, by: str) -> int:
         """Held by `by` -> queued, due now."""
+        c = deliveries.c
+        held = and_(c.tenant_id == tenant, _HELD, c.stage_by == by)
+        if not self._tx.sqlite:  # in one order, as `lock` takes them
+            rows = select(c.id).where(held).order_by(c.id).with_for_update()
+            held = and_(c.tenant_id == tenant, c.id.in_(rows))
         result = await self._tx.conn.execute(
             update(deliveries)
-            .where(deliveries.c.tenant_id == tenant, _HELD, deliveries.c.stage_by == by)
+            .where(held)
             .values(stage=Stage.QUEUED, stage_reason=None, stage_by=None, due_at=self._tx.now)
         )
         self._tx.signal("deliveries")
