@@ -20,11 +20,8 @@ from rich.table import Column, Table
 
 from billing.local import ImportKind, ImportProblem, ImportResult, import_csv
 from bot import logs
-from bot.checks import Finding, run_checks
 from bot.config import Config, ConfigProblems, load_config
 from bot.demo import DemoFailed, DemoOptions, run_demo
-from bot.notify import Wanted, notify_invoices
-from bot.wiring import Runtime, ensure_tenants, open_store
 from handlers.reply import UserError
 from store import migrate as migrations
 from store.engine import DatabaseError, Engine, is_sqlite
@@ -75,6 +72,8 @@ def _config(path: Path, environment: Path | None = None) -> Config:
 
 
 def _serve(config: Config, *, bot: bool, worker: bool) -> None:
+    from bot.wiring import Runtime  # here and below: most of the product, which `demo` starts without
+
     logs.configure()
 
     async def main() -> None:
@@ -203,6 +202,8 @@ def import_(
     loaded = _config(config, environment)
     tenants, key = loaded.app.tenants, _provider(loaded, tenant)
 
+    from bot.wiring import ensure_tenants, open_store
+
     async def main() -> ImportResult:
         store = open_store(loaded)
         try:
@@ -277,6 +278,8 @@ def notify_invoices_(
     tenant: Annotated[str | None, typer.Option(help="which provider, where there are several")] = None,
 ) -> None:
     """Tell subscribers of their invoices; nobody is told twice of the same one."""
+    from bot.notify import Wanted, notify_invoices
+
     loaded = _config(config, environment)
     key = _provider(loaded, tenant)
     wanted = Wanted(issued_since, overdue, invoice, reminders, dry_run, follow)
@@ -291,6 +294,8 @@ def notify_invoices_(
 @app.command()
 def check(config: ConfigOption = DEFAULT_CONFIG, environment: EnvironmentOption = None) -> None:
     """Try everything that this deployment depends on; say what to do about what fails."""
+    from bot.checks import Finding, run_checks
+
     loaded = _config(config, environment)
     findings: list[Finding] = asyncio.run(run_checks(loaded))
     table = Table("", Column("what", no_wrap=True), "found", "what to do")

@@ -7,6 +7,7 @@ prepares both and waits. Nothing needs an account or the network.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import secrets
@@ -15,21 +16,16 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import yaml
 
-from billing.local import ImportKind, import_csv
-from bot.config import load_config
-from bot.history import enqueue_history
-from bot.wiring import build_services, discover_commands, ensure_tenants, open_store
-from store import migrate
-from store.unit import Store
-
 START_S = 30.0
 TENANT = "cascade"
+MIGRATIONS = Path(__file__).parent.parent / "store" / "migrations" / "versions"
 
 
 class DemoFailed(Exception):
@@ -64,11 +60,9 @@ async def run_demo(options: DemoOptions, say: Callable[[str], None]) -> None:
         endpoints = await _endpoints(state, sandbox, options.port)
         environ |= _wire_secrets(endpoints)
         _write_config(state, endpoints, options.database)
-        _write_commands(state)
-        await _prepare(state, environ, endpoints)
         _write_environment(state, environ)
         async with aiohttp.ClientSession() as session:
-            await _start_product(session, endpoints)
+            await _bring_up(session, state, environ, endpoints, options.database)
         say(f"ready {endpoints['http']}")
         ended = asyncio.create_task(sandbox.wait())
         waiting = asyncio.create_task(stopped.wait())
@@ -217,46 +211,32 @@ def _write_config(state: Path, endpoints: Mapping[str, Any], database: str | Non
     (state / "app.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
 
 
-def _write_commands(state: Path) -> None:
-    """For the page's completion: what stands behind the slash command. Slack itself does not know it."""
-    commands, _ = discover_commands()
-    offers = [
-        {"text": f"/isp {spec.name}", "usage": f"/isp {spec.usage}", "hint": spec.summary}
-        for spec in (command.spec for command in commands.values())
-        if spec.in_menu or spec.name == "help"
-    ]
-    (state / "commands.json").write_text(json.dumps(offers, ensure_ascii=False))
+async def _bring_up(
+    session: aiohttp.ClientSession,
+    state: Path,
+    environ: Mapping[str, str],
+    endpoints: Mapping[str, Any],
+    database: str | None,
+) -> None:
+    """The product runs at the end; what a start before has prepared is not looked at again."""
+    prepared, stamp = state / "prepared", _stamp(database)
+    before = prepared.read_text() if prepared.exists() else ""
+    if before == stamp:
+        await _start_product(session, endpoints)
+        return
+    # It brings the whole product along: imported only where it is needed.
+    setup = await asyncio.to_thread(import_module, "bot.demo_setup")
+    setup.write_commands(state)
+    same_database = before.partition(" ")[2] == stamp.partition(" ")[2]
+    await setup.prepare(state, environ, Path(endpoints["cast"]), keep=same_database)
+    prepared.write_text(stamp)
+    await _start_product(session, endpoints)
 
 
-async def _prepare(state: Path, environ: Mapping[str, str], endpoints: Mapping[str, Any]) -> None:
-    """Migrates, imports the cast and queues its history, once per state directory and database."""
-    config = load_config(state / "app.yaml", environ)
-    prepared = state / "prepared"
-    if not prepared.exists():
-        # Fresh, or cut off in the middle the last time: begin with an empty database, whatever it held.
-        await migrate.downgrade(config.database_url, "base")
-    await migrate.upgrade(config.database_url)
-    store = open_store(config)
-    try:
-        store.engine.lock_process()
-        await ensure_tenants(store, config)
-        if prepared.exists():
-            return
-        tenant = config.app.tenants[TENANT].id
-        await _import(store, tenant, Path(endpoints["cast"]))
-        commands, _ = discover_commands()
-        await enqueue_history(build_services(config, store, commands), tenant)
-        prepared.touch()
-    finally:
-        await store.close()
-
-
-async def _import(store: Store, tenant: int, cast: Path) -> None:
-    for kind in (ImportKind.SUBSCRIBERS, ImportKind.PACKAGES, ImportKind.INVOICES):
-        result = await import_csv(store, tenant, kind, cast / f"{kind}.csv", source="csv")
-        if result.errors:
-            first = result.errors[0]
-            raise DemoFailed(f"The cast's {kind}.csv: line {first.line}, {first.column}: {first.reason}")
+def _stamp(database: str | None) -> str:
+    """What was prepared: the newest schema revision and, by its hash, which database."""
+    newest = max(file.name for file in MIGRATIONS.glob("0*.py"))
+    return f"{newest} {hashlib.sha256((database or 'sqlite').encode()).hexdigest()[:16]}"
 
 
 async def _start_product(session: aiohttp.ClientSession, endpoints: Mapping[str, Any]) -> None:

@@ -1,0 +1,58 @@
+"""What a demo needs before its first start: the schema, the cast, its past, and what the page completes.
+
+Apart from `bot.demo`, because it imports most of the product: a second start does without it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from billing.local import ImportKind, import_csv
+from bot.config import load_config
+from bot.demo import TENANT, DemoFailed
+from bot.history import enqueue_history
+from bot.wiring import build_services, discover_commands, ensure_tenants, open_store
+from store import migrate
+from store.unit import Store
+
+
+def write_commands(state: Path) -> None:
+    """For the page's completion: what stands behind the slash command. Slack itself does not know it."""
+    commands, _ = discover_commands()
+    offers = [
+        {"text": f"/isp {spec.name}", "usage": f"/isp {spec.usage}", "hint": spec.summary}
+        for spec in (command.spec for command in commands.values())
+        if spec.in_menu or spec.name == "help"
+    ]
+    (state / "commands.json").write_text(json.dumps(offers, ensure_ascii=False))
+
+
+async def prepare(state: Path, environ: Mapping[str, str], cast: Path, *, keep: bool) -> None:
+    """Migrates, imports the cast and queues its past. `keep`: it stands there already, migrate only."""
+    config = load_config(state / "app.yaml", environ)
+    if not keep:
+        # Fresh, or cut off in the middle the last time: begin with an empty database, whatever it held.
+        await migrate.downgrade(config.database_url, "base")
+    await migrate.upgrade(config.database_url)
+    store = open_store(config)
+    try:
+        store.engine.lock_process()
+        await ensure_tenants(store, config)
+        if keep:
+            return
+        tenant = config.app.tenants[TENANT].id
+        await _import(store, tenant, cast)
+        commands, _ = discover_commands()
+        await enqueue_history(build_services(config, store, commands), tenant)
+    finally:
+        await store.close()
+
+
+async def _import(store: Store, tenant: int, cast: Path) -> None:
+    for kind in (ImportKind.SUBSCRIBERS, ImportKind.PACKAGES, ImportKind.INVOICES):
+        result = await import_csv(store, tenant, kind, cast / f"{kind}.csv", source="csv")
+        if result.errors:
+            first = result.errors[0]
+            raise DemoFailed(f"The cast's {kind}.csv: line {first.line}, {first.column}: {first.reason}")
