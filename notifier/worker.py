@@ -105,7 +105,7 @@ class Worker:
         loops += [loop for runner in self._runners for loop in runner.loops()]
         async with asyncio.TaskGroup() as group:
             for loop in loops:
-                group.create_task(self._keep_running(loop))
+                group.create_task(self._keep_running(loop), name=loop.__qualname__)
 
     async def _reroute(self, channel: Channel, routes: Mapping[int, Sequence[str]]) -> None:
         """What waits for a route that was taken out of the configuration goes by the first one."""

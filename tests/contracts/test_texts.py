@@ -103,7 +103,7 @@ async def _learnt(desk: Texting, number: int) -> bool:
 
 
 async def test_a_callback_that_comes_before_the_answer_of_the_create_call_counts(desk: Texting) -> None:
-    await desk.phones.behave(slow_s=0.5, times=1)
+    await desk.phones.behave(slow_s=2, times=1)
     item = await desk.queue_text()
     async with desk.texting(), desk.listening():
         await desk.until_said(item, EventKind.DELIVERED)

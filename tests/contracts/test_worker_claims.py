@@ -145,16 +145,22 @@ async def test_a_worker_whose_claim_was_taken_away_moves_nothing_with_its_late_a
 
 
 class Stumbling(Store):
-    """The same database, which fails the next `stumbles` writing transactions at one point of them."""
+    """The same database, which fails the next `stumbles` writing transactions of one task at one point."""
 
-    def __init__(self, store: Store, at: Literal["begin", "commit", "answer"]) -> None:
+    def __init__(self, store: Store, at: Literal["begin", "commit", "answer"], whose: str) -> None:
+        """`whose`: the name of the loop or of the coroutine, such as `Recorder.run`."""
         super().__init__(store.engine, store.clock)
         self.signals = store.signals
-        self.at, self.stumbles = at, 0
+        self.at, self.stumbles, self._whose = at, 0, whose
+
+    def _meets(self) -> bool:
+        task = asyncio.current_task()
+        assert task is not None
+        return self._whose in (task.get_name(), getattr(task.get_coro(), "__qualname__", ""))
 
     @asynccontextmanager
     async def begin(self, tenant: int) -> AsyncIterator[Tx]:
-        stumbling = self.stumbles > 0
+        stumbling = self.stumbles > 0 and self._meets()
         self.stumbles -= stumbling
         if stumbling and self.at == "begin":
             raise ConnectionError("the database is gone")
@@ -173,7 +179,7 @@ async def test_a_database_error_while_recording_is_tried_again_and_nothing_is_se
     sending.expected = {"record_failed"}
     await sending.mail.behave(relay="visp", accept_delay_s=0.3)
     (item,) = await sending.queue(MARIA)
-    stumbling = Stumbling(sending.store, at)
+    stumbling = Stumbling(sending.store, at, "Recorder.run")
     async with sending.working(store=stumbling, pace=STILL):
         await sending.until(item, Stage.CLAIMED)
         stumbling.stumbles = 1
@@ -246,7 +252,7 @@ async def test_what_could_not_even_be_given_back_is_queued_again_once_its_lease_
 ) -> None:
     sending.expected = {"worker_loop_failed"}
     (item,) = await sending.queue(MARIA)
-    stumbling = Stumbling(sending.store, "begin")
+    stumbling = Stumbling(sending.store, "begin", "RouteRunner._give_back")
     pace = Pace(lease_s=0.6, poll_s=0.5, record_s=0.001, sweep_s=0.9)
     async with sending.working(pace=pace, store=stumbling, truth=Unsure(1, stumbling)):
         waiting = await sending.until(item, Stage.QUEUED, attempt=1)

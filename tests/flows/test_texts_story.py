@@ -62,13 +62,14 @@ async def test_callbacks_out_of_order_and_twice_tell_one_story(desk: Desk) -> No
 
 
 async def test_a_landline_says_so_and_no_second_text_is_offered(desk: Desk) -> None:
-    card = await sends(desk, "1290", "Can you read this?")
+    await behaves(desk, await number_of(desk, "1041"), error_code=30006)
+    card = await sends(desk, "1041", "Can you read this?")
     failed = await in_thread(desk, card, "Not delivered: the number is a landline")
     assert ":x:" in words(failed)
     assert "30006" not in words(failed), "raw codes stay one press away"
-    refused = await desk.type("/isp text 1290")
+    refused = await desk.type("/isp text 1041")
     assert "do not reach this number" in words(refused)
-    log = await desk.type("/isp messages 1290")
+    log = await desk.type("/isp messages 1041")
     await desk.press(log, "messages.timeline:0")
     timeline = await desk.shows("What our text provider said", after=log["ts"])
     assert "30006" in words(timeline)

@@ -96,7 +96,7 @@ class Product:
         return self.answers.pop(0) if self.answers else twiml("<Response/>")
 
     async def next(self) -> Received:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             return await self.received.get()
 
 
