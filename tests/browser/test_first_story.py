@@ -35,6 +35,24 @@ async def test_newcomer_resends_an_invoice_and_watches_the_card_settle(page: Pag
     await expect(page.get_by_test_id("number")).to_have_count(1)
     await page.get_by_test_id("number").first.click()
     await expect(page.get_by_test_id("phone-number")).to_have_text("(541) 555-0145")
+
+
+async def test_somebody_never_got_the_invoice_and_the_desk_says_why(page: Page, desk: Desk) -> None:
+    await page.get_by_test_id("phone-filter").fill("1042")
+    await expect(page.get_by_test_id("number")).to_have_count(1)
+    await expect(page.get_by_test_id("number").first).to_contain_text("Kevin")
+    await page.get_by_test_id("number").first.click()
+    await expect(page.get_by_test_id("phone-number")).to_have_text("(360) 555-0196")
+    text = page.get_by_test_id("phone-text")
+    await text.fill("I never got my invoice")
+    await text.press("Enter")
+    await expect(page.get_by_text("Texts with Kevin O. · 1042").last).to_be_visible()
+
+    await type_command(page, "/isp diagnose 1042")
+    await expect(page.get_by_text("NOT DELIVERED: misspelled address").last).to_be_visible()
+    await expect(page.locator("[data-action-id='contact.mend']").last).to_be_visible()
+    await page.get_by_test_id("mail-item").first.click()
+    await expect(page.get_by_test_id("letter")).to_contain_text("invoice")
     await page.get_by_test_id("composer").focus()
     await picture(page, desk)
 
