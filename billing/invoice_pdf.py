@@ -11,9 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 
-from fpdf import FPDF
-from fpdf.fonts import CORE_FONTS_CHARWIDTHS
-
 from billing.latin import latin, spelled
 from notifier.contexts import Brand, day, locale_of, money
 from store.models import Invoice, InvoiceStatus, Package, PackageStatus, Subscriber
@@ -144,6 +141,8 @@ def _fitted(text: str, font: str, size: float, width: float) -> tuple[str, float
 
     Measured here: fpdf2's own measuring copies its whole state each time and makes a page three times slower.
     """
+    from fpdf.fonts import CORE_FONTS_CHARWIDTHS
+
     widths = CORE_FONTS_CHARWIDTHS[font]
 
     def measured(part: str) -> float:
@@ -168,6 +167,9 @@ class _Page:
         self._locale = locale_of(bill.payer, letterhead.locale)
         language = "es" if bill.payer.language.startswith("es") else "en"
         self._words = _WORDS[language]
+        # It brings font tools and an imaging library along: a start that draws nothing does without them.
+        from fpdf import FPDF
+
         paper = "letter" if letterhead.region in LETTER_REGIONS else "a4"
         pdf = self._pdf = FPDF(format=paper)
         pdf.core_fonts_encoding = "cp1252"
