@@ -41,9 +41,9 @@ STILL = Pace(lease_s=30, poll_s=60, record_s=0.001, sweep_s=60)
 
 async def test_a_slow_but_healthy_send_keeps_its_lease_and_is_sent_once(sending: Sending) -> None:
     """So does the one that waits for the connection meanwhile."""
-    await sending.mail.behave(relay="visp", accept_delay_s=1)
+    await sending.mail.behave(relay="visp", accept_delay_s=3)
     items = await sending.queue(MARIA, LEO)
-    pace = Pace(lease_s=0.6, poll_s=0.02, record_s=0.001, sweep_s=0.05)
+    pace = Pace(lease_s=2, poll_s=0.02, record_s=0.001, sweep_s=0.05)
     async with sending.working(sending.route(connections=1), pace=pace):
         for item in items:
             after = await sending.until(item, Stage.AWAITING)
@@ -266,7 +266,7 @@ async def test_what_a_channel_broke_over_is_queued_again_once_its_lease_is_over(
     """Nobody knows how far it came, so it is in doubt; its heartbeat must not go on."""
     sending.expected = {"worker_loop_failed"}
     (item,) = await sending.queue(MARIA)
-    pace = Pace(lease_s=0.6, poll_s=0.02, record_s=0.001, sweep_s=0.05)
+    pace = Pace(lease_s=2, poll_s=0.02, record_s=0.001, sweep_s=0.05)
     async with sending.working(pace=pace, provider=Breaking(1)):
         waiting = await sending.until(item, Stage.QUEUED, attempt=1)
         assert waiting.due_at >= sending.clock.now + DOUBT_RETRY
