@@ -397,8 +397,17 @@ orphans = Table(
     _at("received_at"),
     _at("matched_at", nullable=True),
     _id("delivery_id", nullable=True),
+    _at("dismissed_at", nullable=True),
+    Column("closed_by", String(80), nullable=True),  # who matched or dismissed it; null: nobody, or a rematch
     _pk(),
     UniqueConstraint("tenant_id", "key"),
+    Index(
+        "ix_orphans_waiting",
+        "tenant_id",
+        "received_at",
+        postgresql_where=text("matched_at IS NULL AND dismissed_at IS NULL"),
+        sqlite_where=text("matched_at IS NULL AND dismissed_at IS NULL"),
+    ),
 )
 
 suppressions = Table(
@@ -811,4 +820,108 @@ contact_overrides = Table(
     _pk(),
     _fk("subscriber_id", "subscribers"),
     Index("ix_contact_overrides_subscriber_id", "tenant_id", "subscriber_id"),
+)
+
+diagnoses = Table(
+    "diagnoses",
+    metadata,
+    _tenant(),
+    _id(),
+    _id("subscriber_id"),
+    _id("asked_invoice_id", nullable=True),
+    _id("invoice_id", nullable=True),
+    Column("cause", String(40), nullable=False),
+    Column("certainty", String(10), nullable=False),
+    Column("headline", Text, nullable=False),
+    Column("findings", JSON, nullable=False),  # [[step, mark, text], ...] as they were shown
+    Column("actor", String(80), nullable=False),
+    _at("created_at"),
+    _id("previous_id", nullable=True),
+    _pk(),
+    _fk("subscriber_id", "subscribers"),
+    Index("ix_diagnoses_subscriber_id", "tenant_id", "subscriber_id", "id"),
+)
+
+domain_records = Table(  # what was last seen in DNS of the domains that a tenant sends from
+    "domain_records",
+    metadata,
+    _tenant(),
+    Column("domain", String(255), nullable=False),
+    Column("kind", String(80), nullable=False),  # spf, dmarc, mx, dkim:<selector>
+    Column("value", Text, nullable=False),
+    Column("verdict", String(12), nullable=False),
+    Column("before", Text, nullable=True),
+    _at("changed_at", nullable=True),
+    _at("checked_at"),
+    _pk("domain", "kind"),
+)
+
+dns_watches = Table(  # "tell me when it is fixed"
+    "dns_watches",
+    metadata,
+    _tenant(),
+    _id(),
+    Column("kind", String(80), nullable=False),
+    Column("domain", String(255), nullable=False),
+    Column("post_key", String(200), nullable=False),
+    Column("actor", String(80), nullable=False),
+    _at("created_at"),
+    _at("next_at"),
+    _at("expires_at"),
+    Column("checks", SmallInteger, nullable=False),
+    Column("last_seen", Text, nullable=False),
+    _at("ended_at", nullable=True),
+    Column("ended", String(12), nullable=True),  # fixed, expired, cancelled
+    _pk(),
+    Index(
+        "ix_dns_watches_next_at",
+        "next_at",
+        postgresql_where=text("ended_at IS NULL"),
+        sqlite_where=text("ended_at IS NULL"),
+    ),
+)
+
+address_questions = Table(  # "is this your address?", asked by text
+    "address_questions",
+    metadata,
+    _tenant(),
+    _id(),
+    _id("subscriber_id"),
+    Column("role", String(12), nullable=False),
+    Column("old_address", Text, nullable=False),
+    Column("suggested", Text, nullable=False),
+    Column("number", String(20), nullable=False),
+    _id("invoice_id", nullable=True),
+    _id("notification_id"),
+    Column("state", String(12), nullable=False),  # asked, confirmed, declined, expired, overtaken
+    Column("actor", String(80), nullable=False),
+    Column("channel_id", String(40), nullable=False),
+    _at("created_at"),
+    _at("expires_at"),
+    _at("answered_at", nullable=True),
+    _pk(),
+    _fk("subscriber_id", "subscribers"),
+    Index("ix_address_questions_subscriber_id", "tenant_id", "subscriber_id"),
+    # One open question a number: an answer must not be taken for the answer to another.
+    Index(
+        "uq_address_questions_asked",
+        "tenant_id",
+        "number",
+        unique=True,
+        postgresql_where=text("state = 'asked'"),
+        sqlite_where=text("state = 'asked'"),
+    ),
+)
+
+route_trials = Table(  # the same mail by two routes to a test mailbox, side by side
+    "route_trials",
+    metadata,
+    _tenant(),
+    _id(),
+    Column("code", String(12), nullable=False),
+    Column("mailbox", Text, nullable=False),
+    Column("notifications", JSON, nullable=False),  # [[route, notification id], ...]
+    Column("actor", String(80), nullable=False),
+    _at("created_at"),
+    _pk(),
 )
