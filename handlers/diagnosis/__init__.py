@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from handlers.diagnosis.case import Case, Tried
-from handlers.diagnosis.causes import TELLINGS, Act, Cause, Certainty, Telling
+from handlers.diagnosis.causes import Act, Cause, Certainty, Telling
 from handlers.diagnosis.evidence import (
     AddressFact,
     Company,
@@ -24,6 +24,7 @@ from handlers.diagnosis.evidence import (
 from handlers.diagnosis.lines import Line, Mark, Step, lines_of
 from handlers.diagnosis.rules import Ruling, rule_on
 from handlers.diagnosis.telling import blanks_of, brief, fill, month
+from handlers.diagnosis.tellings import TELLINGS
 from handlers.profile import TenantProfile
 from store.addresses import MAX_ADDRESS
 from store.models import Invoice, InvoiceStatus

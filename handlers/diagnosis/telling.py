@@ -1,4 +1,4 @@
-"""From a ruling to words: what fills the blanks of handlers.diagnosis.causes. Pure."""
+"""From a ruling to words: what fills the blanks of handlers.diagnosis.tellings. Pure."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from babel.dates import format_date
 from handlers import format as fmt
 from handlers import words
 from handlers.diagnosis.case import Case, Tried
-from handlers.diagnosis.causes import TELLINGS, Cause
+from handlers.diagnosis.causes import Cause
 from handlers.diagnosis.rules import Ruling
+from handlers.diagnosis.tellings import TELLINGS
 from handlers.profile import TenantProfile
 from handlers.text_words import TEXT_CAUSES
 from store.models import Channel, Invoice, Outcome
