@@ -812,3 +812,62 @@ class ContactOverride:
     actor: str
     created_at: datetime
     ended_at: datetime | None = None
+
+
+class WatchEnd(StrEnum):
+    FIXED = "fixed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class DnsWatch:
+    """Somebody wants to know when a domain's record is right; looked at on a schedule until `expires_at`."""
+
+    tenant: int
+    id: UUID
+    kind: str
+    domain: str
+    actors: tuple[str, ...]
+    """Everybody who asked, in that order."""
+    created_at: datetime
+    next_at: datetime
+    expires_at: datetime
+    checks: int = 0
+    last_seen: str = ""
+    """What the last look found, in a sentence."""
+    last_at: datetime | None = None
+    ended_at: datetime | None = None
+    ended: WatchEnd | None = None
+    ended_by: str | None = None
+    """Who stopped it."""
+
+
+class RecordVerdict(StrEnum):
+    """What a domain's record is worth, best first. Unknown: DNS never answered."""
+
+    OK = "ok"
+    WEAK = "weak"
+    """It works, and could protect or say more."""
+    MISSING = "missing"
+    WRONG = "wrong"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class DomainRecord:
+    """What was last seen in DNS of a domain that we send from. `kind`: spf, dmarc, mx, dkim:<selector>."""
+
+    domain: str
+    kind: str
+    value: str
+    """The records as published, one a line; empty: there is none."""
+    verdict: RecordVerdict
+    said: str
+    """What it means, in a sentence."""
+    checked_at: datetime
+    before: str | None = None
+    """What stood there before it last changed; None: it never did."""
+    was: RecordVerdict | None = None
+    """What it was worth then."""
+    changed_at: datetime | None = None

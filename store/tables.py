@@ -850,7 +850,9 @@ domain_records = Table(  # what was last seen in DNS of the domains that a tenan
     Column("kind", String(80), nullable=False),  # spf, dmarc, mx, dkim:<selector>
     Column("value", Text, nullable=False),
     Column("verdict", String(12), nullable=False),
+    Column("said", Text, nullable=False),
     Column("before", Text, nullable=True),
+    Column("was", String(12), nullable=True),  # the verdict before it last changed
     _at("changed_at", nullable=True),
     _at("checked_at"),
     _pk("domain", "kind"),
@@ -863,16 +865,27 @@ dns_watches = Table(  # "tell me when it is fixed"
     _id(),
     Column("kind", String(80), nullable=False),
     Column("domain", String(255), nullable=False),
-    Column("post_key", String(200), nullable=False),
-    Column("actor", String(80), nullable=False),
+    Column("actors", JSON, nullable=False),  # everybody who asked, in that order
     _at("created_at"),
     _at("next_at"),
     _at("expires_at"),
     Column("checks", SmallInteger, nullable=False),
     Column("last_seen", Text, nullable=False),
+    _at("last_at", nullable=True),
     _at("ended_at", nullable=True),
     Column("ended", String(12), nullable=True),  # fixed, expired, cancelled
+    Column("ended_by", String(80), nullable=True),
     _pk(),
+    # Whoever asks for what is watched already joins that watch.
+    Index(
+        "uq_dns_watches_open",
+        "tenant_id",
+        "kind",
+        "domain",
+        unique=True,
+        postgresql_where=text("ended_at IS NULL"),
+        sqlite_where=text("ended_at IS NULL"),
+    ),
     Index(
         "ix_dns_watches_next_at",
         "next_at",

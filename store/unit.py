@@ -26,6 +26,8 @@ from store.audit import Audit
 from store.consents import Consents
 from store.conversations import Conversations
 from store.deliveries import Deliveries
+from store.dns_watches import DnsWatches
+from store.domain_records import DomainRecords
 from store.engine import Engine
 from store.events import Events
 from store.failed_attempts import FailedAttempts
@@ -209,6 +211,14 @@ class Tx:
     @cached_property
     def overrides(self) -> Overrides:
         return Overrides(self)
+
+    @cached_property
+    def domain_records(self) -> DomainRecords:
+        return DomainRecords(self)
+
+    @cached_property
+    def dns_watches(self) -> DnsWatches:
+        return DnsWatches(self)
 
 
 SYSTEM_TENANT = 0

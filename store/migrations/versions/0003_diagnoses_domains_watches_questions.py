@@ -24,15 +24,16 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("kind", sa.String(length=80), nullable=False),
         sa.Column("domain", sa.String(length=255), nullable=False),
-        sa.Column("post_key", sa.String(length=200), nullable=False),
-        sa.Column("actor", sa.String(length=80), nullable=False),
+        sa.Column("actors", sa.JSON(), nullable=False),
         sa.Column("created_at", store.types.UtcDateTime(timezone=True), nullable=False),
         sa.Column("next_at", store.types.UtcDateTime(timezone=True), nullable=False),
         sa.Column("expires_at", store.types.UtcDateTime(timezone=True), nullable=False),
         sa.Column("checks", sa.SmallInteger(), nullable=False),
         sa.Column("last_seen", sa.Text(), nullable=False),
+        sa.Column("last_at", store.types.UtcDateTime(timezone=True), nullable=True),
         sa.Column("ended_at", store.types.UtcDateTime(timezone=True), nullable=True),
         sa.Column("ended", sa.String(length=12), nullable=True),
+        sa.Column("ended_by", sa.String(length=80), nullable=True),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("pk_dns_watches")),
     )
     with op.batch_alter_table("dns_watches", schema=None) as batch_op:
@@ -40,6 +41,13 @@ def upgrade() -> None:
             "ix_dns_watches_next_at",
             ["next_at"],
             unique=False,
+            postgresql_where=sa.text("ended_at IS NULL"),
+            sqlite_where=sa.text("ended_at IS NULL"),
+        )
+        batch_op.create_index(
+            "uq_dns_watches_open",
+            ["tenant_id", "kind", "domain"],
+            unique=True,
             postgresql_where=sa.text("ended_at IS NULL"),
             sqlite_where=sa.text("ended_at IS NULL"),
         )
@@ -51,7 +59,9 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=80), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
         sa.Column("verdict", sa.String(length=12), nullable=False),
+        sa.Column("said", sa.Text(), nullable=False),
         sa.Column("before", sa.Text(), nullable=True),
+        sa.Column("was", sa.String(length=12), nullable=True),
         sa.Column("changed_at", store.types.UtcDateTime(timezone=True), nullable=True),
         sa.Column("checked_at", store.types.UtcDateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "domain", "kind", name=op.f("pk_domain_records")),
@@ -167,6 +177,11 @@ def downgrade() -> None:
     op.drop_table("route_trials")
     op.drop_table("domain_records")
     with op.batch_alter_table("dns_watches", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_dns_watches_open",
+            postgresql_where=sa.text("ended_at IS NULL"),
+            sqlite_where=sa.text("ended_at IS NULL"),
+        )
         batch_op.drop_index(
             "ix_dns_watches_next_at",
             postgresql_where=sa.text("ended_at IS NULL"),
