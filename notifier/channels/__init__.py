@@ -13,6 +13,8 @@ from datetime import datetime
 from typing import Any, Literal, Protocol, TypeVar
 
 from notifier.bounces import BounceVerdict
+from notifier.mailauth.dkim_sign import DkimSigner
+from notifier.mailauth.identity import SenderFacts
 from notifier.mx import Destination
 from notifier.sms_codes import TextVerdict
 from store.models import Channel, Confidence
@@ -37,6 +39,8 @@ class Route:
     tls: Literal["off", "starttls", "implicit"] = "off"
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    dkim: DkimSigner | None = field(default=None, repr=False)
+    """Signs what leaves by this route; None leaves it to the relay."""
     connections: int = 4
     timeout_s: float = 30.0
     """For connecting and for each answer but the last."""
@@ -48,6 +52,18 @@ class Route:
     def confidence(self) -> Confidence:
         """What a 250 on this route means."""
         return Confidence.HANDED_TO_RELAY if self.kind == "relay" else Confidence.ACCEPTED_BY_SERVER
+
+    @property
+    def sender_facts(self) -> SenderFacts:
+        """What recipients judge its mail by: ask `notifier.mailauth.identity.sending_identity` about it."""
+        return SenderFacts(
+            self.name,
+            self.from_address.rpartition("@")[2].lower(),
+            self.envelope_domain.lower(),
+            self.egress_ips,
+            self.helo or self.envelope_domain,
+            None if self.dkim is None else self.dkim.signing_key,
+        )
 
 
 @dataclass(frozen=True, slots=True)
