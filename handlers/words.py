@@ -87,6 +87,9 @@ KIND_WORDS: dict[NotificationKind, str] = {
     NotificationKind.AUTO_REPLY: "Automatic answer",
     NotificationKind.ONCALL: "Text to who is on call",
     NotificationKind.TEST: "Test mail",
+    NotificationKind.ADDRESS_QUESTION: "Question about an address",
+    NotificationKind.TRIAL: "Test by two routes",
+    NotificationKind.PACK: "Evidence pack",
 }
 """What a message is, by its kind."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -262,12 +263,14 @@ class RouteRunner:
             await self._recorder.record(self._report(delivery, not_composed(error)))
             return
         missing = attachments is not None and wants_pdf(work.notification) and not attached
+        began = time.monotonic()
         outcome = told(await session.submit(message), missing=missing)
-        await self._recorder.record(self._report(delivery, outcome))
+        took_ms = round((time.monotonic() - began) * 1000)
+        await self._recorder.record(self._report(delivery, outcome, took_ms))
         if isinstance(outcome, Deferred) and outcome.route_down:
             log.warning("route_down", route=self._route.name, answer=outcome.reply_code or "no connection")
 
-    def _report(self, delivery: Delivery, outcome: SubmitOutcome) -> Report:
+    def _report(self, delivery: Delivery, outcome: SubmitOutcome, took_ms: int | None = None) -> Report:
         now, jitter = self._store.clock(), random.random()  # noqa: S311  # spreads retries, hides nothing
         kind, fields, queue_id = describe(outcome, self._route.confidence)
         down, soon = isinstance(outcome, Deferred) and outcome.route_down, tried_again_soon(outcome)
@@ -277,5 +280,5 @@ class RouteRunner:
                 hard = isinstance(outcome, Deferred) and outcome.verdict is not None and outcome.verdict.hard
                 kind = EventKind.BOUNCED if hard and not down else EventKind.FAILED
                 fields["hard"] = hard and not down
-        event = worker_event(delivery, kind, now, source=self._way.source, **fields)
+        event = worker_event(delivery, kind, now, source=self._way.source, took_ms=took_ms, **fields)
         return Report(delivery.tenant, event, fenced=True, jitter=jitter, soon=soon, queue_id=queue_id)

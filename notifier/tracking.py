@@ -58,6 +58,8 @@ FOLLOWING = (DELIVERY_SURFACE, TEXT_SURFACE)
 """All surfaces whose posts are keyed by a notification's id and follow its deliveries."""
 RUN_SURFACE = "run"
 """The posts that follow an invoice run; their key is the run's id."""
+FOLLOWED_BY = "followed_by"
+"""In a notification's context: [surface, key] of one more card that shows what becomes of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,9 @@ async def bump_cards(tx: Tx, touched: Sequence[Delivery]) -> None:
     bulk = sorted({(d.tenant, d.notification_id) for d in touched if d.priority is Priority.BULK})
     for tenant, run_id in await tx.runs.of_notifications(bulk):  # one by one: always in the same order
         await tx.posts.bump(RUN_SURFACE, [(tenant, str(run_id))])
+    single = sorted({(d.tenant, d.notification_id) for d in touched if d.priority is not Priority.BULK})
+    for tenant, surface, key in await tx.notifications.followed_by(single, FOLLOWED_BY):
+        await tx.posts.bump(surface, [(tenant, key)])
 
 
 def _change(

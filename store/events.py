@@ -33,6 +33,7 @@ def _event(row: Row[Any]) -> Event:
         cls=row.cls,
         actor=row.actor,
         recorded_at=row.recorded_at,
+        took_ms=row.took_ms,
     )
 
 
@@ -61,6 +62,7 @@ class Events(Repository):
                     "remote": storable(item.remote, 255),
                     "cls": item.cls,
                     "actor": item.actor,
+                    "took_ms": item.took_ms,
                 }
                 for tenant, item in batch
             ]

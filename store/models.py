@@ -84,6 +84,12 @@ class NotificationKind(StrEnum):
     ONCALL = "oncall"
     """A text to whoever is on call."""
     TEST = "test"
+    ADDRESS_QUESTION = "address_question"
+    """Asked by text: is this your e-mail address?"""
+    TRIAL = "trial"
+    """The same mail by two routes to a test mailbox of our own; about nobody."""
+    PACK = "pack"
+    """Evidence for whoever helps us: Client Success, or a postmaster. Never to a subscriber."""
 
 
 class RunState(StrEnum):
@@ -460,6 +466,8 @@ class Event:
     cls: str = ""
     actor: str = ""
     recorded_at: datetime | None = None
+    took_ms: int | None = None
+    """From handing it to the channel until the other side's answer, connecting included; of answers only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -871,3 +879,58 @@ class DomainRecord:
     was: RecordVerdict | None = None
     """What it was worth then."""
     changed_at: datetime | None = None
+
+
+class QuestionState(StrEnum):
+    """asked -> confirmed | declined | other | stopped | expired | overtaken."""
+
+    ASKED = "asked"
+    CONFIRMED = "confirmed"
+    DECLINED = "declined"
+    OTHER = "other"
+    """They wrote another address: an agent looks at it."""
+    STOPPED = "stopped"
+    """They opted out of texts instead."""
+    EXPIRED = "expired"
+    OVERTAKEN = "overtaken"
+    """The address, or the number, was changed before they answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddressQuestion:
+    """ "Is this your address?", asked by text of whoever gets the invoices."""
+
+    id: UUID
+    subscriber_id: UUID
+    """Whose address it is about: who pays."""
+    role: ContactRole
+    old_address: str
+    """What is on file, and is to be mended by a yes."""
+    suggested: str
+    number: str
+    """E.164."""
+    invoice_id: UUID | None
+    """The invoice that goes out again once it is mended."""
+    notification_id: UUID
+    state: QuestionState
+    actor: str
+    """The agent who asked."""
+    channel_id: str
+    created_at: datetime
+    expires_at: datetime
+    answered_at: datetime | None = None
+    answer: str | None = None
+    """The other address that they wrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteTrial:
+    """The same mail by several routes to one test mailbox. `notifications`: (route, notification id)."""
+
+    id: UUID
+    code: str
+    """Stands in the subjects, so that whoever opens the mailbox finds them."""
+    mailbox: str
+    notifications: tuple[tuple[str, UUID], ...]
+    actor: str
+    created_at: datetime

@@ -115,6 +115,18 @@ class Notifications(Repository):
             found.update((row.id, _notification(row)) for row in rows)
         return found
 
+    async def followed_by(self, refs: Sequence[tuple[int, UUID]], name: str) -> list[tuple[int, str, str]]:
+        """(tenant, surface, key) that the context holds under `name`, once each, in order; across tenants."""
+        found: set[tuple[int, str, str]] = set()
+        c = notifications.c
+        for batch in batched(refs, BATCH):
+            statement = select(c.tenant_id, c.context).where(tuple_(c.tenant_id, c.id).in_(batch))
+            for tenant, context in await self._tx.conn.execute(statement):
+                if name in context:
+                    surface, key = context[name]
+                    found.add((tenant, surface, key))
+        return sorted(found)
+
     async def lock_with_fallback(self, refs: Sequence[tuple[int, UUID]]) -> list[tuple[int, Notification]]:
         """Those of (tenant, id) that have an unused second way, locked in one order; across tenants.
 

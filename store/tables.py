@@ -370,6 +370,7 @@ events = Table(
     Column("remote", Text, nullable=False),
     Column("cls", String(24), nullable=False),
     Column("actor", String(80), nullable=False),
+    Column("took_ms", Integer, nullable=True),
     _pk(),
     Index("ix_events_delivery_id", "tenant_id", "delivery_id"),
     # The on-call sweep reads along it. Partial: what goes well pays nothing for it.
@@ -906,12 +907,13 @@ address_questions = Table(  # "is this your address?", asked by text
     Column("number", String(20), nullable=False),
     _id("invoice_id", nullable=True),
     _id("notification_id"),
-    Column("state", String(12), nullable=False),  # asked, confirmed, declined, expired, overtaken
+    Column("state", String(12), nullable=False),  # models.QuestionState
     Column("actor", String(80), nullable=False),
     Column("channel_id", String(40), nullable=False),
     _at("created_at"),
     _at("expires_at"),
     _at("answered_at", nullable=True),
+    Column("answer", Text, nullable=True),  # another address that they wrote
     _pk(),
     _fk("subscriber_id", "subscribers"),
     Index("ix_address_questions_subscriber_id", "tenant_id", "subscriber_id"),

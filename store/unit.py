@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.acts import BillingActs
+from store.address_questions import AddressQuestions
 from store.assignments import Assignments
 from store.audit import Audit
 from store.consents import Consents
@@ -43,6 +44,7 @@ from store.overrides import Overrides
 from store.packages import Packages
 from store.pdfs import Pdfs
 from store.posts import Posts
+from store.route_trials import RouteTrials
 from store.runs import Runs
 from store.subscribers import Subscribers
 from store.suppressions import Suppressions
@@ -219,6 +221,14 @@ class Tx:
     @cached_property
     def dns_watches(self) -> DnsWatches:
         return DnsWatches(self)
+
+    @cached_property
+    def questions(self) -> AddressQuestions:
+        return AddressQuestions(self)
+
+    @cached_property
+    def trials(self) -> RouteTrials:
+        return RouteTrials(self)
 
 
 SYSTEM_TENANT = 0

@@ -94,6 +94,7 @@ def upgrade() -> None:
         sa.Column("created_at", store.types.UtcDateTime(timezone=True), nullable=False),
         sa.Column("expires_at", store.types.UtcDateTime(timezone=True), nullable=False),
         sa.Column("answered_at", store.types.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("answer", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
             ["tenant_id", "subscriber_id"],
             ["subscribers.tenant_id", "subscribers.id"],
@@ -139,6 +140,9 @@ def upgrade() -> None:
             "ix_diagnoses_subscriber_id", ["tenant_id", "subscriber_id", "id"], unique=False
         )
 
+    with op.batch_alter_table("events", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("took_ms", sa.Integer(), nullable=True))
+
     with op.batch_alter_table("orphans", schema=None) as batch_op:
         batch_op.add_column(sa.Column("dismissed_at", store.types.UtcDateTime(timezone=True), nullable=True))
         batch_op.add_column(sa.Column("closed_by", sa.String(length=80), nullable=True))
@@ -160,6 +164,9 @@ def downgrade() -> None:
         )
         batch_op.drop_column("closed_by")
         batch_op.drop_column("dismissed_at")
+
+    with op.batch_alter_table("events", schema=None) as batch_op:
+        batch_op.drop_column("took_ms")
 
     with op.batch_alter_table("diagnoses", schema=None) as batch_op:
         batch_op.drop_index("ix_diagnoses_subscriber_id")

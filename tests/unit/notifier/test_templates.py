@@ -36,6 +36,12 @@ SUBSCRIBER_CONTEXT: dict[str, Any] = {
     "balance": "$49.90",
     "portal_url": "https://pay.cascade.example",
     "link": "https://in.cascade.example/i/Xk3vB9qTz0aL",
+    "address": "dana@inbox.example",
+    "code": "K7Q2",
+    "title": "Help with account 1042",
+    "question": "Why is this refused?",
+    "pack": "550 5.7.1 no",
+    "ticket_url": "https://help.visp.example",
 }
 
 
