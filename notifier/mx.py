@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from notifier.mailauth import Resolver, Status
-from notifier.mailauth.answers import mx_hosts
+from notifier.mailauth import Question, Resolver, Status
+from notifier.mailauth.answers import Steps, mx_hosts
+from notifier.mailauth.driver import drive
 
 
 class MailHosts(StrEnum):
@@ -29,11 +30,18 @@ class Destination:
     kind: MailHosts
     hosts: tuple[str, ...] = ()
     why: str = ""
+    implicit: bool = False
+    """No MX is published: mail goes to the domain's own address (the implicit MX)."""
 
 
 async def destination(resolver: Resolver, domain: str) -> Destination:
-    """MX, else the domain's own address record (the implicit MX)."""
-    answer = await resolver.query(domain, "MX")
+    """MX, else the domain's own address record."""
+    return await drive(destination_steps(domain), resolver)
+
+
+def destination_steps(domain: str) -> Steps[Destination]:
+    """The same, as questions: one where there is an MX, at most three."""
+    answer = yield Question(domain, "MX")
     if answer.status is Status.UNAVAILABLE:
         return Destination(MailHosts.UNKNOWN, why="DNS did not answer")
     if answer.status is Status.NXDOMAIN:
@@ -44,9 +52,9 @@ async def destination(resolver: Resolver, domain: str) -> Destination:
             return Destination(MailHosts.NONE, why=NULL_MX)
         return Destination(MailHosts.FOUND, hosts)
     for rtype in ("A", "AAAA"):
-        address = await resolver.query(domain, rtype)
+        address = yield Question(domain, rtype)
         if address.status is Status.UNAVAILABLE:
             return Destination(MailHosts.UNKNOWN, why="DNS did not answer")
-        if address.records:
-            return Destination(MailHosts.FOUND, (domain,))
+        if address.records:  # RFC 5321 section 5.1: without an MX the domain itself is the mail server
+            return Destination(MailHosts.FOUND, (domain,), implicit=True)
     return Destination(MailHosts.NONE, why=NO_SERVER)

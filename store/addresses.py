@@ -11,8 +11,9 @@ must be one recipient, one suppression. What was typed is kept beside it (`raw` 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 from urllib.parse import unquote
 
@@ -24,6 +25,20 @@ MAX_ADDRESS: Final = 254
 """RFC 3696 erratum 1690: a path of 256 octets less its angle brackets."""
 
 
+class Repair(StrEnum):
+    """What was plainly wrong around an address and was put right, in words."""
+
+    INVISIBLE = "invisible characters were taken out"
+    WIDE = "full-width characters were made ordinary ones"
+    SPACE = "the space around it was taken off"
+    PUNCTUATION = "the stray comma, semicolon or dot was taken off"
+    QUOTES = "the quotes around it were taken off"
+    BRACKETS = "the brackets around it were taken off"
+    NAME = "the name before it was taken off"
+    REMARK = "the remark in brackets beside it was taken off"
+    SCHEME = "mailto: was taken off"
+
+
 @dataclass(frozen=True, slots=True)
 class NormalEmail:
     """`address` is fit to send to unless `problem` says why not; then it is the text as given, stripped."""
@@ -33,6 +48,8 @@ class NormalEmail:
     """One plain sentence, without the address in it; None when there is nothing wrong."""
     repaired: str | None = None
     """The address again when the text was usable only after a repair (`mailto:`, a trailing comma ...)."""
+    repairs: tuple[Repair, ...] = ()
+    """What was put right, in the order in which it was found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +66,48 @@ class NormalPhone:
 _INVISIBLE: Final = dict.fromkeys(
     [0xAD, 0x61C, 0x180E, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xFEFF]
 )
-_FULL_WIDTH_AT: Final = "\uff20"
+# U+FF01..FF5E are ASCII in full width (an @ typed on a Japanese or Chinese keyboard is U+FF20); the full
+# stops of those keyboards end labels too (RFC 3490 section 3.1), and U+FE6B is the small @.
+_WIDE: Final = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {
+    **dict.fromkeys((0x3002, 0xFF61), ord(".")),
+    0xFE6B: ord("@"),
+}
+_AT: Final = "@\uff20\ufe6b"
+_BETWEEN: Final = ",;\uff0c\uff1b\u3001"
+_TLD: Final = "com|net|org|edu|gov|biz|info|us|ca|mx|es|co|me|io|uk|de|fr|it|br"
+_GAP: Final = r"[^\S\r\n]{0,3}"
+_WORD: Final = rf"[^\s<\"{_AT}{_BETWEEN}]{{1,80}}"
+_END: Final = rf"(?![\w.{_AT}-])"
+# What may be long has a bound: a damaged field must not take seconds.
 _TOKEN: Final = re.compile(
-    r"(?P<name>\"[^\"]*\"(?=\s*<))"  # a display name, which may hold commas
-    r"|(?P<angle><[^<>]*>)"
-    r"|(?P<between>[,;\n\r\uff0c\uff1b\u3001]+)"
+    rf"(?P<quoted>\"[^\"\r\n]{{0,80}}\"[{_AT}][^\s<{_BETWEEN}]+)"  # RFC 5321 section 4.1.2: quoted local part
+    r"|(?P<name>\"[^\"]{0,200}\"(?=\s{0,9}<))"  # a display name, which may hold commas
+    r"|(?P<angle><[^<>]{0,500}>)"
+    rf"|(?P<between>[\n\r{_BETWEEN}]+)"
     r"|(?P<space>\s+)"
-    r"|(?P<word>[^\s,;<\uff0c\uff1b\u3001]+|<)"
+    rf"|(?P<remark>\((?!\s{{0,3}}at\s{{0,3}}\))[^(){_AT}]{{0,80}}\))"
+    # `and` between two addresses; before a name it may belong to that
+    rf"|(?P<and>(?:and|or|y|o|e|et|ou|und|oder|[&+/|])(?=\s[^{_AT}{_BETWEEN}\r\n]{{0,80}}[{_AT}<]))"
+    # One address with a slip in it, whose parts would look like several: `ann@gmail,com`, `ann @ x.com`
+    rf"|(?P<torn>{_WORD}[{_AT}][A-Za-z0-9-]{{1,63}}{_GAP}[.,]?{_GAP}(?<=[\s,])(?:{_TLD}){_END}"
+    rf"|{_WORD}[{_AT}][A-Za-z0-9-]{{1,63}}[^\S\r\n]{_GAP}\.(?:{_TLD}){_END}"
+    rf"|{_WORD}{_GAP}[{_AT}][^\S\r\n]{_GAP}[A-Za-z0-9-]{{1,63}}(?:\.[A-Za-z0-9-]{{1,63}}){{1,9}}{_END})"
+    rf"|(?P<word>[^\s<{_BETWEEN}]+|<)"
 )
+_HAS_AT: Final = re.compile(f"[{_AT}]")
 
 
 def split_addresses(field: str) -> list[str]:
     """The addresses of one field, in order and as typed: commas, semicolons and white space are between them.
 
-    A display name stays with its address (`"Lee, Ann" <ann@x.example>`). A word without an @ stays with
-    what follows it: from `maria santos@x.example` nobody can tell whose mailbox is meant, so that it is
-    one item with a problem and not an invoice for a stranger.
+    A display name stays with its address (`"Lee, Ann" <ann@x.example>`), a quoted local part is whole, a
+    remark in brackets stays with the address before it. A word without an @ stays with what follows it:
+    from `maria santos@x.example` nobody can tell whose mailbox is meant, so that it is one item with a
+    problem and not an invoice for a stranger.
     """
     found: list[str] = []
     waiting = ""  # words that are no address by themselves, with the space after them
+    open_end = False  # nothing but space since the last address
 
     def close(last: str = "") -> None:
         nonlocal waiting
@@ -80,21 +120,38 @@ def split_addresses(field: str) -> list[str]:
         match token.lastgroup:
             case "between":
                 close()
+                open_end = False
+                continue
             case "space":
                 waiting += text if waiting else ""
-            case "angle":
+                continue
+            case "remark" if open_end:
+                found[-1] += f" {text}"
+                continue
+            case "and" if open_end:
+                continue
+            case "angle" | "quoted" | "torn":
                 close(text)
-            case "word" if "@" in text or _FULL_WIDTH_AT in text:
-                close(text)
+            case "word" if _HAS_AT.search(text):
+                first, *more = _glued(text)
+                close(first)
+                found += more
             case _:
                 waiting += text
+        open_end = not waiting
     close()
     return found
 
 
+def _glued(word: str) -> list[str]:
+    """`ann@x.example/bob@y.example`: a slash may stand before an @, and never behind one."""
+    parts = re.split(r"[/|]", word)
+    return parts if all(len(_HAS_AT.findall(part)) == 1 for part in parts) else [word]
+
+
 def normalise_email(text: str) -> NormalEmail:
     """One address in its normal form, after plain repairs; never raises and never asks the network."""
-    tidy = _tidied(text, scheme="mailto:")
+    tidy, repairs = _tidied(text, scheme="mailto:")
     problem = _email_problem(tidy)
     if problem is None:
         try:
@@ -105,7 +162,7 @@ def normalise_email(text: str) -> NormalEmail:
             problem = "The part after the @ sign is not a valid domain name."
         else:
             address = f"{valid.local_part}@{valid.ascii_domain}".lower()
-            return NormalEmail(address, repaired=address if tidy != text else None)
+            return NormalEmail(address, repaired=address if repairs else None, repairs=repairs)
     return NormalEmail(text.strip(), problem)
 
 
@@ -119,8 +176,10 @@ def _email_problem(text: str) -> str | None:
     checks = (
         (not text, "There is no address."),
         ("@" not in text, "There is no @ sign."),
+        ("@@" in text, "The @ sign stands there twice."),
         (text.count("@") > 1, "There is more than one @ sign: one address is expected here."),
         ('"' in local, "Quotes before the @ sign are not supported."),
+        ("," in domain, "There is a comma in the domain name, where a dot should be."),
         (bool(re.search(r"\s", text)), "There is a space inside the address."),
         (not local, "There is nothing before the @ sign."),
         (not domain, "There is nothing after the @ sign."),
@@ -157,7 +216,7 @@ def normalise_phone(text: str, region: str = "US", allowed: Collection[str] | No
 
     `allowed` regions may be texted; None is `region` alone, or the whole of the US and Canada for either.
     """
-    tidy = _tidied(text, scheme="tel:")
+    tidy, repairs = _tidied(text, scheme="tel:")
     regions = _REGIONS.get(region, {region}) if allowed is None else allowed
     try:
         number = phonenumbers.parse(tidy, region)
@@ -167,7 +226,7 @@ def normalise_phone(text: str, region: str = "US", allowed: Collection[str] | No
     if number is None or problem is not None:
         return NormalPhone(text.strip(), problem)
     address = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    return NormalPhone(address, repaired=address if tidy != text else None)
+    return NormalPhone(address, repaired=address if repairs else None)
 
 
 def _phone_problem(
@@ -188,31 +247,66 @@ def _phone_problem(
 
 
 _ANGLED: Final = re.compile(r"(?P<name>[^<>]*)<(?P<inner>[^<>|]*)(?P<label>\|[^<>]*)?>")
+_ENCLOSED: Final = re.compile(r"^\(([^()]*@[^()]*)\)$|^\[([^\[\]]*@[^\[\]]*)\]$")
+_REMARK: Final = re.compile(r"^\([^()@]*\)\s+(?=\S*@)|(?<=\S)\s+\([^()@]*\)$")
 _SLACK_ESCAPES: Final = (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"))
 
 
-def _tidied(text: str, scheme: str) -> str:
-    """The text without what surrounds an address: marks, quotes, brackets, a scheme, end punctuation."""
-    text = text.translate(_INVISIBLE).replace(_FULL_WIDTH_AT, "@")
+def _tidied(text: str, scheme: str) -> tuple[str, tuple[Repair, ...]]:
+    """The text without what surrounds an address (marks, quotes, brackets, a scheme, end punctuation), and
+    what was done to it."""
+    done: dict[Repair, None] = {}
+
+    def mend(repair: Repair, change: Callable[[str], str]) -> None:
+        nonlocal text
+        after = change(text)
+        if after != text:
+            done[repair] = None
+            text = after
+
+    mend(Repair.INVISIBLE, lambda t: t.translate(_INVISIBLE))
+    mend(Repair.WIDE, lambda t: t.translate(_WIDE))
     for _ in range(4):  # each layer may hold another: "<mailto:a@b|a@b>",
         before = text
-        text = text.strip().strip('"\u201c\u201d').lstrip(",;").rstrip(",;.").strip()
-        if len(text) > 1 and text[0] == text[-1] == "'":
-            text = text[1:-1]
+        mend(Repair.SPACE, str.strip)
+        mend(Repair.REMARK, lambda t: _REMARK.sub("", t))
+        mend(Repair.QUOTES, _unquoted)
+        mend(Repair.PUNCTUATION, lambda t: t.strip().lstrip(",;").rstrip(",;.").strip())
         angled = _ANGLED.fullmatch(text)
         if angled and _is_mere_name(angled["name"], angled["inner"]):
-            text = angled["inner"]
-            if angled["label"]:  # Slack's own wrapping, which escapes three characters
-                for escaped, plain in _SLACK_ESCAPES:
-                    text = text.replace(escaped, plain)
+            mend(Repair.NAME if angled["name"].strip() else Repair.BRACKETS, _inside)
         elif text.count("<") + text.count(">") == 1:  # its other half was lost
-            text = text.strip("<>")
+            mend(Repair.BRACKETS, lambda t: t.strip("<>"))
+        mend(Repair.BRACKETS, lambda t: _ENCLOSED.sub(lambda m: m[1] or m[2], t, count=1))
         if text[: len(scheme)].lower() == scheme:
             # RFC 6068 section 2: header fields after a question mark, percent-encoding before it
-            text = unquote(text[len(scheme) :].partition("?")[0])
+            mend(Repair.SCHEME, lambda t: unquote(t[len(scheme) :].partition("?")[0]))
         if text == before:
             break
-    return text
+    return text, tuple(done)
+
+
+_NAMED: Final = re.compile(r"\"[^\"]*\"\s*<")
+
+
+def _unquoted(text: str) -> str:
+    if _NAMED.match(text):
+        return text
+    text = text.strip('"\u201c\u201d')
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] == "'" else text
+
+
+def _inside(text: str) -> str:
+    """What stands between angle brackets; of Slack's own wrapping, which escapes three characters, the link
+    alone."""
+    angled = _ANGLED.fullmatch(text)
+    if angled is None:
+        return text
+    inner: str = angled["inner"]
+    if angled["label"]:
+        for escaped, plain in _SLACK_ESCAPES:
+            inner = inner.replace(escaped, plain)
+    return inner
 
 
 def _is_mere_name(name: str, inner: str) -> bool:

@@ -122,6 +122,7 @@ _FINDINGS = {
     AddressStatus.NO_DOMAIN: (Mark.BAD, "its domain does not exist"),
     AddressStatus.NULL_MX: (Mark.BAD, "its domain says that it takes no mail"),
     AddressStatus.NO_MX: (Mark.BAD, "its domain has no mail server"),
+    AddressStatus.MALFORMED: (Mark.BAD, "it is not an address"),
 }
 
 

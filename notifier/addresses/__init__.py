@@ -1,0 +1,53 @@
+"""Addresses as subscribers and billing systems give them: read, repaired, checked, and told about in words.
+
+`parse_field` reads a billing field, `check_address` asks DNS about one address. Pure: evaluators that yield
+questions; nothing here reaches for the network or the database.
+"""
+
+from notifier.addresses.check import (
+    check_address,
+    check_field,
+    check_steps,
+    domain_steps,
+    item_steps,
+    unanswered,
+)
+from notifier.addresses.fields import FieldItem, meant_by, parse_field
+from notifier.addresses.report import (
+    KIND_WORDS,
+    AddressReport,
+    AddressStatus,
+    Finding,
+    Gravity,
+    Kind,
+    Known,
+)
+from notifier.addresses.spelling import GENUINE, KNOWN_TYPOS, WELL_KNOWN, nearest, respelled
+
+AddressFinding = AddressReport
+"""Its name where the findings themselves are not looked at."""
+
+__all__ = [
+    "GENUINE",
+    "KIND_WORDS",
+    "KNOWN_TYPOS",
+    "WELL_KNOWN",
+    "AddressFinding",
+    "AddressReport",
+    "AddressStatus",
+    "FieldItem",
+    "Finding",
+    "Gravity",
+    "Kind",
+    "Known",
+    "check_address",
+    "check_field",
+    "check_steps",
+    "domain_steps",
+    "item_steps",
+    "meant_by",
+    "nearest",
+    "parse_field",
+    "respelled",
+    "unanswered",
+]
