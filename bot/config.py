@@ -20,6 +20,8 @@ from babel import Locale, UnknownLocaleError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from notifier.keys import Keyring, KeyringError
+from notifier.mailauth.dkim_record import key_name
+from notifier.mailauth.dkim_sign import DkimSigner, KeyProblem, load_signer
 from notifier.mime import is_addr_spec
 from store.engine import DatabaseError, normalise_url
 
@@ -97,6 +99,21 @@ class FromConfig(Section):
         return _addr(value)
 
 
+class DkimConfig(Section):
+    """What a route signs with; the private key, in PEM, is in the environment."""
+
+    domain: str
+    selector: str
+    key_env: str
+
+    _env = field_validator("key_env")(_env_name)
+
+    @model_validator(mode="after")
+    def _publishable(self) -> Self:
+        key_name(self.domain, self.selector)
+        return self
+
+
 class RouteConfig(Section):
     kind: Literal["direct", "relay"]
     host: str = ""
@@ -106,6 +123,7 @@ class RouteConfig(Section):
     tls: Literal["off", "starttls", "implicit"] = "off"
     username: str | None = None
     password_env: str | None = None
+    dkim: DkimConfig | None = None
     egress_ips: tuple[str, ...] = ()
     connections: int = Field(ge=1, le=100, default=4)
     timeout_s: float = Field(gt=0, le=300, default=30)
@@ -352,6 +370,7 @@ class Secrets:
     bot_tokens: Mapping[str, str]
     passwords: Mapping[tuple[str, str], str]
     sms_tokens: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    signers: Mapping[tuple[str, str], DkimSigner] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return "Secrets(...)"
@@ -428,9 +447,18 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
         for key, t in app.tenants.items()
         if t.sms is not None
     }
+    signers: dict[tuple[str, str], DkimSigner] = {}
+    for key, t in app.tenants.items():
+        for name, route in t.mail.routes.items():
+            where = f"tenants.{key}.mail.routes.{name}.dkim.key_env"
+            if route.dkim and (pem := secret(route.dkim.key_env, where)):
+                try:
+                    signers[key, name] = load_signer(route.dkim.domain, route.dkim.selector, pem)
+                except KeyProblem as error:
+                    problems.append((where, f"what {route.dkim.key_env} holds {error}"))
     if problems or keyring is None:
         raise ConfigProblems(problems)
-    return Config(app, url, Secrets(keyring, signing, tokens, passwords, sms_tokens), path)
+    return Config(app, url, Secrets(keyring, signing, tokens, passwords, sms_tokens, signers), path)
 
 
 def _parse(path: Path) -> AppConfig:

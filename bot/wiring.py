@@ -150,6 +150,7 @@ def routes_of(config: Config, key: str, tenant: TenantConfig) -> tuple[Route, ..
             tls=route.tls,
             username=route.username,
             password=config.secrets.passwords.get((key, name)),
+            dkim=config.secrets.signers.get((key, name)),
             connections=route.connections,
             timeout_s=route.timeout_s,
         )

@@ -6,18 +6,17 @@ import re
 
 CRLF = b"\r\n"
 _WSP_RUN = re.compile(rb"[ \t]+")
-_WSP_AT_END = re.compile(rb"[ \t]+(?=\r\n|\Z)")
-_WSP_TO_SHRINK = re.compile(rb"\t[ \t]*| [ \t]+")
 _ANY_END = re.compile(rb"\r\n|\r|\n")
 _FIELD_END = re.compile(rb"\r\n(?![ \t])")
 
 
 def wire_form(message: bytes) -> bytes:
-    """The message as it crosses the wire: every line end CRLF. Returned as it is when it is that already."""
+    """The message as it crosses the wire: every line ends in CRLF, the last one too (RFC 5321 section
+    4.1.1.4). Returned as it is when it is that already."""
     pairs = message.count(CRLF)
-    if message.count(b"\n") == pairs and message.count(b"\r") == pairs:
-        return message
-    return _ANY_END.sub(CRLF, message)
+    if message.count(b"\n") != pairs or message.count(b"\r") != pairs:
+        message = _ANY_END.sub(CRLF, message)
+    return message if message.endswith(CRLF) else message + CRLF
 
 
 def split_message(message: bytes) -> tuple[list[tuple[bytes, bytes]], bytes]:
@@ -44,10 +43,15 @@ def relaxed_header(name: bytes, value: bytes) -> bytes:
 
 
 def relaxed_body(body: bytes) -> bytes:
-    """Section 3.4.4: no space at line ends, single spaces elsewhere, no empty lines at the end."""
-    if b" " in body or b"\t" in body:
-        body = _WSP_TO_SHRINK.sub(b" ", _WSP_AT_END.sub(b"", body))
+    """Section 3.4.4: no space at line ends, single spaces elsewhere, no empty lines at the end.
+
+    By `replace` and not by patterns, which take ten times as long over an attachment.
+    """
+    body = body.replace(b"\t", b" ")
+    while b"  " in body:
+        body = body.replace(b"  ", b" ")
+    body = body.replace(b" \r\n", CRLF)
     end = len(body)
-    while body.startswith(CRLF, end - 2) and end >= 2:
+    while end >= 2 and body.startswith(CRLF, end - 2):
         end -= 2
     return body[:end] + CRLF if end else b""

@@ -20,7 +20,7 @@ from notifier.mailauth.driver import TIME_LIMIT, drive
 KeyType = Literal["rsa", "ed25519"]
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _SELECTOR = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
-_SPKI_HEADER = 40  # octets at most around an RSA key in its SubjectPublicKeyInfo
+_RSA = bytes.fromhex("300d06092a864886f70d0101010500")  # the AlgorithmIdentifier of rsaEncryption
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,5 +140,11 @@ def _compared(name: str, text: str, key: PublicKey) -> tuple[DkimState, bool, st
 
 def _same(octets: bytes, key: PublicKey) -> bool:
     """RFC 6376 asks for a bare RSAPublicKey, everybody publishes it wrapped; receivers take both."""
-    bare = key.kind == "rsa" and len(octets) >= len(key.octets) - _SPKI_HEADER > 0
-    return octets == key.octets or (bare and key.octets.endswith(octets))
+    return octets == key.octets or (key.kind == "rsa" and octets == _unwrapped(key.octets))
+
+
+def _unwrapped(spki: bytes) -> bytes:
+    """The RSAPublicKey inside a SubjectPublicKeyInfo: in its BIT STRING (RFC 5280 section 4.1.2.7)."""
+    _, algorithm, bits = spki.partition(_RSA)
+    longer = bits[1] & 0x7F if algorithm and bits[1] & 0x80 else 0  # DER: octets of a length beyond 127
+    return bits[3 + longer :]  # after tag, length and the count of unused bits

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import dkim
 import pytest
 
 from notifier.channels import (
@@ -23,6 +24,7 @@ from notifier.channels import (
 )
 from notifier.channels.email_smtp import CHANNEL, SmtpSession, queue_id, xtext
 from notifier.keys import DeliveryToken
+from notifier.mailauth.dkim_sign import load_signer, new_key
 from store.models import Channel
 from store.types import new_id
 from tests.builders import KEYRING
@@ -354,3 +356,27 @@ async def test_a_server_that_never_answers_is_given_up_after_the_routes_time(lin
         await session.close()
     assert isinstance(outcome, Deferred)
     assert (outcome.route_down, outcome.reply_code) == (True, "")
+
+
+@pytest.mark.parametrize("ed25519", [False, True])
+async def test_a_route_with_a_key_signs_each_attempt_and_keeps_the_message(ed25519: bool) -> None:
+    signer = load_signer("cascade.example", "k1", new_key(ed25519=ed25519))
+    script = Script({"MAIL": [b"250 2.1.0 Ok", b"421 4.4.2 Idle for too long"]})
+    async with dialogue(script, dkim=signer) as session:
+        for _ in range(2):
+            assert isinstance(await session.submit(message_to()), Accepted)
+    assert len(script.bodies) == 2
+    for body in script.bodies:
+        signature, _, rest = body.partition(b"From: <billing@cascade.example>")
+        assert signature.startswith(b"DKIM-Signature: ")
+        assert b"d=cascade.example; s=k1;" in signature
+        assert b"Message-ID: <m1@here.example>" in rest
+        content = body.removesuffix(b".\r\n")
+        assert ed25519 or dkim.verify(content, dnsfunc=lambda *_, **__: signer.public.record.encode())
+
+
+async def test_a_route_without_a_key_leaves_the_message_as_it_is() -> None:
+    script = Script()
+    async with dialogue(script) as session:
+        await session.submit(message_to())
+    assert not script.bodies[0].startswith(b"DKIM-Signature")

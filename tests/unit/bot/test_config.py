@@ -11,6 +11,8 @@ import pytest
 import yaml
 
 from bot.config import Config, ConfigProblems, load_config
+from bot.wiring import routes_of
+from notifier.mailauth.dkim_sign import new_key
 
 TOKEN = "xoxb-1234567890-secretsecret"
 PASSWORD = "hunter2hunter2"
@@ -97,6 +99,59 @@ def test_secrets_and_passwords_are_in_no_repr(tmp_path: Path) -> None:
     shown = f"{config!r} {config} {config.secrets!r} {config.app!r} {config.app}"
     for secret in (*ENV.values(), "database-password", "in-the-file", "a secret of sufficient length"):
         assert secret not in shown
+
+
+DKIM = {"domain": "cascade.example", "selector": "ispbot1", "key_env": "CASCADE_DKIM"}
+SIGNED = "tenants/cascade/mail/routes/visp/dkim"
+
+
+@pytest.mark.parametrize("ed25519", [False, True])
+def test_a_route_signs_with_the_key_of_the_environment_which_is_in_no_repr(
+    tmp_path: Path, ed25519: bool
+) -> None:
+    pem = new_key(ed25519=ed25519)
+    config = _load(tmp_path, _with(SIGNED, DKIM), {**ENV, "CASCADE_DKIM": pem})
+    (route,) = routes_of(config, "cascade", config.app.tenants["cascade"])
+    assert route.dkim is not None
+    assert (route.dkim.domain, route.dkim.selector) == ("cascade.example", "ispbot1")
+    assert route.sender_facts.signs == route.dkim.signing_key
+    shown = f"{config!r} {config.secrets!r} {route!r} {route.dkim!r}"
+    assert not any(line in shown for line in pem.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("pem", "words"),
+    [
+        ("", "CASCADE_DKIM is not set"),
+        ("hunter2", "what CASCADE_DKIM holds is no private key"),
+        ("-----BEGIN PUBLIC KEY-----", "the private one signs"),
+    ],
+)
+def test_a_signing_key_that_cannot_be_used_is_named_by_its_variable_only(
+    tmp_path: Path, pem: str, words: str
+) -> None:
+    problems = _problems(tmp_path, _with(SIGNED, DKIM), {**ENV, "CASCADE_DKIM": pem})
+    (sentence,) = problems.values()
+    assert list(problems) == ["tenants.cascade.mail.routes.visp.dkim.key_env"]
+    assert words in sentence
+    assert "hunter2" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"domain": "cascade"}, "no full domain name"),
+        ({"selector": "is p"}, "no selector"),
+        ({"key_env": "-----BEGIN PRIVATE KEY-----"}, "name an environment variable"),
+    ],
+)
+def test_a_signature_that_could_not_be_published_is_refused(
+    tmp_path: Path, change: dict[str, str], words: str
+) -> None:
+    problems = _problems(tmp_path, _with(SIGNED, {**DKIM, **change}))
+    (path,) = problems
+    assert path.startswith("tenants.cascade.mail.routes.visp.dkim")
+    assert words in problems[path]
 
 
 ONE_WRONG: dict[str, tuple[str, Any, str, str]] = {
