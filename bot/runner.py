@@ -133,6 +133,7 @@ class Runner:
                         urls_before=tx.now - timedelta(days=1), rows_before=tx.now - timedelta(days=30)
                     )
                     await tx.orphans.purge(tx.now - timedelta(days=90))
+                    await tx.diagnoses.purge(tx.now - timedelta(days=400))
             self._take_up(left)
             if not left:
                 await asyncio.sleep(min(self._lease_s / 3, 2.0))

@@ -934,3 +934,25 @@ class RouteTrial:
     notifications: tuple[tuple[str, UUID], ...]
     actor: str
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PastDiagnosis:
+    """What somebody was told when they asked why an invoice did not arrive; contacts in it are masked."""
+
+    id: UUID
+    subscriber_id: UUID
+    asked_invoice_id: UUID | None
+    """The invoice that was named; None: asked for the account."""
+    invoice_id: UUID | None
+    """The invoice that the verdict is about."""
+    cause: str
+    """A stable key (handlers.diagnosis.causes)."""
+    certainty: str
+    headline: str
+    findings: tuple[tuple[str, str, str], ...]
+    """(step, mark, text), as they were shown."""
+    actor: str
+    created_at: datetime
+    previous_id: UUID | None = None
+    """The result that it was compared with."""

@@ -183,6 +183,12 @@ class Posts(Repository):
         row = (await self._tx.conn.execute(statement)).first()
         return _post(row) if row else None
 
+    async def under(self, parent_id: UUID) -> list[Post]:
+        """What stands in its thread, oldest first."""
+        c = posts.c
+        statement = select(posts).where(c.tenant_id == self._tenant, c.parent_id == parent_id).order_by(c.id)
+        return [_post(row) for row in await self._tx.conn.execute(statement)]
+
     async def at(self, channel: str, ts: str) -> Post | None:
         """The post that stands at this place in Slack."""
         c = posts.c

@@ -27,6 +27,7 @@ from store.audit import Audit
 from store.consents import Consents
 from store.conversations import Conversations
 from store.deliveries import Deliveries
+from store.diagnoses import Diagnoses
 from store.dns_watches import DnsWatches
 from store.domain_records import DomainRecords
 from store.engine import Engine
@@ -229,6 +230,10 @@ class Tx:
     @cached_property
     def trials(self) -> RouteTrials:
         return RouteTrials(self)
+
+    @cached_property
+    def diagnoses(self) -> Diagnoses:
+        return Diagnoses(self)
 
 
 SYSTEM_TENANT = 0

@@ -42,6 +42,8 @@ class Diagnosis:
     lines: tuple[Line, ...]
     story: str
     """The last invoices, oldest first, in one sentence; empty when one was asked for."""
+    told: tuple[tuple[str, str], ...]
+    """(invoice, what became of it), newest first."""
     customer: str
     """One sentence or two to say to the customer."""
     acts: tuple[Act, ...]
@@ -71,6 +73,7 @@ def diagnose(evidence: Evidence, profile: TenantProfile) -> Diagnosis:
         proof=fill(telling.proof, blanks),
         lines=lines_of(case, profile),
         story=_story(evidence, profile),
+        told=_told(evidence, profile),
         customer=fill(telling.customer, blanks),
         acts=tuple(act for act in _wanted(telling, mend) if _POSSIBLE[act](case, mend, release)),
         invoice=facts.invoice if facts else None,
@@ -126,6 +129,13 @@ def _story(evidence: Evidence, profile: TenantProfile) -> str:
         named = f"{name} ({facts.invoice.number})" if months[name] > 1 else name
         told.append(f"{named} {brief(case, rule_on(case), profile)}")
     return "; ".join(told) + "."
+
+
+def _told(evidence: Evidence, profile: TenantProfile) -> tuple[tuple[str, str], ...]:
+    """By month and number: a name that stays the same, whichever invoices stand beside it."""
+    cases = [Case(evidence, facts) for facts in evidence.invoices]
+    names = (f"{month(f.invoice, profile)} ({f.invoice.number})" for f in evidence.invoices)
+    return tuple((name, brief(case, rule_on(case), profile)) for name, case in zip(names, cases, strict=True))
 
 
 __all__ = [

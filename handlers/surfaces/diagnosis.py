@@ -1,28 +1,32 @@
-"""A shared, masked diagnosis, made when it is drawn. Key: i or s and an id, a colon, what shared it."""
+"""A shared, masked diagnosis, made when it is drawn. Key: the id of the result that was shared."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
 from handlers.commands.diagnose import view
-from handlers.commands.diagnose.command import DIAGNOSIS_SURFACE
 from handlers.contract import Services
-from handlers.reply import Reply
+from handlers.diagnosis.kept import Kept
+from handlers.reply import Reply, UserError
+from handlers.workflows import diagnosed
 from handlers.workflows.diagnose import examine
 
 
 class DiagnosisSurface:
-    name = DIAGNOSIS_SURFACE
+    name = diagnosed.DIAGNOSIS_SURFACE
 
     async def draw(self, services: Services, tenant: int, key: str) -> Reply | None:
-        about = key.partition(":")[0]
         async with services.store.read(tenant) as tx:
-            invoice = await tx.invoices.by_id(UUID(about[1:])) if about.startswith("i") else None
-            subscriber = await tx.subscribers.by_id(invoice.subscriber_id if invoice else UUID(about[1:]))
-        if subscriber is None:
-            return None
-        found = await examine(services, tenant, subscriber, invoice)
-        return view.verdict(found, services.profile(tenant), masked=True)
+            try:
+                shared, subscriber, asked = await diagnosed.whose(tx, UUID(key))
+            except (UserError, ValueError):
+                return None
+            cards = await tx.posts.of(diagnosed.DIAGNOSIS_SURFACE, key)
+            last = [await diagnosed.last_in_thread(tx, card, shared) for card in cards] or [shared]
+        newest = max(last, key=lambda kept: kept.created_at)
+        found = await examine(services, tenant, subscriber, asked)
+        profile = services.profile(tenant)
+        return view.verdict(found, profile, masked=True, kept=Kept(newest), shared_id=shared.id)
 
 
 SURFACE = DiagnosisSurface()

@@ -14,14 +14,13 @@ from handlers.contract import CommandRequest, Services, audit
 from handlers.found import AccountOrInvoice, One, Several
 from handlers.profile import CommandSpec, Role
 from handlers.questions import account_or_invoice, narrow_down
-from handlers.reply import Answer, FieldErrors, Modal, Reply, UserError
+from handlers.reply import Answer, FieldErrors, Modal, Reply, To, UserError
 from handlers.typed import plain_text
+from handlers.workflows import diagnosed
 from handlers.workflows.diagnose import examine
 from handlers.workflows.lookup import find
 from store.models import Invoice, Subscriber
 from store.unit import Tx
-
-DIAGNOSIS_SURFACE = "diagnosis"
 
 
 class Diagnose:
@@ -32,7 +31,7 @@ class Diagnose:
         examples=("diagnose 1042", "diagnose invoice 20042"),
         aliases=("why", "diag"),
         role=Role.VIEWER,
-        action_roles={"share": Role.AGENT},
+        action_roles={"share": Role.AGENT, "rerun": Role.AGENT},
         ask="Diagnose",
     )
 
@@ -47,6 +46,9 @@ class Diagnose:
     async def run(self, request: CommandRequest, services: Services) -> Sequence[Reply]:
         if request.action == "share":
             return [await self._share(request, services)]
+        if request.action == "rerun":
+            await diagnosed.run_again_in_thread(services, request, UUID(request.value["d"]))
+            return []
         async with services.store.begin(request.tenant) as tx:
             found = await self._find(tx, request, services)
             if isinstance(found, Reply):
@@ -57,9 +59,13 @@ class Diagnose:
         diagnosis = await examine(services, request.tenant, subscriber, invoice)
         role = request.actor.role
         if request.action == "more":
-            return [view.more(diagnosis, role, str(request.value.get("n", "")))]
+            return [view.more(diagnosis, role, str(request.value.get("d", "")))]
+        again = UUID(request.value["d"]) if request.action == "again" else None
+        async with services.store.begin(request.tenant) as tx:
+            kept = await diagnosed.kept_for_asker(tx, request, diagnosis, again)
         profile = services.profile(request.tenant)
-        return [view.verdict(diagnosis, profile, role=role, nonce=request.id[:12])]
+        to = To.REPLACE if again else To.ASKER
+        return [view.verdict(diagnosis, profile, role=role, kept=kept, to=to)]
 
     async def _find(
         self, tx: Tx, request: CommandRequest, services: Services
@@ -84,17 +90,8 @@ class Diagnose:
 
     async def _share(self, request: CommandRequest, services: Services) -> Reply:
         async with services.store.begin(request.tenant) as tx:
-            subscriber, invoice = await _pointed(tx, request)
-            about = f"i{invoice.id}" if invoice else f"s{subscriber.id}"
-            key = f"{about}:{request.value.get('n') or request.id}"
-            await tx.posts.want(DIAGNOSIS_SURFACE, key, request.channel)
-            await audit(
-                tx,
-                request,
-                "diagnosis.share",
-                f"account:{subscriber.account}",
-                detail={"channel": request.channel},
-            )
+            shared, subscriber, _ = await diagnosed.whose(tx, UUID(request.value["d"]))
+            await diagnosed.share(tx, request, shared, subscriber.account)
         return view.shared()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from handlers import format as fmt
 from handlers.blocks import (
@@ -22,14 +23,16 @@ from handlers.blocks import (
     header,
     lines,
     md,
+    mention,
     section,
 )
 from handlers.diagnosis import Act, AddressFact, Certainty, Diagnosis, Line, Mark
+from handlers.diagnosis.kept import Kept
 from handlers.masks import shown_name
 from handlers.profile import Role, TenantProfile
 from handlers.reply import Block, Reply, To
 from store.addresses import MAX_ADDRESS
-from store.models import InvoiceStatus
+from store.models import InvoiceStatus, PastDiagnosis
 
 MOST_BUTTONS = 3
 _MARK = {
@@ -72,29 +75,82 @@ def verdict(
     *,
     role: Role = Role.VIEWER,
     masked: bool = False,
-    nonce: str = "",
+    kept: Kept | None = None,
+    shared_id: UUID | None = None,
+    to: To = To.ASKER,
 ) -> Reply:
-    """`masked`: for a channel, with the name cut short and no buttons but one to open it for oneself."""
-    blocks: list[Block] = [
-        header(found.headline),
-        section(
-            md(
-                "{}\n_{}: {}._",
-                esc(_about(found, profile, masked=masked)),
-                _SURE[found.certainty],
-                found.proof,
-            )
-        ),
-    ]
+    """`masked`: for a channel, with the name cut short and no buttons but two: open it for oneself, and run
+    it again for everybody (`shared_id`: the result that was shared). `kept` None: a result that is not kept.
+    """
+    about = md(
+        "{}\n_{}: {}._", esc(_about(found, profile, masked=masked)), _SURE[found.certainty], found.proof
+    )
+    again = _again(found, kept) if kept is not None and not masked else None
+    blocks: list[Block] = [header(found.headline), section(about, accessory=again)]
+    if kept is not None and not masked:
+        blocks += _since(kept, profile)
     if found.story:
         blocks.append(section(md(":calendar: {}", found.story)))
     blocks.append(section(evidence(found.lines), accessory=None if masked else _raw(found)))
-    if not masked:
-        blocks.append(section(lines([md("*Say to the customer*"), code(found.customer)])))
-        blocks += _next_steps(found, role, nonce)
+    if masked:
+        value = {"d": str(shared_id)} if shared_id else None
+        blocks += actions(
+            button("Open for me", "diagnose.open", target(found)),
+            button("Run again", "diagnose.rerun", value) if value else None,
+        )
+        if kept is not None:
+            blocks.append(context(_checked(kept, profile)))
     else:
-        blocks += actions(button("Open for me", "diagnose.open", target(found)))
-    return Reply(found.headline, fit(blocks))
+        blocks.append(section(lines([md("*Say to the customer*"), code(found.customer)])))
+        blocks += _next_steps(found, role, kept)
+    return Reply(found.headline, fit(blocks), to)
+
+
+def _again(found: Diagnosis, kept: Kept) -> Block:
+    return button("Run again", "diagnose.again", dict(target(found)) | {"d": str(kept.result.id)})
+
+
+def _since(kept: Kept, profile: TenantProfile) -> list[Block]:
+    """What was found before, and what has changed where this is another run."""
+    if kept.earlier is None:
+        return []
+    if kept.changed is None:
+        when = fmt.day(kept.earlier.created_at.astimezone(profile.time_zone).date(), profile.locale)
+        by = mention(kept.earlier.actor)
+        return [context(md("Diagnosed before: {} by {}: {}", when, by, kept.earlier.headline))]
+    return [section(_changed(kept, profile))]
+
+
+def _changed(kept: Kept, profile: TenantProfile) -> Mrkdwn:
+    """ "Nothing has changed since 14:02", or what has, one a line."""
+    earlier = kept.earlier
+    since = _time(earlier, kept.result, profile) if earlier is not None else ""
+    if not kept.changed:
+        return md(":arrows_counterclockwise: Nothing has changed since {}.", since)
+    title = md(":arrows_counterclockwise: *Changed since {}*", since)
+    return lines([title, *(md("• {}", text) for text in kept.changed)])
+
+
+def _time(earlier: PastDiagnosis, now: PastDiagnosis, profile: TenantProfile) -> str:
+    """The time of day, with its date where that is another one."""
+    zone = profile.time_zone
+    if earlier.created_at.astimezone(zone).date() == now.created_at.astimezone(zone).date():
+        return fmt.clock_time(earlier.created_at, zone, profile.locale)
+    return fmt.moment(earlier.created_at, zone, profile.locale)
+
+
+def _checked(kept: Kept, profile: TenantProfile) -> Mrkdwn:
+    at = fmt.moment(kept.result.created_at, profile.time_zone, profile.locale)
+    return md(
+        "Checked {} by {}. Run again says in the thread what has changed.", at, mention(kept.result.actor)
+    )
+
+
+def change(kept: Kept, profile: TenantProfile) -> Reply:
+    """One reply in the thread of a shared card."""
+    by = md("Run again by {}.", mention(kept.result.actor))
+    told = lines([_changed(kept, profile), by])
+    return Reply(f"Run again: {kept.result.headline}", fit([section(told)]))
 
 
 def _about(found: Diagnosis, profile: TenantProfile, *, masked: bool) -> str:
@@ -178,20 +234,21 @@ def _button(act: Act, found: Diagnosis, *, first: bool = False) -> Block:
     return button(label, shape.action, _value(act, found), style="primary" if first else None)
 
 
-def _next_steps(found: Diagnosis, role: Role, nonce: str) -> list[Block]:
+def _next_steps(found: Diagnosis, role: Role, kept: Kept | None) -> list[Block]:
     acts = offered(found, role)
     shown = [_button(act, found, first=index == 0) for index, act in enumerate(acts[:MOST_BUTTONS])]
     more = None
     if len(acts) > MOST_BUTTONS or role >= Role.AGENT:
-        more = button("More", "diagnose.more", dict(target(found)) | {"n": nonce})
+        of = {"d": str(kept.result.id)} if kept is not None else {}
+        more = button("More", "diagnose.more", dict(target(found)) | of)
     return actions(*shown, more)
 
 
-def more(found: Diagnosis, role: Role, nonce: str) -> Reply:
-    """What did not fit under the verdict."""
+def more(found: Diagnosis, role: Role, diagnosis_id: str) -> Reply:
+    """What did not fit under the verdict. `diagnosis_id`: the result that sharing is about; empty: none."""
     rest = [_button(act, found) for act in offered(found, role)[MOST_BUTTONS:]]
-    if role >= Role.AGENT and nonce:
-        rest.append(button("Share here", "diagnose.share", dict(target(found)) | {"n": nonce}))
+    if role >= Role.AGENT and diagnosis_id:
+        rest.append(button("Share here", "diagnose.share", {"d": diagnosis_id}))
     about = f"account {found.evidence.subscriber.account}"
     if not rest:
         return Reply("There is nothing more.", [context(md("There is nothing more for {}.", about))])

@@ -12,8 +12,9 @@ import pytest
 
 from handlers.contract import Services
 from handlers.profile import Role, SmsProfile
-from handlers.reply import UserError
+from handlers.reply import Reply, To, UserError
 from handlers.surfaces.diagnosis import SURFACE
+from handlers.surfaces.diagnosis_change import SURFACE as CHANGES
 from handlers.workflows.diagnose import DNS_LIMIT_S, examine
 from notifier.channels import SmsRoute
 from notifier.mailauth import Answer, StaticResolver, Status
@@ -26,6 +27,7 @@ from store.models import (
     EventKind,
     InvoiceStatus,
     PackageStatus,
+    Post,
     Reason,
     SubscriberStatus,
 )
@@ -34,7 +36,7 @@ from tests.builders import billing_email, event, invoice_record, mobile, package
 from tests.conftest import FakeClock
 from tests.unit.handlers import cast
 from tests.unit.handlers.conftest import ZONE, agent_on
-from tests.unit.handlers.support import RELAY, Agent, buttons, golden, profile, said
+from tests.unit.handlers.support import RELAY, Agent, buttons, golden, legal, profile, said
 
 SMS = SmsProfile(SmsRoute("twilio", "+15415550100", "AC1", ("secret",)))
 REMOTE = replace(RELAY, name="remote")
@@ -89,6 +91,8 @@ async def claim(store: Store, d: Delivery) -> Delivery:
     return taken
 
 
+ASIDE = {"messages.timeline", "diagnose.more", "diagnose.again"}
+"""Beside the next steps."""
 Plant = Callable[[Store], Awaitable[Any]]
 
 
@@ -555,7 +559,7 @@ async def test_the_planted_cause_is_named(services: Services, scenario: Scenario
     for text in scenario.shows:
         assert text in said(reply)
     if scenario.first:
-        steps = [a for a in buttons(reply) if a not in ("messages.timeline", "diagnose.more")]
+        steps = [a for a in buttons(reply) if a not in ASIDE]
         assert steps[0] == scenario.first
     assert "dana@" not in said(reply), "contacts are masked"
 
@@ -590,26 +594,148 @@ async def test_at_most_three_steps_and_the_rest_under_more_by_role(services: Ser
     ):
         desk = agent_on(services, role)
         reply = await desk.types("diagnose 1001")
-        shown = set(buttons(reply)) - {"messages.timeline", "diagnose.more"}
+        shown = set(buttons(reply)) - ASIDE
         assert shown == {"contact.mend", "resend.bytext", "resend.other"}
         assert set(buttons(await desk.presses(reply, "diagnose.more"))) == more
     viewer = await agent_on(services, Role.VIEWER).types("diagnose 1001")
-    assert set(buttons(viewer)) == {"messages.timeline", "messages.open"}
+    assert set(buttons(viewer)) == {"messages.timeline", "messages.open", "diagnose.again"}
+
+
+async def shared_card(agent: Agent) -> tuple[Post, Reply]:
+    """A bounce, diagnosed and shared; the post and what it shows."""
+    await bounce_of("no_such_user", hard=True)(agent.services.store)
+    rest = await agent.presses(await agent.types("diagnose 1001"), "diagnose.more")
+    for _ in range(2):
+        await agent.presses(rest, "diagnose.share")
+    (post,) = await wanted(agent)
+    card = await SURFACE.draw(agent.services, 1, post.key)
+    assert card is not None
+    return post, legal(card)
+
+
+async def wanted(agent: Agent) -> list[Post]:
+    """What the poster would show now, as it is once it stands there."""
+    async with agent.services.store.begin(1) as tx:
+        posts = await tx.posts.claim_behind(worker="w", lease_s=60)
+        for n, post in enumerate(posts):
+            ts = post.ts or f"100.{post.id.int % 1000}{n}"
+            assert await tx.posts.shown(
+                post, ts=ts, revision=post.wanted, channel=post.channel, next_edit=tx.now
+            )
+    return posts
 
 
 async def test_sharing_posts_one_masked_card(agent: Agent) -> None:
-    await bounce_of("no_such_user", hard=True)(agent.services.store)
-    reply = await agent.types("diagnose 1001")
-    rest = await agent.presses(reply, "diagnose.more")
-    for _ in range(2):
-        await agent.presses(rest, "diagnose.share")
-    async with agent.services.store.begin(1) as tx:
-        (post,) = await tx.posts.claim_behind(worker="w", lease_s=60)
-    card = await SURFACE.draw(agent.services, 1, post.key)
-    assert card is not None
+    _, card = await shared_card(agent)
     golden("diagnose_shared", card)
     assert "Whitfield" not in said(card), "a person's name is cut short in a channel"
-    assert set(buttons(card)) == {"diagnose.open"}
+    assert set(buttons(card)) == {"diagnose.open", "diagnose.rerun"}
+
+
+async def deliver_a_copy(store: Store) -> None:
+    """Somebody resends to the same address, and their server takes it."""
+    async with store.begin(1) as tx:
+        subscriber = await tx.subscribers.by_account("1001")
+    assert subscriber is not None
+    address = "dana@inbox.example"
+    _, (d,) = await cast.sent(store, "k-2", subscriber.id, address, invoice="20001")
+    await cast.learn(store, accepted(d, confidence=Confidence.ACCEPTED_BY_SERVER))
+
+
+async def test_running_it_again_in_the_thread_says_what_has_changed(
+    agent: Agent, services: Services, clock: FakeClock
+) -> None:
+    post, card = await shared_card(agent)
+    clock.advance(minutes=5)
+    other = replace(agent, user="U_LEAD")
+    press = other.press(card, "diagnose.rerun")
+    for _ in range(2):  # as after a crash
+        assert await other.commands["diagnose"].run(press, services) == []
+    same = await thread_of(agent, post)
+    assert [said(reply) for reply in same] == [
+        ":arrows_counterclockwise: Nothing has changed since 1:00 AM.\nRun again by <@U_LEAD>."
+    ]
+
+    await deliver_a_copy(services.store)
+    mended = replace(services, resolver=StaticResolver(RIGHT_SPF))
+    clock.advance(minutes=5)
+    await other.commands["diagnose"].run(other.press(card, "diagnose.rerun"), mended)
+    told = said((await thread_of(agent, post))[-1])
+    assert "Changed since 1:05 AM" in told, "compared with the last result that the thread has told"
+    assert "• SPF record: was wrong, is right now" in told
+    assert "• February (20001): bounced (no such mailbox) → accepted by inbox.example's server" in told
+    before, after = "NOT DELIVERED: no such mailbox at inbox.example", "ACCEPTED BY INBOX.EXAMPLE'S SERVER"
+    assert f"• Verdict: {before} → {after}" in told
+    assert "dana@" not in told
+    drawn = await SURFACE.draw(mended, 1, post.key)
+    assert drawn is not None
+    assert drawn.text == after, "the card follows"
+    assert "Checked Mar 2, 2026, 1:10:00 AM PST by <@U_LEAD>" in said(drawn)
+
+
+async def thread_of(agent: Agent, card: Post) -> list[Reply]:
+    await wanted(agent)
+    async with agent.services.store.read(1) as tx:
+        posts = await tx.posts.under(card.id)
+    drawn = [await CHANGES.draw(agent.services, 1, post.key) for post in posts]
+    return [legal(reply) for reply in drawn if reply is not None]
+
+
+async def test_running_it_again_on_ones_own_screen_replaces_the_answer(
+    agent: Agent, services: Services, clock: FakeClock
+) -> None:
+    await bounce_of("mailbox_full", Reason.CAPACITY)(services.store)
+    first = await agent.types("diagnose 1001")
+    assert "Diagnosed before" not in said(first)
+    clock.advance(minutes=2)
+    again = await agent.presses(first, "diagnose.again")
+    assert again.to is To.REPLACE
+    assert "Nothing has changed since 1:00 AM." in said(again)
+    await deliver_a_copy(services.store)
+    third = await agent.presses(again, "diagnose.again")
+    assert "Changed since 1:02 AM" in said(third)
+    assert "bounced (mailbox full) → accepted by inbox.example's server" in said(third)
+
+
+async def test_an_earlier_diagnosis_of_the_account_is_named_for_thirty_days(
+    agent: Agent, services: Services, clock: FakeClock
+) -> None:
+    await bounce_of("mailbox_full", Reason.CAPACITY)(services.store)
+    await replace(agent, user="U_LEAD").types("diagnose 1001")
+    clock.advance(days=3)
+    line = "Diagnosed before: Mar 2, 2026 by <@U_LEAD>: NOT DELIVERED: the mailbox is full"
+    assert line in said(await agent.types("diagnose 1001"))
+    clock.advance(days=31)
+    assert "Diagnosed before" not in said(await agent.types("diagnose 1001"))
+
+
+async def test_carried_out_twice_one_result_is_kept(agent: Agent) -> None:
+    await bounce_of("mailbox_full", Reason.CAPACITY)(agent.services.store)
+    request = agent.request("diagnose", text="1001")
+    for _ in range(2):
+        reply = await agent.run(request)
+        assert "Diagnosed before" not in said(reply), "it is not earlier than itself"
+    async with agent.services.store.read(1) as tx:
+        subscriber = await tx.subscribers.by_account("1001")
+        assert subscriber is not None
+        kept = await tx.diagnoses.latest(subscriber.id, since=tx.now - timedelta(days=1))
+        assert kept is not None
+        assert await tx.diagnoses.latest(subscriber.id, since=tx.now, other_than=kept.id) is None
+    assert kept.cause == "mailbox_full"
+    assert kept.certainty == "certain"
+    assert kept.actor == "U_AGENT"
+    assert ("Last answer", "bad", "Not delivered: the mailbox is full") in kept.findings
+    assert "dana@" not in str(kept.findings), "contacts are masked"
+
+
+async def test_old_results_are_forgotten(agent: Agent, clock: FakeClock) -> None:
+    await bounce_of("mailbox_full", Reason.CAPACITY)(agent.services.store)
+    share = await agent.presses(await agent.types("diagnose 1001"), "diagnose.more")
+    clock.advance(days=401)
+    async with agent.services.store.system() as tx:
+        await tx.diagnoses.purge(tx.now - timedelta(days=400))
+    with pytest.raises(UserError, match="not kept any more"):
+        await agent.presses(share, "diagnose.share")
 
 
 async def test_looking_is_audited(agent: Agent) -> None:

@@ -318,9 +318,9 @@ def test_no_brace_and_no_empty_blank_reaches_the_screen(e: Evidence) -> None:
         assert "{" not in text
         assert "  " not in text, "a blank was left open"
         assert not re.search(r"\s[,.;)]", text)
-    legal(view.verdict(found, profile(), role=Role.LEAD, nonce="n"))
+    legal(view.verdict(found, profile(), role=Role.LEAD, kept=None))
     legal(view.verdict(found, profile(), masked=True))
-    legal(view.more(found, Role.LEAD, "n"))
+    legal(view.more(found, Role.LEAD, str(new_id())))
 
 
 def test_what_arrived_counts_before_what_failed_at_an_address_that_is_gone() -> None:
@@ -395,11 +395,11 @@ def test_hostile_data_is_shown_and_never_obeyed(text: str) -> None:
             )
             found = diagnose(e, profile())
             for masked in (True, False):
-                reply = legal(view.verdict(found, profile(), role=Role.LEAD, masked=masked, nonce="n"))
+                reply = legal(view.verdict(found, profile(), role=Role.LEAD, masked=masked, kept=None))
                 assert suspicious(obeyed(reply), None) is None
                 for forbidden in ("\x00", "\x1b", "\u202e"):
                     assert forbidden not in said(reply)
-            legal(view.more(found, Role.LEAD, "n"))
+            legal(view.more(found, Role.LEAD, str(new_id())))
 
 
 _SURE = {
