@@ -11,14 +11,30 @@ import re
 from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
-from . import rules
-from .codes import GENERIC, HARD_DETAILS, HARD_REPLY_CODES, REPLY_CODES, SPECIFIC, SPECIFIC_REPLY
+from .codes import (
+    FIRM,
+    GENERIC,
+    HARD_DETAILS,
+    HARD_REPLY_CODES,
+    OPERATOR_AT_DATA,
+    REPLY_CODES,
+    SPECIFIC,
+    SPECIFIC_REPLY,
+)
+from .rulebook import Found, Rulebook, normalised
 from .verdict import FAULT_OF, HARD_CLASSES, BounceClass, BounceVerdict, Fault
 
 MAX_DIAGNOSTIC = 4096
 
-_ADDRESS = re.compile(r"<?[^\s<>()\[\]:;,\"'@]{1,64}@[^\s<>()\[\]:;,\"']{1,255}>?")
-_PUNCTUATION = str.maketrans(dict.fromkeys('"`“”„()<>[]{},;:!?*|=_-–—\t\n\r~\\', " ") | dict.fromkeys("'’‘´"))
+_book = Rulebook()
+
+
+def use(book: Rulebook) -> None:
+    """Judge by another rulebook from now on: benchmarks leave rules out and count what is still right."""
+    global _book
+    _book = book
+
+
 _CONTINUATION = re.compile(r"(?<![\d.])([245]\d\d)[- ](?:#?[245]\.\d{1,3}\.\d{1,3}[- ]?)?")
 _ENHANCED = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)")
 _REPLY = re.compile(r"(?<![\d.\w-])([245][0-5]\d)(?=[- #:.]|$)(?!\.\d)")
@@ -31,14 +47,6 @@ def answer_in(text: str) -> str:
     """The quoted server's own words in a notice: from the first refusal code on; empty without one."""
     match = _ANSWER.search(text)
     return text[match.start() : match.start() + 1500] if match else ""
-
-
-# What Google prints before every answer that it quotes; Zoho puts its own guess before every 550.
-_BOILERPLATE = (
-    "invalid address, error_code",
-    "rejected by the recipient domain",
-    "rejected by the server for the recipient domain",
-)
 
 
 class Stage(StrEnum):
@@ -65,81 +73,6 @@ class Judgement(NamedTuple):
     cls: BounceClass
     hard: bool
     certainty: Certainty
-
-
-def normalised(text: str) -> str:
-    """Lower case, single spaces, addresses and most punctuation gone: what phrases are written in."""
-    flat = _ADDRESS.sub(" addr ", text) if "@" in text else text
-    for words in _BOILERPLATE:
-        if words in flat:
-            flat = flat.replace(words, " ")
-    return " " + " ".join(flat.lower().translate(_PUNCTUATION).split()) + " "
-
-
-class _Phrase(NamedTuple):
-    first: str
-    rest: tuple[str, ...]
-
-
-class _Compiled(NamedTuple):
-    cls: BounceClass
-    hard: bool
-    whole: tuple[str, ...]
-    bridged: tuple[_Phrase, ...]
-
-
-def _phrase(text: str) -> str:
-    inner = normalised(text).strip()
-    return (" " if text.startswith(" ") else "") + inner + (" " if text.endswith(" ") else "")
-
-
-def _compile(table: tuple[rules.Rule, ...]) -> tuple[_Compiled, ...]:
-    compiled = []
-    for rule in table:
-        whole = tuple(dict.fromkeys(_phrase(p) for p in rule.phrases if " * " not in p))
-        # A phrase that contains a shorter one of the same rule can never be the one that decides.
-        whole = tuple(p for p in whole if not any(q != p and q in p for q in whole))
-        bridged = []
-        for text in rule.phrases:
-            if " * " in text:
-                first, *rest = (_phrase(part) for part in text.split(" * "))
-                bridged.append(_Phrase(first, tuple(rest)))
-        hard = rule.cls in HARD_CLASSES if rule.hard is None else rule.hard
-        compiled.append(_Compiled(rule.cls, hard, whole, tuple(bridged)))
-    return tuple(compiled)
-
-
-_PROVIDER = tuple((rule.cls, rule.phrases) for rule in rules.PROVIDER)
-_STRONG = _compile(rules.MAIL_LESS + rules.STRONG)
-_WEAK = _compile(rules.WEAK)
-_BRIDGE = 80
-
-
-def _bridged(phrase: _Phrase, text: str) -> bool:
-    """Whether the pieces follow one another, each at most 80 characters on."""
-    start = text.find(phrase.first)
-    while start >= 0:
-        at = start + len(phrase.first)
-        for piece in phrase.rest:
-            found = text.find(piece, at, at + _BRIDGE + len(piece))
-            if found < 0:
-                break
-            at = found + len(piece)
-        else:
-            return True
-        start = text.find(phrase.first, start + 1)
-    return False
-
-
-def _first_match(table: tuple[_Compiled, ...], text: str) -> _Compiled | None:
-    for rule in table:
-        for phrase in rule.whole:
-            if phrase in text:
-                return rule
-        for bridge in rule.bridged:
-            if bridge.first in text and _bridged(bridge, text):
-                return rule
-    return None
 
 
 def enhanced_in(text: str) -> str:
@@ -236,28 +169,68 @@ def stage_in(text: str) -> Stage:
     return Stage.UNKNOWN
 
 
-def judge(code: str, enhanced: str, text: str, stage: Stage = Stage.UNKNOWN) -> Judgement:
-    """The verdict and how it was reached. Codes that are missing are looked for in the text."""
+def judge(code: str, enhanced: str, text: str, stage: Stage = Stage.UNKNOWN, host: str = "") -> Judgement:
+    """The verdict and how it was reached. Codes that are missing are looked for in the text.
+
+    `host` is the server that answered, where the report names it apart from the text.
+    """
     text = text[:MAX_DIAGNOSTIC]
-    raw = " ".join(text.lower().split())
+    raw = " ".join(f"{host} {text}".lower().split())
     code = code or reply_code_in(text)
     if not enhanced or enhanced.endswith(".0.0"):
         enhanced = enhanced_in(text) or enhanced
-    for cls, tokens in _PROVIDER:
-        if any(token in raw for token in tokens):
-            return Judgement(cls, cls in HARD_CLASSES, Certainty.STRONG)
-    words = normalised(_CONTINUATION.sub(" ", raw))
-    rule = _first_match(_STRONG, words)
+    rule = _book.by_operator(raw)
     if rule is not None:
-        cls = _bent(rule.cls, stage, enhanced, words)
-        hard = rule.hard if cls is rule.cls else cls in HARD_CLASSES
-        if cls is BounceClass.RELAY_OR_SECURITY and (code or enhanced).startswith("4"):
-            hard = False  # a null MX reported as a passing error is asked again
-        return Judgement(cls, hard, Certainty.STRONG)
-    return _by_code_or_weak_word(code, enhanced, words, stage)
+        return Judgement(rule.cls, rule.hard, Certainty.STRONG)
+    words = normalised(_CONTINUATION.sub(" ", raw[len(host) :] if host else raw))
+    reply = _Reply(code, enhanced, words, stage, host.lower())
+    rule = _book.telling(words)
+    if rule is not None:
+        return _judgement(rule, reply, Certainty.STRONG)
+    detail = reply.detail
+    if detail not in FIRM:
+        rule = _by_meaning(text, words)
+        if rule is not None:
+            return _judgement(rule, reply, Certainty.SPECIFIC)
+    return _by_code_or_weak_word(reply)
 
 
-_BARE_UNKNOWN = ("user unknown", "unknown user", "no such user", "no such recipient", "invalid recipient")
+class _Reply(NamedTuple):
+    """An answer taken apart."""
+
+    code: str
+    enhanced: str
+    words: str
+    stage: Stage
+    host: str
+
+    @property
+    def detail(self) -> str:
+        return self.enhanced.partition(".")[2]
+
+    @property
+    def passing(self) -> bool:
+        return (self.code or self.enhanced).startswith("4")
+
+
+def _by_meaning(text: str, words: str) -> Found | None:
+    """What the quoted server means, else what the words around its answer mean."""
+    answer = answer_in(text)
+    if answer and len(answer) < len(text):
+        found = _book.by_meaning(normalised(_CONTINUATION.sub(" ", answer.lower())))
+        if found is not None:
+            return found
+    return _book.by_meaning(words)
+
+
+def _judgement(rule: Found, reply: _Reply, certainty: Certainty) -> Judgement:
+    cls = rule.cls if rule.firm else _bent(rule.cls, reply)
+    hard = rule.hard if cls is rule.cls else cls in HARD_CLASSES
+    if cls is BounceClass.RELAY_OR_SECURITY and reply.passing:
+        hard = False  # a null MX reported as a passing error is asked again
+    return Judgement(cls, hard, certainty)
+
+
 _NO_SERVICE = (
     "service not available",
     "service unavailable",
@@ -266,36 +239,49 @@ _NO_SERVICE = (
 )
 
 
-def _bent(cls: BounceClass, stage: Stage, enhanced: str, words: str) -> BounceClass:
-    """What the stage of the session makes of a sentence."""
-    if stage in (Stage.MAIL, Stage.CONNECT):
+def _bent(cls: BounceClass, reply: _Reply) -> BounceClass:
+    """What the stage of the session and the status make of a sentence."""
+    if reply.stage in (Stage.MAIL, Stage.CONNECT):
         # Before RCPT only our own address or host can be meant.
         if cls in (BounceClass.NO_SUCH_USER, BounceClass.DOMAIN_MISSING, BounceClass.MAILBOX_DISABLED):
             return BounceClass.BLOCKED_REPUTATION
-        if cls is BounceClass.RELAY_OR_SECURITY and "access denied" in words:
+        if cls is BounceClass.RELAY_OR_SECURITY and "access denied" in reply.words:
             return BounceClass.BLOCKED_REPUTATION
-        if cls is BounceClass.TEMPORARY and any(phrase in words for phrase in _NO_SERVICE):
+        if cls is BounceClass.TEMPORARY and any(phrase in reply.words for phrase in _NO_SERVICE):
             return BounceClass.BLOCKED_REPUTATION
-    if cls is BounceClass.DOMAIN_MISSING and enhanced.startswith("4"):
+    if cls is BounceClass.DOMAIN_MISSING and reply.passing:
         return BounceClass.TEMPORARY  # the name may be back tomorrow, says the one who looked it up
-    if cls is BounceClass.NO_SUCH_USER and any(phrase in words for phrase in _BARE_UNKNOWN):
-        # The address was taken at RCPT and "unknown" only once the content was seen, or the status
-        # speaks of an existing mailbox (x.2.x) or of policy (x.7.1): a carrier's or a user's filter.
-        if stage is Stage.DATA and not enhanced.endswith((".1.1", ".1.6")):
-            return BounceClass.FILTERED
-        if stage is Stage.UNKNOWN and enhanced[1:4] == ".2.":
-            return BounceClass.FILTERED
-        if enhanced[1:] == ".7.1" and "user unknown" in words:
-            return BounceClass.FILTERED
+    if cls is BounceClass.NO_SUCH_USER:
+        return _bent_unknown(reply)
     return cls
 
 
-_UNAVAILABLE = "requested action not taken mailbox unavailable"
+def _bent_unknown(reply: _Reply) -> BounceClass:
+    """Whether "unknown" really means that nobody is there: it does in an answer to RCPT, or with x.1.y.
+
+    Said of the content, of an existing mailbox (x.2.y) or of policy (x.7.1), or where the report tells
+    neither the stage nor a code, it may be a filter that plays dead: that is no proof, and suppresses nobody.
+    """
+    detail = reply.detail
+    if detail.startswith("1."):
+        return BounceClass.NO_SUCH_USER
+    if reply.stage is Stage.DATA:
+        for domain, cls in OPERATOR_AT_DATA.items():
+            if reply.host.endswith(domain):
+                return cls
+        return BounceClass.FILTERED
+    if detail == "7.1" and "user unknown" in reply.words:
+        return BounceClass.FILTERED
+    if reply.stage is Stage.UNKNOWN:
+        return BounceClass.FILTERED
+    return BounceClass.NO_SUCH_USER
+
+
 _SAYS_NOTHING = frozenset({"rejected", "refused", "reject", "message rejected", "mail rejected", "blocked"})
 
 
-def _by_code_or_weak_word(code: str, enhanced: str, words: str, stage: Stage) -> Judgement:
-    detail = enhanced.partition(".")[2]
+def _by_code_or_weak_word(reply: _Reply) -> Judgement:
+    code, detail = reply.code, reply.detail
     if detail in SPECIFIC:
         cls = SPECIFIC[detail]
         hard = cls in HARD_CLASSES or detail in HARD_DETAILS
@@ -303,30 +289,25 @@ def _by_code_or_weak_word(code: str, enhanced: str, words: str, stage: Stage) ->
     if code in SPECIFIC_REPLY:
         cls = SPECIFIC_REPLY[code]
         return Judgement(cls, cls in HARD_CLASSES, Certainty.SPECIFIC)
-    rule = _first_match(_WEAK, words)
+    rule = _book.vague(reply.words)
     if rule is not None:
-        cls = _bent(rule.cls, stage, enhanced, words)
-        if cls is BounceClass.NO_SUCH_USER and (code.startswith("4") or enhanced.startswith("4")):
+        cls = _bent(rule.cls, reply)
+        if cls is BounceClass.NO_SUCH_USER and reply.passing:
             cls = BounceClass.TEMPORARY  # 450 mailbox unavailable: busy, not gone
-        if (
-            cls is BounceClass.NO_SUCH_USER
-            and stage is Stage.UNKNOWN
-            and not enhanced
-            and _UNAVAILABLE in words
-        ):
-            # RFC 5321 section 4.2.3 lets these words mean "not found" and "policy" alike.
-            cls = BounceClass.FILTERED
         if (
             cls is BounceClass.BLOCKED_REPUTATION
             and detail.startswith("7.")
-            and words.strip() in _SAYS_NOTHING
+            and reply.words.strip() in _SAYS_NOTHING
         ):
             cls = BounceClass.RELAY_OR_SECURITY  # a bare "rejected" adds nothing to x.7.y
         hard = rule.hard if cls is rule.cls else cls in HARD_CLASSES
         return Judgement(cls, hard, Certainty.WEAK)
-    cls = _generic(code, detail, enhanced)
+    if reply.stage in (Stage.CONNECT, Stage.MAIL) and code.startswith("5"):
+        # Nothing but our host or our sender address was known yet: it is that which is refused.
+        return Judgement(BounceClass.BLOCKED_REPUTATION, False, Certainty.CODE)
+    cls = _generic(code, detail, reply.enhanced)
     hard = code in HARD_REPLY_CODES or cls in HARD_CLASSES
-    return Judgement(cls, hard, Certainty.CODE if code or enhanced else Certainty.NOTHING)
+    return Judgement(cls, hard, Certainty.CODE if code or reply.enhanced else Certainty.NOTHING)
 
 
 def _generic(code: str, detail: str, enhanced: str) -> BounceClass:

@@ -137,3 +137,9 @@ MOVED = frozenset({"1.6", "7.17", "7.18"})
 MAIL_LESS = frozenset({"1.10"})
 HARD_DETAILS = MOVED | MAIL_LESS
 HARD_REPLY_CODES = frozenset({"551", "556"})
+
+# A user or a carrier's filter that plays dead once it has seen the content: the operator's own meaning of it.
+OPERATOR_AT_DATA: dict[str, C] = {"docomo.ne.jp": C.BLOCKED_REPUTATION}
+
+# Details that outrank what a sentence seems to mean: registered for one cause, or numbered by Microsoft.
+FIRM = MOVED | MAIL_LESS | frozenset(d for d in SPECIFIC if d.startswith("7.2") or len(d) >= 5)

@@ -239,7 +239,7 @@ def _report(recipient: Recipient, address: str, status: DeliveryStatus, human: H
             status.envelope_id,
         )
     judgement = _of_program(recipient) or judged(
-        reply, code, diagnostic, recipient.get("status"), snippet, human.text
+        reply, code, diagnostic, recipient.get("status"), snippet, human.text, remote
     )
     cls = judgement.cls
     if action == "delayed" and judgement.certainty <= Certainty.CODE:
@@ -269,10 +269,12 @@ def _of_program(recipient: Recipient) -> Judgement | None:
     return None
 
 
-def judged(reply: str, code: str, diagnostic: str, status_field: str, snippet: str, human: str) -> Judgement:
+def judged(
+    reply: str, code: str, diagnostic: str, status_field: str, snippet: str, human: str, remote: str = ""
+) -> Judgement:
     """The most telling of: the diagnostic, the comment in Status, the human part about this recipient."""
     stage = stage_of(snippet, human, diagnostic)
-    best = judge(reply, code, diagnostic, stage)
+    best = judge(reply, code, diagnostic, stage, remote)
     if best.cls is BounceClass.FILTERED and "mailbox disabled" in status_field.lower():
         return Judgement(BounceClass.MAILBOX_DISABLED, False, Certainty.SPECIFIC)  # PowerMTA's own reading
     if best.certainty < Certainty.STRONG and "(" in status_field:

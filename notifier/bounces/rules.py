@@ -14,11 +14,15 @@ from .verdict import BounceClass as C
 
 
 class Rule(NamedTuple):
-    """One class with the phrases that give it away; `hard` where it differs from the class's own."""
+    """One class with the phrases that give it away; `hard` where it differs from the class's own.
+
+    `firm` where the words prove the class by themselves, whatever the stage of the session.
+    """
 
     cls: C
     phrases: tuple[str, ...]
     hard: bool | None = None
+    firm: bool = False
 
 
 # Tokens that one operator documents; they decide before any sentence is read.
@@ -98,6 +102,10 @@ PROVIDER: tuple[Rule, ...] = (
     # KDDI, docomo, SoftBank: the phone carriers' own receiving filters.
     # au (KDDI) answers the content of an unwanted mail with an empty address before the words.
     Rule(C.FILTERED, ("550 : user unknown", "550: : user unknown")),
+    # and with the address at RCPT.
+    Rule(C.NO_SUCH_USER, ("@ezweb.ne.jp>: user unknown", "@au.com>: user unknown", ".au.com>: user unknown")),
+    # IMail's own line.
+    Rule(C.NO_SUCH_USER, ("unknown user: ",)),
 )
 
 # The domain declares that it takes no mail (RFC 7505): gone for good, although not "missing".
@@ -127,6 +135,29 @@ MAIL_LESS: tuple[Rule, ...] = (
 
 # Sentences that name one thing. The order between groups is the precedence.
 STRONG: tuple[Rule, ...] = (
+    # A reporter that looked into its own directory, in its own words.
+    Rule(
+        C.NO_SUCH_USER,
+        (
+            "not listed in domino directory",  # Domino, Notes
+            "not listed in public name",
+            "not listed in the domino directory",
+            "not unique. several matches found in domino",
+            "multiple matches found in domino directory",
+            "recipient name is not recognized",  # Exchange 5.5
+            "e mail account does not exist at the organization",  # Exchange 2000, 2003
+            "the e mail address you entered couldnt be found",  # Exchange 2007 and later
+            "email address you entered couldnt be found",
+            "wasnt found at",
+            "no valid recipients for this mm",  # Verizon's MMS gateway
+            "dd this user doesnt have a",  # Yahoo
+            "dd requested mail action aborted mailbox not found",
+            "unrouteable address",  # Exim's router
+            "unroutable address",
+            "unknown local part",
+        ),
+        firm=True,
+    ),
     # A program behind the mailbox failed; what it printed may name users and files.
     Rule(
         C.OTHER, ("procmail ", "unknown mailer error", "mailer error", " on hold", "due to a recipient error")

@@ -138,7 +138,7 @@ HTML_ONLY = (
 
 ROWS = [
     (EXIM, "bob@example.com", BounceClass.BLOCKED_REPUTATION, False),
-    (EXIM_WARNING, "bob@example.com", BounceClass.NO_SUCH_USER, False),
+    (EXIM_WARNING, "bob@example.com", BounceClass.FILTERED, False),
     (OLD_SENDMAIL, "bob@example.com", BounceClass.NO_SUCH_USER, True),
     (EXCHANGE, "bob@example.com", BounceClass.NO_SUCH_USER, True),
     (NOTES, "bob@example.com", BounceClass.NO_SUCH_USER, True),
