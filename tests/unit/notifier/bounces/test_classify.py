@@ -11,11 +11,11 @@ from notifier.bounces.classify import (
     answer_in,
     enhanced_in,
     judge,
-    normalised,
     reply_code_in,
     stage_in,
 )
 from notifier.bounces.codes import GENERIC, REPLY_CODES, SPECIFIC
+from notifier.bounces.rulebook import normalised
 
 from .replies import REPLIES
 
