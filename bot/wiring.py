@@ -35,6 +35,7 @@ from bot import http
 from bot.bounce_listener import BounceHandler, listen
 from bot.clock import BusinessClock
 from bot.config import Config, ConfigProblems, TenantConfig
+from bot.domains import DnsLooks
 from bot.inbound_texts import InboundTexts
 from bot.inbox import Inbox
 from bot.media import MediaPages
@@ -322,7 +323,7 @@ class Runtime:
         worker: Worker | None = None
         if self._worker:
             worker = await self._worker_half(store, services, presence.name, dead)
-            loops += [worker.run, OncallWatch(services).run]
+            loops += [worker.run, OncallWatch(services).run, DnsLooks(services).run]
             loops += self._billing_half(store, services, presence.name, dead)
         if self._bot:
             bot_loops, runner = await self._bot_half(

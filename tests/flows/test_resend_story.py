@@ -125,6 +125,11 @@ async def test_mended_spf_record_turns_the_check_green_and_lets_mail_through(des
     before = await desk.type("/isp spf")
     assert "does not authorise the Visp server" in words(before)
     assert "v=spf1 mx ip4:203.0.113.25 include:spf.visp.net ~all" in words(before)
+    await desk.press(before, "spf.watch")
+    card = await desk.shows("*Watching* for <@U_AGENT>", user="U_VIEWER")
+    assert ":x: *visp* · 198.51.100.10 · softfail" in words(card)
+    await desk.press(await desk.type("/isp spf", "U_LEAD"), "spf.watch", "U_LEAD")
+    await desk.shows("*Watching* for <@U_AGENT> and <@U_LEAD>", user="U_VIEWER")
     refused = await desk.resend("1150 to billing@strict.example")
     await desk.shows("sender checks (SPF, DKIM, DMARC) failed", after=refused["ts"])
 
@@ -132,6 +137,15 @@ async def test_mended_spf_record_turns_the_check_green_and_lets_mail_through(des
     await desk.call(
         "PUT", "/sandbox/dns", {"name": "mail.cascade.example", "type": "TXT", "values": [record]}
     )
+    await desk.call("POST", "/sandbox/clock", {"advance_s": 61})
+    fixed = await desk.shows("The SPF record of mail.cascade.example is right now", user="U_VIEWER")
+    assert fixed["thread_ts"] == card["ts"], "in the card's thread"
+    assert "<@U_AGENT> and <@U_LEAD>" in words(fixed)
+
+    async def edited() -> bool:
+        return ":tada: *Fixed*" in words(await desk.reread(card))
+
+    await desk.until(edited, "the card in the channel says that it is fixed")
     await desk.press(before, "spf.recheck")
     await desk.shows("mail.cascade.example authorises the Visp server", after="0")
     mended = await desk.resend("1150 to billing@strict.example")

@@ -1,4 +1,4 @@
-"""/isp spf: does the envelope domain authorise the Visp server, and what to publish if not.
+"""/isp spf: does the envelope domain authorise our servers, what to publish, and a word when it is right.
 
 SPF is about the envelope sender's domain (RFC 7208 section 2.4), not about the visible From.
 """
@@ -13,7 +13,9 @@ from handlers.commands.spf import view
 from handlers.contract import CommandRequest, Services, audit
 from handlers.profile import CommandSpec, Role
 from handlers.reply import Answer, Reply, To, UserError
-from notifier.mailauth import lint_spf
+from handlers.spf_look import SpfState
+from handlers.workflows import spf as watching
+from handlers.workflows.spf import SPF_SURFACE
 
 _DOMAIN = re.compile(r"(?:https?://)?(?:[^@/\s]+@)?([^\s/@:]+\.[^\s/@:]+)(?::\d+)?(?:/\S*)?", re.IGNORECASE)
 
@@ -26,50 +28,66 @@ def typed_domain(text: str) -> str:
     return found.group(1).rstrip(".").lower()
 
 
-SPF_SURFACE = "spf"
-
-
 class Spf:
     spec = CommandSpec(
         name="spf",
         usage="spf [domain]",
         summary="Check that our mail servers are authorised",
         examples=("spf", "spf example.net"),
-        action_roles={"share": Role.AGENT},
+        action_roles={"share": Role.AGENT, "watch": Role.AGENT, "stop": Role.AGENT, "look": Role.AGENT},
     )
 
     async def answer(self, request: CommandRequest, services: Services) -> Answer:
         return Answer()
 
     async def run(self, request: CommandRequest, services: Services) -> Sequence[Reply]:
-        if request.action == "share":
-            return [await self._share(request, services)]
-        profile = services.profile(request.tenant)
-        asked = request.value.get("d") or request.text
-        domain = typed_domain(asked) if asked else profile.route().envelope_domain
-        services.forget_dns()
-        report = await lint_spf(domain, resolver=services.resolver, required_include=profile.required_include)
-        async with services.store.begin(request.tenant) as tx:
-            await audit(tx, request, "spf.check", f"domain:{domain}"[:120], detail={"ok": report.ok})
-        to = To.REPLACE if request.action == "recheck" else To.ASKER
-        checked = fmt.clock_time(services.now(), profile.time_zone, profile.locale, seconds=True)
-        return [
-            view.answer(
-                report,
-                profile.required_include,
-                to,
-                checked=checked,
-                nonce=request.id[:12] if request.actor.role >= Role.AGENT else "",
-            )
-        ]
-
-    async def _share(self, request: CommandRequest, services: Services) -> Reply:
-        domain = str(request.value["d"])
-        async with services.store.begin(request.tenant) as tx:
-            await tx.posts.want(SPF_SURFACE, f"{domain[:150]}#{request.value['n']}", request.channel)
-            about = f"domain:{domain}"[:120]
-            await audit(tx, request, "spf.share", about, detail={"channel": request.channel})
-        return Reply("Shared here.")
+        return [await _RUN.get(request.action, _check)(request, services)]
 
 
+async def _check(request: CommandRequest, services: Services) -> Reply:
+    profile = services.profile(request.tenant)
+    asked = request.value.get("d") or request.text
+    domain = typed_domain(asked) if asked else profile.route().envelope_domain
+    services.forget_dns()
+    look = await watching.look_at(services, request.tenant, domain)
+    async with services.store.begin(request.tenant) as tx:
+        right = look.state is SpfState.RIGHT
+        await audit(tx, request, "spf.check", f"domain:{domain}"[:120], detail={"ok": right})
+    to = To.REPLACE if request.action == "recheck" else To.ASKER
+    checked = fmt.clock_time(services.now(), profile.time_zone, profile.locale, seconds=True)
+    nonce = request.id[:12] if request.actor.role >= Role.AGENT else ""
+    return view.answer(look, to, checked=checked, nonce=nonce)
+
+
+async def _share(request: CommandRequest, services: Services) -> Reply:
+    domain = str(request.value["d"])
+    async with services.store.begin(request.tenant) as tx:
+        await tx.posts.want(SPF_SURFACE, f"{domain[:150]}#{request.value['n']}", request.channel)
+        about = f"domain:{domain}"[:120]
+        await audit(tx, request, "spf.share", about, detail={"channel": request.channel})
+    return Reply("Shared here.")
+
+
+async def _watch(request: CommandRequest, services: Services) -> Reply:
+    """Looked at again first: what is right already needs no watch."""
+    services.forget_dns()
+    look = await watching.look_at(services, request.tenant, str(request.value["d"]))
+    if look.state is SpfState.RIGHT:
+        return view.answer(look, To.ASKER)
+    async with services.store.begin(request.tenant) as tx:
+        watch = await watching.ask(tx, request, look)
+    return view.asked(watch)
+
+
+async def _stop(request: CommandRequest, services: Services) -> Reply:
+    async with services.store.begin(request.tenant) as tx:
+        return view.stopped(await watching.stop(tx, request))
+
+
+async def _look(request: CommandRequest, services: Services) -> Reply:
+    async with services.store.begin(request.tenant) as tx:
+        return view.looking(await watching.look_now(tx, request))
+
+
+_RUN = {"share": _share, "watch": _watch, "stop": _stop, "look": _look}
 COMMAND = Spf()

@@ -23,11 +23,22 @@ from handlers.plans import ResendPlan, Target
 from handlers.profile import Brand, CommandSpec
 from handlers.questions import account_or_invoice, narrow_down
 from handlers.reply import Reply, To, UserError
-from notifier.mailauth import Mistake, Required, Severity, SpfNode, SpfProblem, SpfReport
+from handlers.spf_look import SpfLook, Way
+from notifier.mailauth import (
+    Mistake,
+    Required,
+    Severity,
+    SpfCheck,
+    SpfNode,
+    SpfProblem,
+    SpfReport,
+    SpfResult,
+)
 from sandbox.slack.content import suspicious
 from store.models import (
     Channel,
     ContactRole,
+    DnsWatch,
     EventKind,
     Facts,
     Hold,
@@ -45,6 +56,7 @@ from store.models import (
     Subscriber,
     SubscriberKind,
     SubscriberStatus,
+    WatchEnd,
 )
 from store.types import new_id
 from tests.builders import NOW, delivery, event, notification, usd
@@ -162,11 +174,34 @@ class _World:
         spec = CommandSpec(text, text, text, examples=(text,))
         yield "menu", help_view.menu([spec], desk)
         yield "help", help_view.help_page([spec] * 30, desk)
-        yield "spf", spf_view.answer(self._spf(), text, To.ASKER)
+        yield "spf", spf_view.answer(self._spf(), To.ASKER)
+        yield "watched spf", spf_view.watch_card(self._spf(), self._watch(), desk)
+        for how in (WatchEnd.FIXED, WatchEnd.EXPIRED):
+            yield "spf word", spf_view.word(replace(self._watch(), ended=how))
         yield "error", error_reply(UserError(f"Nobody fits “{text}”.", text))
         yield "failure", failure_reply("ABCD2345")
 
-    def _spf(self) -> SpfReport:
+    def _watch(self) -> DnsWatch:
+        return DnsWatch(
+            tenant=1,
+            id=new_id(),
+            kind="spf",
+            domain=self.text[:253] or "x.example",
+            actors=(self.text, "U_ADMIN", "U_AGENT"),
+            created_at=NOW,
+            next_at=NOW,
+            expires_at=NOW,
+            checks=3,
+            last_seen=self.text,
+            last_at=NOW,
+        )
+
+    def _spf(self) -> SpfLook:
+        check = SpfCheck(SpfResult.FAIL, self.text, self.text, self.text, (), 1, 0, self.text, self.text)
+        ways = (Way(self.text, self.text, check, matters=True), Way(self.text, "", None, matters=False))
+        return SpfLook(self._report(), self.text, ways * 5, (self.text,) * 3)
+
+    def _report(self) -> SpfReport:
         leaf = SpfNode(self.text, self.text, self.text, 1, 0, 0, self.text, ())
         problem = SpfProblem(Severity.ERROR, Mistake.QUOTES, 0, 1, self.text, self.text)
         return SpfReport(

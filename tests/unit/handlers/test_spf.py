@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
 from handlers.commands.spf.command import typed_domain
+from handlers.commands.spf.view import marked
 from handlers.contract import Services
+from handlers.profile import Role
 from handlers.reply import To, UserError
-from tests.unit.handlers.conftest import agent_on
-from tests.unit.handlers.support import Agent, buttons, golden, said
+from handlers.surfaces.spf import SURFACE
+from handlers.surfaces.spf_word import SURFACE as WORD
+from handlers.workflows.spf import SPF_SURFACE, SPF_WORD_SURFACE, SpfWatches, next_look
+from notifier.mailauth import Mistake, Severity, SpfProblem, StaticResolver
+from store.models import DnsWatch, Post, WatchEnd
+from tests.builders import NOW
+from tests.conftest import FakeClock
+from tests.unit.handlers.conftest import ZONE, agent_on
+from tests.unit.handlers.support import RELAY, Agent, buttons, golden, legal, profile, said
 
 
 async def test_the_seeds_envelope_domain_lacks_the_include_and_gets_a_record_to_publish(agent: Agent) -> None:
@@ -46,7 +57,7 @@ async def test_every_state_of_a_domain_has_its_sentence(agent: Agent) -> None:
 
 async def test_two_records_are_both_shown(agent: Agent) -> None:
     answer = await agent.types("spf twice.example")
-    assert said(answer).count("Published now:") == 2
+    assert said(answer).count("Published now") == 2
     assert "authorises the Visp server." not in answer.text
 
 
@@ -73,7 +84,233 @@ async def test_the_longest_domain_is_answered_and_audited(agent: Agent) -> None:
     domain = ".".join([label] * 4)[:245] + ".example"
     answer = await agent.types(f"spf {domain}")
     assert "Try again" in said(answer) or "no SPF record" in said(answer)
-    assert set(buttons(answer)) == {"spf.recheck", "spf.share"}
+    assert {"spf.recheck", "spf.share"} <= set(buttons(answer))
+
+
+VISP = replace(RELAY, egress_ips=("198.51.100.10", "2001:db8:9::1"))
+OWN = replace(RELAY, name="own", egress_ips=("203.0.113.25",))
+ENVELOPE = "mail.cascade.example"
+MENDED = "v=spf1 mx ip4:203.0.113.25 ip6:2001:db8:9::/48 include:spf.visp.net ~all"
+
+
+def with_routes(services: Services, zone: dict[str, object] | None = None) -> Services:
+    tenants = {1: profile(routes=(VISP, OWN)), 2: services.profile(2)}
+    return replace(services, tenants=tenants, resolver=StaticResolver(zone or ZONE))
+
+
+def mended(**more: object) -> dict[str, object]:
+    return ZONE | {ENVELOPE: {"TXT": [MENDED]}} | more
+
+
+async def test_each_sending_address_of_our_routes_gets_the_answer_that_a_receiver_would(
+    services: Services,
+) -> None:
+    answer = await agent_on(with_routes(services)).types("spf")
+    golden("spf_routes", answer)
+    shown = said(answer)
+    assert ":x: *visp* · 198.51.100.10 · softfail by `~all`: receivers distrust it" in shown
+    assert ":x: *visp* · 2001:db8:9::1 · softfail by `~all`" in shown
+    assert ":white_check_mark: *own* · 203.0.113.25 · pass by `ip4:203.0.113.25`: authorised" in shown
+    after = await agent_on(with_routes(services, mended())).types("spf")
+    assert after.text == "mail.cascade.example authorises the Visp server."
+    assert "· pass by `include:spf.visp.net`" in said(after)
+    assert "· pass by `ip6:2001:db8:9::/48`" in said(after)
+    assert "spf.watch" not in buttons(after)
+
+
+async def test_a_record_that_has_the_include_and_not_our_other_server_is_wrong_and_says_which(
+    services: Services,
+) -> None:
+    zone = mended() | {ENVELOPE: {"TXT": ["v=spf1 include:spf.visp.net ip6:2001:db8:9::1 -all"]}}
+    answer = await agent_on(with_routes(services, zone)).types("spf")
+    assert answer.text == "mail.cascade.example does not authorise our server own."
+    assert ":x: *own* · 203.0.113.25 · fail by `-all`: receivers refuse it" in said(answer)
+    assert "spf.watch" in buttons(answer)
+
+
+async def test_servers_that_a_foreign_domain_leaves_out_are_no_mistake_of_its_own(services: Services) -> None:
+    zone = ZONE | {"other.example": {"TXT": ["v=spf1 include:spf.visp.net ip6:2001:db8:9::1 -all"]}}
+    answer = await agent_on(with_routes(services, zone)).types("spf other.example")
+    assert answer.text == "other.example authorises the Visp server."
+    assert ":heavy_minus_sign: *own* · 203.0.113.25 · fail" in said(answer)
+
+
+@pytest.mark.parametrize(
+    ("places", "shown"),
+    [
+        ([(10, 12)], "v=spf1 mx ⟦aa⟧1 -all"),
+        ([(7, 9), (10, 12)], "v=spf1 ⟦mx⟧1 ⟦aa⟧2 -all"),
+        ([(10, 12), (10, 12)], "v=spf1 mx ⟦aa⟧1,2 -all"),
+        ([(9, 9)], "v=spf1 mx ⟦…⟧1 aa -all"),
+        ([(17, 17)], "v=spf1 mx aa -all ⟦…⟧1"),
+        ([(0, 17)], "v=spf1 mx aa -all"),
+        ([(7, 12), (10, 12)], "v=spf1 ⟦mx aa⟧1 -all"),
+        ([], "v=spf1 mx aa -all"),
+    ],
+)
+def test_each_problem_s_place_is_marked_in_the_record(places: list[tuple[int, int]], shown: str) -> None:
+    problems = [
+        (n, SpfProblem(Severity.ERROR, Mistake.MALFORMED_TERM, start, end, "", ""))
+        for n, (start, end) in enumerate(places, 1)
+    ]
+    assert marked("v=spf1 mx aa -all", problems) == shown
+
+
+# --- tell me when it is fixed
+
+
+async def the_watch(services: Services) -> DnsWatch:
+    (card,) = {post.key for post in await cards(services)}
+    async with services.store.read(1) as tx:
+        found = await tx.dns_watches.get(UUID(card.removeprefix("#")))
+    assert found is not None
+    return found
+
+
+async def cards(services: Services) -> list[Post]:
+    async with services.store.system() as tx:
+        posts = await tx.posts.claim_behind(worker="test", lease_s=0)
+    return [post for post in posts if post.surface == SPF_SURFACE]
+
+
+async def drawn(services: Services, watch: DnsWatch) -> str:
+    reply = await SURFACE.draw(services, 1, f"#{watch.id}")
+    assert reply is not None
+    return said(legal(reply))
+
+
+async def words(services: Services, watch: DnsWatch) -> list[Post]:
+    async with services.store.read(1) as tx:
+        return await tx.posts.of(SPF_WORD_SURFACE, str(watch.id))
+
+
+async def test_a_watch_looks_on_its_schedule_and_tells_in_the_thread_when_it_is_fixed(
+    services: Services, clock: FakeClock
+) -> None:
+    wrong = with_routes(services)
+    agent = agent_on(wrong)
+    answer = await agent.types("spf")
+    assert "I look, and tell you here" in said(await agent.presses(answer, "spf.watch"))
+    watch = await the_watch(wrong)
+    shown = await drawn(wrong, watch)
+    assert ":eyes: *Watching* for <@U_AGENT>, the first look is within a minute" in shown
+    assert await SpfWatches(wrong).sweep() == 0, "nothing is due yet"
+    clock.advance(minutes=1)
+    assert await SpfWatches(wrong).sweep() == 1
+    assert await SpfWatches(wrong).sweep() == 0
+    assert "last look 1:01 AM, 1 look" in await drawn(wrong, watch)
+    assert await words(wrong, watch) == []
+
+    right = with_routes(services, mended())
+    clock.advance(minutes=1)
+    assert await SpfWatches(right).sweep() == 1
+    assert ":tada: *Fixed*, seen at 1:02 AM after 2 looks" in await drawn(right, await the_watch(right))
+    (told,) = await words(right, watch)
+    (card,) = await cards(right)
+    assert told.parent_id == card.id, "in the card's thread"
+    reply = await WORD.draw(right, 1, told.key)
+    assert reply is not None
+    golden("spf_fixed_word", reply)
+    assert "<@U_AGENT> *The SPF record of mail.cascade.example is right now.*" in said(reply)
+    clock.advance(days=1)
+    assert await SpfWatches(right).sweep() == 0
+    async with right.store.read(1) as tx:
+        actions = [row.action for row in await tx.audit.of(f"domain:{ENVELOPE}")]
+    assert {"spf.watch", "spf.fixed"} <= set(actions)
+
+
+async def test_two_who_ask_share_one_watch_and_are_both_named(services: Services, clock: FakeClock) -> None:
+    wrong = with_routes(services)
+    agent, lead = agent_on(wrong), agent_on(wrong, Role.LEAD, "U_LEAD")
+    answer = await agent.types("spf")
+    first = agent.press(answer, "spf.watch")
+    await agent.run(first)
+    await agent.run(first)  # carried out again after a crash
+    joined = await lead.presses(await lead.types("spf"), "spf.watch")
+    assert "It was watched already: you are told too" in said(joined)
+    watch = await the_watch(wrong)
+    assert watch.actors == ("U_AGENT", "U_LEAD")
+    assert "*Watching* for <@U_AGENT> and <@U_LEAD>" in await drawn(wrong, watch)
+    clock.advance(minutes=1)
+    right = with_routes(services, mended())
+    await SpfWatches(right).sweep()
+    reply = await WORD.draw(right, 1, str(watch.id))
+    assert reply is not None
+    assert "<@U_AGENT> and <@U_LEAD>" in said(legal(reply))
+
+
+async def test_whoever_asked_may_leave_and_the_last_one_stops_it(
+    services: Services, clock: FakeClock
+) -> None:
+    wrong = with_routes(services)
+    agent, lead = agent_on(wrong), agent_on(wrong, Role.LEAD, "U_LEAD")
+    await agent.presses(await agent.types("spf"), "spf.watch")
+    await lead.presses(await lead.types("spf"), "spf.watch")
+    watch = await the_watch(wrong)
+    card = await SURFACE.draw(wrong, 1, f"#{watch.id}")
+    assert card is not None
+    assert set(buttons(card)) == {"spf.look", "spf.stop"}
+    assert "You are not told any more" in said(await agent.presses(card, "spf.stop"))
+    assert (await the_watch(wrong)).actors == ("U_LEAD",)
+    assert "I look now" in said(await lead.presses(card, "spf.look"))
+    assert await SpfWatches(wrong).sweep() == 1, "looked at once"
+    assert "not watched any more" in said(await lead.presses(card, "spf.stop"))
+    assert "stopped by <@U_LEAD>" in await drawn(wrong, watch)
+    assert "not watched any more" in said(await lead.presses(card, "spf.look"))
+    clock.advance(days=8)
+    assert await SpfWatches(wrong).sweep() == 0
+    assert await words(wrong, watch) == []
+
+
+async def test_a_watch_ends_with_a_word_after_a_week(services: Services, clock: FakeClock) -> None:
+    wrong = with_routes(services)
+    agent = agent_on(wrong)
+    await agent.presses(await agent.types("spf"), "spf.watch")
+    watch = await the_watch(wrong)
+    clock.advance(days=7)
+    assert await SpfWatches(wrong).sweep() == 1
+    reply = await WORD.draw(wrong, 1, str(watch.id))
+    assert reply is not None
+    assert "still wrong after a week, and I stop looking" in said(legal(reply))
+    assert "still wrong after a week and 1 look" in await drawn(wrong, watch)
+    async with wrong.store.read(1) as tx:
+        ended = await tx.dns_watches.get(watch.id)
+    assert ended is not None
+    assert ended.ended is WatchEnd.EXPIRED
+
+
+async def test_dns_that_does_not_answer_ends_no_watch(services: Services, clock: FakeClock) -> None:
+    wrong = with_routes(services)
+    agent = agent_on(wrong)
+    await agent.presses(await agent.types("spf"), "spf.watch")
+    watch = await the_watch(wrong)
+    clock.advance(minutes=1)
+    down = with_routes(services, ZONE | {ENVELOPE: "TIMEOUT"})
+    assert await SpfWatches(down).sweep() == 1
+    shown = await drawn(down, await the_watch(down))
+    assert "DNS gave no answer" in shown
+    assert "*Watching*" in shown
+    assert await words(down, watch) == []
+
+
+async def test_what_is_right_already_when_it_is_pressed_is_not_watched(services: Services) -> None:
+    answer = await agent_on(with_routes(services)).types("spf")
+    right = agent_on(with_routes(services, mended()))
+    assert "authorises the Visp server." in said(await right.presses(answer, "spf.watch"))
+    assert await cards(services) == []
+
+
+def test_the_schedule_is_early_looks_and_then_hourly_ones_that_are_never_made_up_for() -> None:
+    now, minutes = NOW, []
+    for _ in range(9):
+        now = next_look(NOW, now)
+        minutes.append((now - NOW) // timedelta(minutes=1))
+    assert minutes == [1, 2, 5, 10, 15, 30, 60, 120, 180]
+    assert next_look(NOW, NOW + timedelta(hours=50, minutes=7)) == NOW + timedelta(hours=51)
+
+
+async def test_viewers_are_offered_no_watch(viewer: Agent) -> None:
+    assert set(buttons(await viewer.types("spf"))) == {"spf.recheck"}
 
 
 async def test_a_check_is_audited(agent: Agent) -> None:

@@ -1,0 +1,103 @@
+"""One look at a domain's SPF record and at what it says of our own servers, judged and in words. Pure.
+
+RFC 7208: the record is judged whole by the lint; each sending address of a route is checked as a receiver
+would check it (section 4), for the domain in the envelope.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from notifier.mailauth import Required, SpfCheck, SpfReport, SpfResult
+
+
+class SpfState(StrEnum):
+    RIGHT = "right"
+    WRONG = "wrong"
+    UNKNOWN = "unknown"
+    """DNS did not answer: nothing can be said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One sending address of a route. `check` is None where app.yaml names no address (`ip` empty)."""
+
+    route: str
+    ip: str
+    check: SpfCheck | None
+    matters: bool
+    """Mail of the domain goes out this way, so it has to pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpfLook:
+    report: SpfReport
+    include: str
+    """The include that the provider's mail needs."""
+    ways: tuple[Way, ...] = ()
+    alignment: tuple[str, ...] = ()
+    """What DMARC makes of our mail, in a sentence or two; empty for a domain that is not ours."""
+
+    @property
+    def domain(self) -> str:
+        return self.report.domain
+
+    @property
+    def state(self) -> SpfState:
+        report = self.report
+        if report.unavailable and report.record is None:
+            return SpfState.UNKNOWN
+        results = [way.check.result for way in self.ways if way.check is not None and way.matters]
+        if report.errors or report.required is Required.MISSING:
+            return SpfState.WRONG
+        if any(result not in (SpfResult.PASS, SpfResult.TEMPERROR) for result in results):
+            return SpfState.WRONG
+        if report.required is Required.UNKNOWN or SpfResult.TEMPERROR in results:
+            return SpfState.UNKNOWN
+        return SpfState.RIGHT
+
+    @property
+    def sentence(self) -> str:
+        """The verdict, without a mark."""
+        return _sentence(self)
+
+
+def _sentence(look: SpfLook) -> str:
+    report, domain = look.report, look.domain
+    if report.unavailable and report.record is None:
+        return f"DNS gave no answer for {domain}, so nothing can be said. Try again soon."
+    if not report.records:
+        return f"{domain} has no SPF record. Nobody is authorised to send for it."
+    if report.required is Required.MISSING:
+        if report.record and f"include:{look.include}" in report.record.casefold():
+            return f"{domain} names {look.include}, but not in a way that authorises it. See below."
+        return f"{domain} does not authorise the Visp server: include:{look.include} is missing."
+    if report.errors:
+        if report.required is Required.NOT_ASKED:
+            return f"The record of {domain} has a mistake that makes it useless."
+        return f"{domain} names {look.include}, but a mistake in the record makes it useless."
+    if refused := sorted({way.route for way in look.ways if way.matters and _refused(way)}):
+        return f"{domain} does not authorise our server {' and '.join(refused)}."
+    if look.state is SpfState.UNKNOWN:
+        return f"A part of the record of {domain} could not be read, so this is not sure."
+    if report.required is Required.NOT_ASKED:
+        return f"The record of {domain} is sound."
+    via = f" (through {' > '.join(report.required_path)})" if report.required is Required.NESTED else ""
+    return f"{domain} authorises the Visp server{via}."
+
+
+def _refused(way: Way) -> bool:
+    return way.check is not None and way.check.result not in (SpfResult.PASS, SpfResult.TEMPERROR)
+
+
+RESULT_WORDS: dict[SpfResult, str] = {
+    SpfResult.PASS: "authorised",
+    SpfResult.FAIL: "receivers refuse it",
+    SpfResult.SOFTFAIL: "receivers distrust it",
+    SpfResult.NEUTRAL: "the record says nothing about it",
+    SpfResult.NONE: "there is no record to go by",
+    SpfResult.TEMPERROR: "DNS did not answer, so it is not known",
+    SpfResult.PERMERROR: "the record is broken, so it counts for nothing",
+}
+"""RFC 7208 section 2.6, and what receivers do about it (section 8)."""

@@ -1,0 +1,158 @@
+"""SPF looked at, and watched until it is right: "tell me when it is fixed".
+
+A watch looks 1, 2, 5, 10, 15 and 30 minutes after it was asked for, then every hour for a week (business
+time). Its card is edited in place; the word that it is fixed stands in the card's thread. A look that DNS
+does not answer ends nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from handlers.contract import CommandRequest, Services, audit
+from handlers.profile import TenantProfile
+from handlers.reply import UserError
+from handlers.spf_look import SpfLook, SpfState, Way
+from notifier.channels import Route
+from notifier.mailauth import SpfCheck, check_host, lint_spf
+from store.models import AuditEntry, DnsWatch, Post, WatchEnd
+from store.unit import Tx
+
+SPF = "spf"
+"""The kind of these watches."""
+SPF_SURFACE = "spf"
+"""Shared looks. Key: a domain, a hash sign, what shared it; or a hash sign and the watch's id."""
+SPF_WORD_SURFACE = "spf_word"
+"""The word in a watch's thread when it ends. Key: the watch's id."""
+LIFETIME = timedelta(days=7)
+EARLY = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 15, 30))
+HOURLY = timedelta(hours=1)
+CLOCK = "clock"
+
+
+def next_look(watch_since: datetime, now: datetime) -> datetime:
+    """When the first look after `now` is due; those that were slept through are not made up for."""
+    for step in EARLY:
+        if watch_since + step > now:
+            return watch_since + step
+    hours = (now - watch_since) // HOURLY + 1
+    return watch_since + hours * HOURLY
+
+
+async def look_at(services: Services, tenant: int, domain: str) -> SpfLook:
+    """The record of a domain, and what it says of each address that our routes send from."""
+    profile = services.profile(tenant)
+    report, ways = await asyncio.gather(
+        lint_spf(domain, resolver=services.resolver, required_include=profile.required_include),
+        _ways(services, profile, domain),
+    )
+    return SpfLook(report, profile.required_include, ways)
+
+
+async def _ways(services: Services, profile: TenantProfile, domain: str) -> tuple[Way, ...]:
+    asked = [(route, ip) for route in profile.routes for ip in route.egress_ips or ("",)]
+    checks = await asyncio.gather(*(_checked(services, route, ip, domain) for route, ip in asked))
+    ours = {route.envelope_domain for route in profile.routes}
+    return tuple(
+        # Of a domain that none of our envelopes has, the question is what would be if one had.
+        Way(route.name, ip, check, domain == route.envelope_domain or _in_use(profile, route, domain, ours))
+        for (route, ip), check in zip(asked, checks, strict=True)
+    )
+
+
+def _in_use(profile: TenantProfile, route: Route, domain: str, ours: set[str]) -> bool:
+    return domain not in ours and route.name == profile.default_route
+
+
+async def _checked(services: Services, route: Route, ip: str, domain: str) -> SpfCheck | None:
+    if not ip:
+        return None
+    return await check_host(ip, f"bounces@{domain}", route.helo or domain, resolver=services.resolver)
+
+
+async def ask(tx: Tx, request: CommandRequest, look: SpfLook) -> DnsWatch:
+    """Opens the watch, or joins the one that there is; its card stands in the asker's channel too."""
+    watch = await tx.dns_watches.open_or_join(
+        SPF,
+        look.domain,
+        request.actor.user_id,
+        seen=look.sentence,
+        next_at=next_look(tx.now, tx.now),
+        expires_at=tx.now + LIFETIME,
+    )
+    await tx.posts.want(SPF_SURFACE, card_key(watch.id), request.channel)
+    await tx.posts.bump(SPF_SURFACE, [(tx.tenant, card_key(watch.id))])
+    about = f"domain:{look.domain}"[:120]
+    await audit(tx, request, "spf.watch", about, detail={"channel": request.channel, "watch": str(watch.id)})
+    return watch
+
+
+async def stop(tx: Tx, request: CommandRequest) -> DnsWatch:
+    """Whoever asked leaves it to the others; the last one, or somebody who did not ask, ends it."""
+    watch = await _of(tx, request)
+    if not await tx.dns_watches.leave(watch.id, request.actor.user_id):
+        await tx.dns_watches.end(watch.id, WatchEnd.CANCELLED, request.actor.user_id)
+    await tx.posts.bump(SPF_SURFACE, [(tx.tenant, card_key(watch.id))])
+    await audit(tx, request, "spf.stop", f"domain:{watch.domain}"[:120], detail={"watch": str(watch.id)})
+    return await tx.dns_watches.get(watch.id) or watch
+
+
+async def look_now(tx: Tx, request: CommandRequest) -> bool:
+    """The next look is due at once; False when the watch is over."""
+    return await tx.dns_watches.look_now((await _of(tx, request)).id)
+
+
+async def _of(tx: Tx, request: CommandRequest) -> DnsWatch:
+    watch = await tx.dns_watches.get(UUID(str(request.value["w"])))
+    if watch is None:
+        raise UserError("This watch is not on file any more.", "Ask again with `/isp spf`.")
+    return watch
+
+
+def card_key(watch_id: UUID) -> str:
+    return f"#{watch_id}"
+
+
+class SpfWatches:
+    """Takes looks that are due, of every tenant of this deployment."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def sweep(self) -> int:
+        """One round; gives how many watches were looked at."""
+        async with self._services.store.system() as tx:
+            due = await tx.dns_watches.take_due(lambda watch: next_look(watch.created_at, tx.now))
+        mine = [watch for watch in due if watch.tenant in self._services.tenants]
+        if mine:
+            self._services.forget_dns()
+        ends = await asyncio.gather(*(self._look(watch) for watch in mine), return_exceptions=True)
+        for end in ends:  # one domain's trouble must not keep the others from being told
+            if isinstance(end, BaseException):
+                raise end
+        return len(due)
+
+    async def _look(self, watch: DnsWatch) -> None:
+        found = await look_at(self._services, watch.tenant, watch.domain)
+        async with self._services.store.begin(watch.tenant) as tx:
+            if not await tx.dns_watches.looked(watch.id, found.sentence):
+                return  # stopped while we looked
+            if found.state is SpfState.RIGHT:
+                await _end(tx, watch, WatchEnd.FIXED)
+            elif tx.now >= watch.expires_at:
+                await _end(tx, watch, WatchEnd.EXPIRED)
+            await tx.posts.bump(SPF_SURFACE, [(tx.tenant, card_key(watch.id))])
+
+
+async def _end(tx: Tx, watch: DnsWatch, how: WatchEnd) -> None:
+    if not await tx.dns_watches.end(watch.id, how):
+        return
+    cards: list[Post] = await tx.posts.of(SPF_SURFACE, card_key(watch.id))
+    for card in cards:
+        await tx.posts.want(SPF_WORD_SURFACE, str(watch.id), card.channel, parent=card.id)
+    entry = AuditEntry(
+        tx.now, CLOCK, f"spf.{how}", f"domain:{watch.domain}"[:120], {"looks": watch.checks + 1}
+    )
+    await tx.audit.append(f"watch:{watch.id}:{how}", entry)
