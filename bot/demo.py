@@ -24,6 +24,7 @@ import aiohttp
 import yaml
 
 START_S = 30.0
+PAST_S = 30.0
 TENANT = "cascade"
 MIGRATIONS = Path(__file__).parent.parent / "store" / "migrations" / "versions"
 
@@ -231,6 +232,7 @@ async def _bring_up(
     await setup.prepare(state, environ, Path(endpoints["cast"]), keep=same_database)
     prepared.write_text(stamp)
     await _start_product(session, endpoints)
+    await setup.past_is_settled(session, endpoints["http"], state, environ, limit_s=PAST_S)
 
 
 def _stamp(database: str | None) -> str:

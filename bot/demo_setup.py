@@ -5,9 +5,12 @@ Apart from `bot.demo`, because it imports most of the product: a second start do
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from pathlib import Path
+
+import aiohttp
 
 from billing.local import ImportKind, import_csv
 from bot.config import load_config
@@ -48,6 +51,38 @@ async def prepare(state: Path, environ: Mapping[str, str], cast: Path, *, keep: 
         await enqueue_history(build_services(config, store, commands), tenant)
     finally:
         await store.close()
+
+
+async def past_is_settled(
+    session: aiohttp.ClientSession, sandbox: str, state: Path, environ: Mapping[str, str], *, limit_s: float
+) -> None:
+    """Returns when each past invoice was tried and its bounce is here; after `limit_s` in any case.
+
+    Whoever diagnoses at once reads what became of it, not that it is being sent.
+    """
+    config = load_config(state / "app.yaml", environ)
+    store, tenant = open_store(config), config.app.tenants[TENANT].id
+    seq = 0
+    try:
+        async with asyncio.timeout(limit_s):
+            while await _untried(store, tenant) or await _bounces_under_way(session, sandbox):
+                change = f"{sandbox}/sandbox/wait?for=mail,wire&since={seq}&timeout_s=0.5"
+                async with session.get(change) as answer:
+                    seq = (await answer.json())["seq"]
+    except TimeoutError:
+        return  # a slow machine: the page shows the rest as it happens
+    finally:
+        await store.close()
+
+
+async def _untried(store: Store, tenant: int) -> int:
+    async with store.read(tenant) as tx:
+        return await tx.deliveries.untried()
+
+
+async def _bounces_under_way(session: aiohttp.ClientSession, sandbox: str) -> bool:
+    async with session.get(f"{sandbox}/sandbox/mail/queue") as answer:
+        return any(piece["work"] == "outgoing" and piece["tries"] == 0 for piece in await answer.json())
 
 
 async def _import(store: Store, tenant: int, cast: Path) -> None:

@@ -523,6 +523,15 @@ class Deliveries(Repository):
             found |= {Stage(stage): count for stage, count in await self._tx.conn.execute(statement)}
         return found
 
+    async def untried(self) -> int:
+        """How many of this tenant's deliveries had no attempt yet, or have their present one under way."""
+        statement = select(func.count()).where(
+            deliveries.c.tenant_id == self._tenant,
+            ((deliveries.c.stage == Stage.QUEUED) & (deliveries.c.attempt == 0))
+            | (deliveries.c.stage == Stage.CLAIMED),
+        )
+        return int((await self._tx.conn.execute(statement)).scalar_one())
+
     async def counts(self) -> Mapping[tuple[Stage, Outcome], int]:
         """How many of this tenant's deliveries stand where."""
         statement = (

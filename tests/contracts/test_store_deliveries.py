@@ -137,6 +137,17 @@ async def test_a_claim_takes_the_lease_and_counts_the_attempt(store: Store) -> N
     assert await claim(store) == []
 
 
+async def test_what_had_no_attempt_or_has_one_under_way_is_untried(store: Store) -> None:
+    put_off = delivery("later@example.com", attempt=1)
+    done = delivery("done@example.com", attempt=1, stage=Stage.AWAITING)
+    await add(store, delivery("first@example.com"), delivery("second@example.com"), put_off, done)
+    await claim(store, limit=1)
+    async with store.read(1) as tx:
+        assert await tx.deliveries.untried() == 2
+    async with store.read(2) as tx:
+        assert await tx.deliveries.untried() == 0, "another tenant's are not counted"
+
+
 async def test_the_most_urgent_goes_first_then_who_waited_longest(store: Store) -> None:
     early, late = NOW - timedelta(hours=2), NOW - timedelta(hours=1)
     await add(

@@ -49,6 +49,10 @@ async def diagnosed(desk: Desk, what: str, *parts: str) -> Message:
     return found
 
 
+async def test_what_became_of_the_past_is_known_as_soon_as_the_demo_is_ready(desk: Desk) -> None:
+    assert words(await desk.type("/isp diagnose 1042")).startswith(PLANTED["1042"][0])
+
+
 @pytest.mark.parametrize("account", PLANTED)
 async def test_the_planted_cause_is_named_first(desk: Desk, account: str) -> None:
     verdict, more = PLANTED[account]
