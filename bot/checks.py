@@ -10,9 +10,11 @@ import aiosmtplib
 from slack_sdk.errors import SlackApiError
 
 from bot.config import Config
-from bot.wiring import routes_of, slack_clients, sms_profile_of
+from bot.wiring import open_resolver, routes_of, slack_clients, sms_profile_of
 from notifier.channels import NoAnswer, Route, SmsRoute
 from notifier.channels.sms_twilio import CHANNEL as TWILIO
+from notifier.mailauth import Resolver, check_dkim_record
+from notifier.mailauth.dkim_sign import DkimSigner
 from store import migrate
 from store.engine import Engine, is_sqlite, sqlite_file
 
@@ -33,12 +35,16 @@ async def run_checks(config: Config) -> list[Finding]:
     findings += await _database(config)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
         findings += await _slack(config, session)
+    resolver = open_resolver(config)
     for key, tenant in config.app.tenants.items():
         for route in routes_of(config, key, tenant):
             findings.append(await _route(key, route))
+            if route.dkim is not None:
+                findings.append(await _signature(f"{key}/{route.name}", route.dkim, resolver))
         sms = sms_profile_of(config, key, tenant)
         if sms is not None:
             findings.append(await _texts(key, sms.route, config))
+    await resolver.aclose()
     return findings
 
 
@@ -121,6 +127,12 @@ async def _route(key: str, route: Route) -> Finding:
         remedy = f"Check host, port and tls of {route.name}."
         return Finding(what, False, f"{route.host}:{route.port}: {type(error).__name__}", remedy)
     return Finding(what, True, f"{route.host}:{route.port} answers")
+
+
+async def _signature(name: str, signer: DkimSigner, resolver: Resolver) -> Finding:
+    record = await check_dkim_record(signer.domain, signer.selector, signer.public, resolver)
+    remedy = "" if record.right else "Run: ispbot dkim (it prints the record to publish)"
+    return Finding(f"DKIM of {name}", record.right, record.sentence, remedy)
 
 
 async def _texts(key: str, route: SmsRoute, config: Config) -> Finding:

@@ -1,4 +1,4 @@
-"""`ispbot`: demo, run, bot, worker, migrate, import, notify, check."""
+"""`ispbot`: demo, run, bot, worker, migrate, import, notify, check, dkim."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ app = typer.Typer(
 )
 notify = typer.Typer(no_args_is_help=True, help="Tell subscribers, many at once.")
 app.add_typer(notify, name="notify")
+dkim = typer.Typer(help="The DKIM keys of the mail routes: what to publish, and whether DNS has it.")
+app.add_typer(dkim, name="dkim")
 out = Console()
 err = Console(stderr=True)
 
@@ -306,6 +308,52 @@ def check(config: ConfigOption = DEFAULT_CONFIG, environment: EnvironmentOption 
     Console(width=None if sys.stdout.isatty() else 300).print(table)
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
+
+
+@dkim.callback(invoke_without_command=True)
+def dkim_(
+    context: typer.Context, config: ConfigOption = DEFAULT_CONFIG, environment: EnvironmentOption = None
+) -> None:
+    """Print each route's key record, ready to paste, and whether DNS has it; exit code 1 if not."""
+    if context.invoked_subcommand is not None:
+        return
+    from bot.dkim import look, tell
+    from bot.wiring import open_resolver
+
+    loaded = _config(config, environment)
+
+    async def main() -> bool:
+        resolver = open_resolver(loaded)
+        try:
+            return tell(await look(loaded, resolver), typer.echo)
+        finally:
+            await resolver.aclose()
+
+    if not asyncio.run(main()):
+        raise typer.Exit(1)
+
+
+@dkim.command("new")
+def dkim_new(
+    file: Annotated[Path, typer.Argument(help="where the private key goes; must not exist yet")],
+    domain: Annotated[str, typer.Option(help="the d= of the signature: the domain of your From, as a rule")],
+    selector: Annotated[str, typer.Option(help="tells keys apart; a new one for each new key")] = "ispbot1",
+    ed25519: Annotated[
+        bool, typer.Option("--ed25519", help="small, but not every receiver knows it")
+    ] = False,
+    bits: Annotated[int, typer.Option(min=2048, max=4096, help="of an RSA key")] = 2048,
+) -> None:
+    """Make a key and print the record to publish and the lines for app.yaml."""
+    from bot.dkim import write_key
+
+    try:
+        write_key(file, ed25519=ed25519, bits=bits, domain=domain, selector=selector, say=typer.echo)
+    except FileExistsError:
+        raise _fail(
+            f"{file} is there already, and it may be a key that signs. Choose another name."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise _fail(str(error)) from None
 
 
 def main() -> None:

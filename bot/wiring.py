@@ -224,11 +224,14 @@ async def ensure_tenants(store: Store, config: Config) -> None:
             await tx.tenants.ensure(Tenant(tenant.id, key, tenant.brand.name, tenant.time_zone))
 
 
+def open_resolver(config: Config) -> DnsResolver:
+    return DnsResolver(list(config.app.dns.servers) or None, config.app.dns.port)
+
+
 def build_services(config: Config, store: Store, commands: Mapping[str, Command]) -> Services:
     profiles = {t.id: profile_of(config, key, t) for key, t in config.app.tenants.items()}
     domains = {t.id: t.mail.envelope_domain for t in config.app.tenants.values()}
-    dns = config.app.dns
-    resolver = DnsResolver(list(dns.servers) or None, dns.port)
+    resolver = open_resolver(config)
     return Services(
         store=store,
         outbox=Outbox(config.secrets.keyring, domains),
