@@ -336,6 +336,11 @@ def normalise(text: str) -> str:
     return " ".join("".join(kept).split())
 
 
+def core_of(text: str) -> str:
+    """The words as `normalise` gives them, without courtesies around them."""
+    return _without_filler(normalise(text))
+
+
 def _without_filler(said: str) -> str:
     words = tuple(said.split())
     while phrase := next((f for f in _FILLER if words[: len(f)] == f), ()):

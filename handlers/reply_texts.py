@@ -29,6 +29,8 @@ class Auto(StrEnum):
     PAY_BY_PHONE = "pay_by_phone"
     CARD = "card"
     WHICH = "which"
+    ADDRESS_SENT = "address_sent"
+    ADDRESS_NOTED = "address_noted"
 
 
 _TEXTS: dict[Auto, tuple[str, str, str]] = {
@@ -91,6 +93,16 @@ _TEXTS: dict[Auto, tuple[str, str, str]] = {
         "{brand}: which account is it about? Reply {options}.",
         "{brand}: ¿de qué cuenta se trata? Responda {options}.",
         "{brand}: de quel compte s'agit-il ? Répondez {options}.",
+    ),
+    Auto.ADDRESS_SENT: (
+        "{brand}: thank you. We send your invoice {number} to {address} now.",
+        "{brand}: gracias. Le enviamos ahora su factura {number} a {address}.",
+        "{brand}: merci. Nous envoyons maintenant votre facture {number} à {address}.",
+    ),
+    Auto.ADDRESS_NOTED: (
+        "{brand}: thank you. Your invoices go to {address} from now on.",
+        "{brand}: gracias. Desde ahora enviamos sus facturas a {address}.",
+        "{brand}: merci. Vos factures vont désormais à {address}.",
     ),
 }
 _OPTION = (

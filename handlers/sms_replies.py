@@ -7,34 +7,30 @@ hour at most; everything else becomes a line in a thread of the support channel.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import replace
 
 from handlers import format as fmt
+from handlers.address_replies import answered
 from handlers.contract import Services
 from handlers.intents import Intent, IntentKind, read_intent
 from handlers.profile import TenantProfile
-from handlers.reply_texts import Auto, language_of, options, text_of
+from handlers.received import MOST_AN_HOUR, SUBSCRIBER, Received
+from handlers.reply_texts import Auto, options
 from handlers.talk import ASK_CANCEL, MEDIA
 from handlers.workflows.conversations import (
     BY_ITSELF,
     candidates_of,
     resume,
-    send_automatic,
     show,
     tell,
     touch,
-    want_thread,
 )
 from handlers.workflows.optouts import BY_TEXT, opt_in, opt_out, opted_out
 from notifier.contexts import locale_of
 from notifier.links import link_for
-from store.consents import Consent
 from store.models import (
     AUTO,
-    AuditEntry,
     Conversation,
-    ConversationLine,
     InvoiceStatus,
     Said,
     Subscriber,
@@ -44,32 +40,9 @@ from store.money import Money
 from store.unit import Tx
 
 K = IntentKind
-SUBSCRIBER = "subscriber"
 MOST_CHOICES = 5
 HAS_CARD = "HasCard"
 """Set at the rim, which removes card numbers before anything is kept."""
-
-HOUR, DAY = timedelta(hours=1), timedelta(hours=24)
-MOST_AN_HOUR = 8
-"""Automatic texts to one number, of whatever kind: two machines must not talk for ever."""
-_LIMITS: dict[Auto, tuple[int, timedelta]] = {
-    Auto.HELP: (1, HOUR),
-    Auto.INVOICE: (3, DAY),
-    Auto.NO_INVOICE: (1, HOUR),
-    Auto.BALANCE: (5, HOUR),
-    Auto.BALANCE_ZERO: (5, HOUR),
-    Auto.BALANCE_CREDIT: (5, HOUR),
-    Auto.PAY: (2, HOUR),
-    Auto.PAY_BY_PHONE: (2, HOUR),
-    Auto.CARD: (2, HOUR),
-    Auto.WHICH: (2, HOUR),
-    Auto.STOPPED: (3, HOUR),
-    Auto.STARTED: (3, HOUR),
-}
-_OPTED_OUT = frozenset({Auto.STOPPED, Auto.STARTED})
-"""What somebody who opted out may still get: the truth check lets no more through."""
-_PAUSED = _OPTED_OUT | {Auto.HELP}
-"""What goes out while a colleague decides what was meant."""
 
 
 class _Known(Exception):
@@ -81,12 +54,13 @@ async def receive(services: Services, tenant: int, params: Mapping[str, str], in
     try:
         async with services.store.begin(tenant) as tx:
             received = await _taken_in(tx, services, params, interaction_id)
-            await _USE_CASES[received.intent.kind](received)
+            if not await answered(received):
+                await _USE_CASES[received.intent.kind](received)
     except _Known:
         return
 
 
-async def _taken_in(tx: Tx, services: Services, params: Mapping[str, str], interaction_id: str) -> _Received:
+async def _taken_in(tx: Tx, services: Services, params: Mapping[str, str], interaction_id: str) -> Received:
     number, sid = params["From"], params["MessageSid"]
     if await tx.conversations.line_once(sid) is not None:
         raise _Known
@@ -106,7 +80,7 @@ async def _taken_in(tx: Tx, services: Services, params: Mapping[str, str], inter
     if line is None:
         raise _Known
     profile = services.profile(tx.tenant)
-    received = _Received(
+    received = Received(
         tx=tx,
         services=services,
         profile=profile,
@@ -150,7 +124,7 @@ def _with_card(intent: Intent) -> Intent:
     return replace(intent, has_card=True, kind=K.CARD_NUMBER if lesser else intent.kind)
 
 
-async def _keep_files(received: _Received, params: Mapping[str, str], count: int) -> None:
+async def _keep_files(received: Received, params: Mapping[str, str], count: int) -> None:
     """One line a file: its place at the provider, fetched when somebody looks."""
     for index in range(min(count, 10)):
         url = params.get(f"MediaUrl{index}", "")
@@ -162,82 +136,7 @@ async def _keep_files(received: _Received, params: Mapping[str, str], count: int
             await show(received.tx, received.profile, line)
 
 
-@dataclass(frozen=True, slots=True)
-class _Received:
-    """One text and everything it is read with."""
-
-    tx: Tx
-    services: Services
-    profile: TenantProfile
-    conversation: Conversation
-    opened: bool
-    people: tuple[Subscriber, ...]
-    out: Consent | None
-    """The opt-out that stood when the text came."""
-    intent: Intent
-    line: ConversationLine
-    sid: str
-    step: str
-
-    @property
-    def subscriber(self) -> Subscriber | None:
-        """The one whom it is about, when that is known."""
-        wanted = self.conversation.subscriber_id
-        return next((person for person in self.people if person.id == wanted), None)
-
-    @property
-    def language(self) -> str:
-        known = {person.language for person in self.people}
-        chosen = self.subscriber.language if self.subscriber else known.pop() if len(known) == 1 else "en"
-        return language_of(self.intent.redacted, chosen)
-
-    async def want(self) -> None:
-        await want_thread(self.tx, self.profile, self.conversation)
-
-    async def tell(self, words: str, name: str, author: str = "") -> ConversationLine | None:
-        once = f"{self.step}:{name}"
-        return await tell(self.tx, self.profile, self.conversation, words, once=once, author=author)
-
-    async def audit(self, action: str) -> None:
-        entry = AuditEntry(
-            self.tx.now,
-            SUBSCRIBER,
-            action,
-            f"conversation:{self.conversation.id}",
-            {"message": self.sid, "rule": self.intent.rule},
-            {"number": self.conversation.number},
-        )
-        await self.tx.audit.append(f"{self.step}:{action}", entry)
-
-    async def answer(self, which: Auto, **values: str) -> bool:
-        """Sends an automatic text, unless it was sent often enough; False when it is not sent."""
-        sms = self.profile.sms
-        refused = self.out is not None and which not in _OPTED_OUT
-        waits = self.conversation.paused and which not in _PAUSED
-        if sms is None or refused or waits or not await self._within_limits(which):
-            return False
-        body = text_of(which, self.language, brand=self.profile.brand.name, **values)
-        await send_automatic(
-            self.services,
-            self.tx,
-            self.profile,
-            self.conversation,
-            which,
-            body,
-            self.language,
-            step=f"{self.sid}:{which}",
-        )
-        return True
-
-    async def _within_limits(self, which: Auto) -> bool:
-        now = self.tx.now
-        recent = await self.tx.conversations.auto_since(self.conversation.number, now - DAY)
-        most, window = _LIMITS[which]
-        alike = [line for line in recent if line.author == f"{AUTO}{which}" and line.at > now - window]
-        return len(alike) < most and sum(line.at > now - HOUR for line in recent) < MOST_AN_HOUR
-
-
-async def _stop(r: _Received) -> None:
+async def _stop(r: Received) -> None:
     """A word of the provider's own or a revocation in other words: the same, but who confirms it."""
     cancelled = await opt_out(r.tx, r.conversation.number, source=BY_TEXT, evidence=r.sid, actor=SUBSCRIBER)
     await r.audit("sms.opt_out")
@@ -261,7 +160,7 @@ _WHY_OUT = {
 }
 
 
-async def _cancel(r: _Received) -> None:
+async def _cancel(r: Received) -> None:
     """Texts or service? Whoever reads it decides; until then nothing goes out by itself."""
     if r.out is None and not r.conversation.paused:
         await r.tx.conversations.pause(r.conversation.id, True)
@@ -273,7 +172,7 @@ async def _cancel(r: _Received) -> None:
 _TEXTS_OR_SERVICE = "Do they mean the texts or the service? Automatic texts to them wait until you decide."
 
 
-async def _start(r: _Received) -> None:
+async def _start(r: Received) -> None:
     ours_only = r.out is not None and await _confirmed_by_us(r)
     await opt_in(r.tx, r.conversation.number, source=BY_TEXT, evidence=r.sid, actor=SUBSCRIBER)
     await r.audit("sms.opt_in")
@@ -285,18 +184,18 @@ async def _start(r: _Received) -> None:
             await r.answer(Auto.STARTED)
 
 
-async def _confirmed_by_us(r: _Received) -> bool:
+async def _confirmed_by_us(r: Received) -> bool:
     """Whether the opt-out that stands came in words that the provider does not know."""
     stopped = await r.tx.conversations.line_once(r.out.evidence) if r.out else None
     return stopped is not None and not read_intent(stopped.body).answered_by_provider
 
 
-async def _help(r: _Received) -> None:
+async def _help(r: Received) -> None:
     if not r.intent.answered_by_provider:
         await r.answer(Auto.HELP, contact=_contact(r.profile))
 
 
-async def _balance(r: _Received) -> None:
+async def _balance(r: Received) -> None:
     subscriber = await _whose(r)
     if subscriber is None:
         return
@@ -313,7 +212,7 @@ async def _balance(r: _Received) -> None:
         await r.want()
 
 
-async def _invoice(r: _Received) -> None:
+async def _invoice(r: Received) -> None:
     subscriber = await _whose(r)
     if subscriber is None:
         return
@@ -336,7 +235,7 @@ _DUE = (InvoiceStatus.OPEN, InvoiceStatus.PARTIALLY_PAID)
 _NOT_SHOWN = (InvoiceStatus.DRAFT, InvoiceStatus.VOID, InvoiceStatus.UNCOLLECTIBLE)
 
 
-async def _whose(r: _Received) -> Subscriber | None:
+async def _whose(r: Received) -> Subscriber | None:
     """The one account that the number stands for. None: they were asked, or a person has to look."""
     if r.subscriber is not None:
         if r.subscriber.status is SubscriberStatus.ARCHIVED:  # numbers are given to strangers again
@@ -348,7 +247,7 @@ async def _whose(r: _Received) -> Subscriber | None:
     return None
 
 
-async def _ask_which(r: _Received) -> bool:
+async def _ask_which(r: Received) -> bool:
     """Asks between two and a few accounts; no word about any of them until one is chosen."""
     if not 2 <= len(r.people) <= MOST_CHOICES:
         return False
@@ -359,7 +258,7 @@ async def _ask_which(r: _Received) -> bool:
     return asked
 
 
-async def _choice(r: _Received) -> None:
+async def _choice(r: Received) -> None:
     """They said which account: what they had asked before is answered now."""
     chosen_id = r.conversation.choices[(r.intent.choice or 1) - 1]
     chosen = next((person for person in r.people if person.id == chosen_id), None)
@@ -375,7 +274,7 @@ async def _choice(r: _Received) -> None:
         await _USE_CASES[pending.kind](replace(r, conversation=conversation, intent=pending))
 
 
-async def _pending(r: _Received) -> Intent | None:
+async def _pending(r: Received) -> Intent | None:
     """What was asked right before we asked back, if it answers itself."""
     before = [line for line in await r.tx.conversations.lines(r.conversation.id, 20) if line.id < r.line.id]
     asked_at = max((line.id for line in before if line.author == f"{AUTO}{Auto.WHICH}"), default=None)
@@ -388,7 +287,7 @@ async def _pending(r: _Received) -> Intent | None:
     return intent if intent is not None and intent.kind in (K.BALANCE, K.INVOICE) else None
 
 
-async def _pay(r: _Received) -> None:
+async def _pay(r: Received) -> None:
     way = r.profile.portal_url
     answered = await (
         r.answer(Auto.PAY, portal=way) if way else r.answer(Auto.PAY_BY_PHONE, contact=_contact(r.profile))
@@ -397,17 +296,17 @@ async def _pay(r: _Received) -> None:
         await r.want()
 
 
-async def _card(r: _Received) -> None:
+async def _card(r: Received) -> None:
     await r.answer(Auto.CARD, way=r.profile.portal_url or _contact(r.profile))
     await r.tell("They texted a card number. It was removed before anything was kept.", "card")
     await r.want()
 
 
-async def _tapback(r: _Received) -> None:
+async def _tapback(r: Received) -> None:
     """A reaction in the thread, if there is one; nobody has to act on it."""
 
 
-async def _to_a_person(r: _Received) -> None:
+async def _to_a_person(r: Received) -> None:
     await r.want()
     if r.subscriber is None and not r.conversation.choices and r.intent.kind is not K.MEDIA:
         await _ask_which(r)
@@ -417,12 +316,12 @@ def _contact(profile: TenantProfile) -> str:
     return profile.brand.support_phone or profile.brand.support_email
 
 
-_USE_CASES: dict[IntentKind, Callable[[_Received], Awaitable[None]]] = {
+_USE_CASES: dict[IntentKind, Callable[[Received], Awaitable[None]]] = {
     K.STOP: _stop,
     K.LOOSE_STOP: _stop,
     K.AMBIGUOUS_CANCEL: _cancel,
     K.START: _start,
-    K.YES: _to_a_person,  # never a "yes" to anything: it may be Twilio's own word for opting in
+    K.YES: _to_a_person,  # a yes to no question of ours: it may be Twilio's own word for opting in
     K.HELP: _help,
     K.BALANCE: _balance,
     K.INVOICE: _invoice,
@@ -434,4 +333,4 @@ _USE_CASES: dict[IntentKind, Callable[[_Received], Awaitable[None]]] = {
     K.FREE_TEXT: _to_a_person,
 }
 
-__all__ = ["HAS_CARD", "receive"]
+__all__ = ["HAS_CARD", "MOST_AN_HOUR", "receive"]

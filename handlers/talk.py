@@ -13,6 +13,8 @@ from store.models import Conversation, ConversationLine, Invoice, Subscriber
 
 ASK_CANCEL = "ask:cancel"
 """Author of the line that asks colleagues what a "cancel" was about."""
+ASK_ADDRESS = "ask:address:"
+"""Author of the line that offers to mend with an address that they wrote: this, and the question's id."""
 MEDIA = "media:"
 """Author of a line that stands for a file: this, and its content type."""
 

@@ -6,7 +6,7 @@ In the channel numbers and names are masked. Everything that a subscriber wrote 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from handlers import format as fmt
 from handlers import words
@@ -157,9 +157,15 @@ def many(count: int, last: ConversationLine | None, talk: Talk, profile: TenantP
     return Reply(text, rows)
 
 
-def event(line: ConversationLine, talk: Talk) -> Reply:
-    """Something that happened; the question about a "cancel" has its two buttons until it is decided."""
+def event(line: ConversationLine, talk: Talk, mend: Mapping[str, str] | None = None) -> Reply:
+    """Something that happened; the question about a "cancel" has its two buttons until it is decided.
+
+    `mend`: what mends an address with the one that they wrote; None where that is done or was never asked.
+    """
     c = talk.conversation
+    if mend is not None:
+        offer = actions(button("Mend with this…", "contact.mend", mend, style="primary"))
+        return Reply(line.body, [section(md(":email: *{}*", line.body)), *offer])
     if line.author != ASK_CANCEL:
         return Reply(line.body, [section(md(":information_source: {}", line.body))])
     blocks: list[Block] = [section(md(":double_vertical_bar: *{}*", line.body))]

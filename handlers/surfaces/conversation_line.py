@@ -9,6 +9,7 @@ from handlers import talk_view as view
 from handlers.contract import Services
 from handlers.reply import Reply
 from handlers.workflows import conversations as talks
+from handlers.workflows.address_questions import mend_of_line
 from handlers.workflows.media import link_to
 from store.models import Said
 
@@ -26,6 +27,7 @@ class ConversationLineSurface:
             if conversation is None:
                 return None
             talk = await talks.load(tx, conversation)
+            mend = await mend_of_line(tx, line) if line else None
             if burst:
                 start = burst[1]
                 count, last = await tx.conversations.came_between(
@@ -35,7 +37,7 @@ class ConversationLineSurface:
         if line is None:
             return None
         if line.said is Said.EVENT:
-            return view.event(line, talk)
+            return view.event(line, talk, mend)
         return view.came_in(line, talk, profile, link_to(services, tenant, line))
 
 

@@ -13,6 +13,7 @@ from uuid import UUID
 from handlers.contacts import Contact, Mended
 from handlers.contract import CommandRequest, Services, audit
 from handlers.reply import UserError
+from handlers.workflows.address_questions import address_changed
 from handlers.workflows.diagnose import billing_points
 from notifier.addresses import AddressFinding, AddressStatus, check_address, unanswered
 from store.addresses import normalise_email
@@ -99,6 +100,7 @@ async def mend(services: Services, request: CommandRequest) -> Mended:
         )
         await _put(tx, override)
         await tx.overrides.add(override)
+        await address_changed(tx, override.subscriber_id, override.old_address)
         await _audited(tx, request, "contact.mend", contact.subscriber, override)
     return Mended(contact.subscriber, override)
 
@@ -133,6 +135,7 @@ async def undo(services: Services, request: CommandRequest) -> tuple[Mended, boo
             back = await tx.subscribers.remove_point(who, role, channel, override.new_address)
         if not back:
             raise UserError("This address was changed again since.", "Take the later change back first.")
+        await address_changed(tx, override.subscriber_id, override.new_address)
         await _audited(tx, request, "contact.undo", subscriber, override)
     return mended, True
 

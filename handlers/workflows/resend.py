@@ -6,7 +6,7 @@ sends once, however often its button is pressed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from uuid import UUID
@@ -21,7 +21,7 @@ from handlers.words import bounce_words
 from handlers.workflows.invoices import invoice_context
 from handlers.workflows.lookup import payer_of
 from notifier.links import link_for
-from notifier.outbox import Draft
+from notifier.outbox import Draft, Enqueued
 from notifier.outbox import email as to_email
 from notifier.tracking import DELIVERY_SURFACE
 from store.addresses import normalise_email
@@ -224,15 +224,9 @@ async def send(
             return Sent.CHANGED, current
         if not current.going:
             raise UserError("None of these addresses can be used any more.", "Ask for another address.")
-        link = await link_for(
-            tx,
-            services.keyring,
-            profile.public_url,
-            invoice,
-            key=_key(preview),
-            recipient=current.payer.id,
+        queued = await queue(
+            services, tx, profile, current, key=_key(preview), requested_by=request.actor.user_id
         )
-        queued = await services.outbox.enqueue(tx, _draft(profile, current, request, preview, link))
         await audit(
             tx,
             request,
@@ -246,6 +240,23 @@ async def send(
     return Sent.NOW, current
 
 
+async def queue(
+    services: Services,
+    tx: Tx,
+    profile: TenantProfile,
+    current: ResendPlan,
+    *,
+    key: str,
+    requested_by: str,
+    context: Mapping[str, object] | None = None,
+) -> Enqueued:
+    """Queues what was planned; `context` goes into the message's own."""
+    link = await link_for(
+        tx, services.keyring, profile.public_url, current.invoice, key=key, recipient=current.payer.id
+    )
+    return await services.outbox.enqueue(tx, _draft(profile, current, requested_by, key, link, context or {}))
+
+
 def _key(preview: str) -> str:
     return f"resend:{preview}"
 
@@ -255,19 +266,25 @@ def _subject(current: ResendPlan) -> str:
 
 
 def _draft(
-    profile: TenantProfile, current: ResendPlan, request: CommandRequest, preview: str, link: str
+    profile: TenantProfile,
+    current: ResendPlan,
+    requested_by: str,
+    key: str,
+    link: str,
+    context: Mapping[str, object],
 ) -> Draft:
     left_out = [f"{mask_address(t.address)}: not sent, {t.refusal}" for t in current.targets if t.refusal]
     return Draft(
-        key=_key(preview),
+        key=key,
         kind=NotificationKind.RESEND,
         language=current.payer.language,
         context=invoice_context(profile, current.invoice, current.payer, current.subscriber)
         | {"left_out": left_out, "link": link, "attached": profile.attach_pdf}
-        | ({"test_of": current.test_of} if current.test_of else {}),
+        | ({"test_of": current.test_of} if current.test_of else {})
+        | dict(context),
         recipients=[to_email(a, current.payer.id) for a in current.going],
         route=current.test_of or profile.default_route,
-        requested_by=request.actor.user_id,
+        requested_by=requested_by,
         subscriber_id=current.subscriber.id,
         invoice_id=current.invoice.id,
         priority=Priority.URGENT,

@@ -62,10 +62,10 @@ async def plan(
     subscriber = await owner_of(tx, invoice)
     payer = await payer_of(tx, subscriber)
     points = await tx.subscribers.points([subscriber.id, payer.id])
-    mine = _numbers_of(points[payer.id])
-    on_file = {*mine, *_numbers_of(points[subscriber.id])}
+    mine = numbers_of(points[payer.id])
+    on_file = {*mine, *numbers_of(points[subscriber.id])}
     numbers = [
-        await _number(tx, number, payer, on_file=number in on_file)
+        await number_of(tx, number, payer, on_file=number in on_file)
         for number in ([to] if to is not None else mine)
     ]
     going = next((n for n in numbers if not n.refusal), None)
@@ -92,7 +92,7 @@ async def plan(
     )
 
 
-def _numbers_of(points: Sequence[Point]) -> list[str]:
+def numbers_of(points: Sequence[Point]) -> list[str]:
     """Each once, billing's first."""
     found = [
         p
@@ -103,7 +103,7 @@ def _numbers_of(points: Sequence[Point]) -> list[str]:
     return list(dict.fromkeys(p.address for p in found))
 
 
-async def _number(tx: Tx, number: str, payer: Subscriber, *, on_file: bool) -> Number:
+async def number_of(tx: Tx, number: str, payer: Subscriber, *, on_file: bool) -> Number:
     others = [s.account for s in await tx.subscribers.by_address(Channel.SMS, number) if s.id != payer.id]
     return Number(number, on_file, await _refusal(tx, number), tuple(others))
 

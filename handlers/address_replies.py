@@ -1,0 +1,143 @@
+"""What a subscriber's text does to the question about their address that is open, if one is.
+
+A yes mends the address, sends the invoice again and says so; a no and another address go to an agent;
+anything else is left to the ordinary conversation. STOP was looked for before, and ends the question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from handlers.asking import AddressAnswer, AnswerKind, read_answer
+from handlers.intents import IntentKind
+from handlers.masks import mask_email
+from handlers.received import SUBSCRIBER, Received
+from handlers.reply import UserError
+from handlers.reply_texts import Auto
+from handlers.talk import ASK_ADDRESS
+from handlers.workflows import resend
+from handlers.workflows.address_questions import (
+    QUESTION_SURFACE,
+    bump,
+    override_id,
+    resent_key,
+    still_theirs,
+)
+from notifier.tracking import FOLLOWED_BY
+from store.models import AddressQuestion, AuditEntry, Channel, ContactOverride, QuestionState
+
+_MAY_ANSWER = (IntentKind.YES, IntentKind.FREE_TEXT)
+_OPT_OUTS = (IntentKind.STOP, IntentKind.LOOSE_STOP)
+
+
+async def answered(r: Received) -> bool:
+    """True: this text was the answer to a question, and all is done about it."""
+    if r.intent.kind not in (*_MAY_ANSWER, *_OPT_OUTS):
+        return False
+    question = await r.tx.questions.open_for(r.conversation.number, lock=True)
+    if question is None:
+        return False
+    if r.intent.kind in _OPT_OUTS:
+        await _ended(r, question, QuestionState.STOPPED)
+        return False
+    answer = read_answer(r.intent.redacted, question.suggested)
+    if answer.kind is AnswerKind.UNCLEAR:
+        return False
+    if not await still_theirs(r.tx, question):
+        await _ended(r, question, QuestionState.OVERTAKEN)
+        await r.tell("They answered a question about their address, which has changed since.", "overtaken")
+        return False
+    await _ANSWERS[answer.kind](r, question, answer)
+    return True
+
+
+async def _ended(r: Received, question: AddressQuestion, state: QuestionState, answer: str = "") -> None:
+    await r.tx.questions.end(question.id, state, answer=answer or None)
+    await bump(r.tx, [question.id])
+
+
+async def _yes(r: Received, question: AddressQuestion, _: AddressAnswer) -> None:
+    await _ended(r, question, QuestionState.CONFIRMED)
+    await _mend(r, question)
+    number = await _send_again(r, question)
+    told = f"They confirmed {mask_email(question.suggested)}. The address is mended"
+    await r.tell(f"{told}, and invoice {number} goes out again." if number else f"{told}.", "confirmed")
+    if number:
+        await r.answer(Auto.ADDRESS_SENT, number=number, address=question.suggested)
+    else:
+        await r.answer(Auto.ADDRESS_NOTED, address=question.suggested)
+
+
+async def _mend(r: Received, question: AddressQuestion) -> None:
+    """Suggested and asked by an agent, confirmed by the subscriber: both stand in the audit trail."""
+    tx, who = r.tx, question.subscriber_id
+    old, new = question.old_address, question.suggested
+    await tx.subscribers.change_point(who, question.role, Channel.EMAIL, old, new)
+    override = ContactOverride(
+        id=override_id(question),
+        subscriber_id=who,
+        role=question.role,
+        channel=Channel.EMAIL,
+        old_address=old,
+        new_address=new,
+        actor=question.actor,
+        created_at=tx.now,
+    )
+    await tx.overrides.add(override)
+    await _audit(r, question, "contact.mend", {"override": str(override.id)}, {"old": old, "new": new})
+
+
+async def _send_again(r: Received, question: AddressQuestion) -> str:
+    """The invoice's number; empty where there is none to send, or it has gone there meanwhile."""
+    invoice = await r.tx.invoices.by_id(question.invoice_id, lock=True) if question.invoice_id else None
+    if invoice is None:
+        return ""
+    try:
+        plan = await resend.plan(r.tx, invoice, [question.suggested])
+    except UserError:  # voided or written off since: nobody is asked to pay it
+        return ""
+    if not plan.going or any(d.address == question.suggested for d in plan.earlier):
+        return ""
+    queued = await resend.queue(
+        r.services,
+        r.tx,
+        r.profile,
+        plan,
+        key=resent_key(question),
+        requested_by=question.actor,
+        context={FOLLOWED_BY: [QUESTION_SURFACE, str(question.id)]},
+    )
+    detail = {"invoice": invoice.number, "notification": str(queued.notification_id)}
+    await _audit(r, question, "invoice.resend", detail, {"to": [question.suggested]})
+    return invoice.number
+
+
+async def _audit(
+    r: Received, question: AddressQuestion, action: str, detail: dict[str, str], personal: dict[str, object]
+) -> None:
+    account = r.subscriber.account if r.subscriber else ""
+    about = {"question": str(question.id), "asked_by": question.actor, "message": r.sid}
+    entry = AuditEntry(r.tx.now, SUBSCRIBER, action, f"account:{account}", about | detail, personal)
+    await r.tx.audit.append(f"{r.step}:{action}", entry)
+
+
+async def _no(r: Received, question: AddressQuestion, _: AddressAnswer) -> None:
+    await _ended(r, question, QuestionState.DECLINED)
+    await r.tell(f"They say that {mask_email(question.suggested)} is not their address.", "declined")
+    await r.want()
+
+
+async def _other(r: Received, question: AddressQuestion, answer: AddressAnswer) -> None:
+    await _ended(r, question, QuestionState.OTHER, answer.address)
+    told = "They wrote another address than the one that was asked about. Look at it before you mend with it."
+    await r.tell(told, "other", ASK_ADDRESS + str(question.id))
+    await r.want()
+
+
+_ANSWERS: dict[AnswerKind, Callable[[Received, AddressQuestion, AddressAnswer], Awaitable[None]]] = {
+    AnswerKind.YES: _yes,
+    AnswerKind.NO: _no,
+    AnswerKind.ADDRESS: _other,
+}
+
+__all__ = ["answered"]

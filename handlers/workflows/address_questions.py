@@ -1,0 +1,329 @@
+"""Asking by text whether a suggested address is right: the question itself, and how it ends.
+
+A yes confirms what an agent has suggested, and nothing else: any other address needs an agent's press, since
+whoever holds the phone could write any (docs/repair.md). One question a number, for three days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from handlers.asking import AskPlan
+from handlers.contract import CommandRequest, Services, audit, audit_key
+from handlers.profile import SmsProfile, TenantProfile
+from handlers.question_card import QuestionData
+from handlers.reply import UserError
+from handlers.talk import ASK_ADDRESS
+from handlers.workflows.conversations import continue_with, show
+from handlers.workflows.diagnose import billing_points
+from handlers.workflows.profile_card import load_notices
+from handlers.workflows.resend import Sent
+from handlers.workflows.resend_text import number_of, numbers_of, texting
+from notifier import templates
+from notifier.contexts import brand_context
+from notifier.local_time import zones_of
+from notifier.outbox import Draft
+from notifier.outbox import text as to_text
+from notifier.quiet import next_opening
+from notifier.sms_text import count_segments
+from notifier.tracking import FOLLOWED_BY
+from store.models import (
+    AddressQuestion,
+    Channel,
+    ConversationLine,
+    NotificationKind,
+    Point,
+    Priority,
+    QuestionState,
+    Said,
+    Subscriber,
+    SubscriberStatus,
+)
+from store.types import derived_id, new_id
+from store.unit import Tx
+
+QUESTION_SURFACE = "address_question"
+"""The card that follows a question to its end; its key is the question's id."""
+STANDS_FOR = timedelta(days=3)
+TEXT_LIFETIME = timedelta(days=1)
+"""A question that could not leave by then is not asked any more."""
+
+
+async def plan(
+    tx: Tx,
+    profile: TenantProfile,
+    *,
+    payer_id: UUID,
+    point_id: str,
+    suggested: str,
+    invoice_id: UUID | None,
+) -> AskPlan:
+    """UserError when it must not, or need not, be asked."""
+    sms = texting(profile)
+    payer = await tx.subscribers.by_id(payer_id)
+    if payer is None:
+        raise UserError("This subscriber is not on file any more.", "Look them up again.")
+    if payer.status is SubscriberStatus.ARCHIVED:  # numbers are given to strangers again
+        raise UserError(
+            f"Account {payer.account} is archived, so nobody is asked by text.", "Call whoever it was."
+        )
+    points = (await tx.subscribers.points([payer.id]))[payer.id]
+    mails = billing_points(points, Channel.EMAIL)
+    point = next((p for p in mails if str(p.id) == point_id), None)
+    if point is None or any(p.address == suggested for p in mails):
+        raise UserError(
+            "The address has been changed since, so there is nothing left to ask.", "Diagnose it again."
+        )
+    await _refuse_if_answered(tx, payer, suggested)
+    number = await _number(tx, payer, points)
+    text = templates.render_sms(
+        templates.load(NotificationKind.ADDRESS_QUESTION, payer.language),
+        _context(profile, suggested) | {"language": payer.language},
+    )
+    zones = zones_of(payer, number, profile.time_zone)
+    return AskPlan(
+        payer=payer,
+        point=point,
+        suggested=suggested,
+        number=number,
+        invoice=await tx.invoices.by_id(invoice_id) if invoice_id else None,
+        segments=count_segments(text),
+        zones=zones,
+        now=tx.now,
+        opens_at=next_opening(sms.window, zones, tx.now),
+    )
+
+
+async def _refuse_if_answered(tx: Tx, payer: Subscriber, suggested: str) -> None:
+    for question in await tx.questions.of_subscribers([payer.id]):
+        if question.suggested == suggested and question.state is QuestionState.DECLINED:
+            raise UserError(
+                "They have said already that this is not their address.", "Ask for the right one."
+            )
+
+
+async def _number(tx: Tx, payer: Subscriber, points: Sequence[Point]) -> str:
+    """Where it is asked: a number of theirs alone, that takes texts, and that waits for no other answer."""
+    numbers = [await number_of(tx, number, payer, on_file=True) for number in numbers_of(points)]
+    if not numbers:
+        raise UserError(
+            f"Account {payer.account} has no number that can be texted.", "Ask by mail or on the phone."
+        )
+    reachable = [n for n in numbers if not n.refusal]
+    if not reachable:
+        raise UserError(f"They cannot be asked by text: {numbers[0].refusal}.", "Call them instead.")
+    theirs = next((n for n in reachable if not n.shared_with), None)
+    if theirs is None:
+        others = ", ".join(reachable[0].shared_with[:3])
+        raise UserError(
+            f"This number is on account {others} too, so an address of one is not told to the other.",
+            "Call them instead.",
+        )
+    if await tx.questions.open_for(theirs.number) is not None:
+        raise UserError(
+            "They were asked by text already, and have not answered yet.",
+            "The card in the channel follows it.",
+        )
+    return theirs.number
+
+
+def _context(profile: TenantProfile, suggested: str) -> dict[str, object]:
+    return {"brand": brand_context(profile.brand), "address": suggested}
+
+
+async def ask(
+    services: Services,
+    request: CommandRequest,
+    *,
+    payer_id: UUID,
+    point_id: str,
+    suggested: str,
+    invoice_id: UUID | None,
+    preview: str,
+    seen: str,
+) -> tuple[Sent, AskPlan | None]:
+    """Asks, in one transaction with its line, its audit row and its card; once a preview.
+
+    The plan is None where it was asked before.
+    """
+    profile = services.profile(request.tenant)
+    sms = texting(profile)
+    key = f"ask:{preview}"
+    async with services.store.begin(request.tenant) as tx:
+        held = (await tx.notifications.holders([key])).get(key)
+        if held is not None:
+            mine = await tx.audit.stands(audit_key(request, "address.ask", f"question:{held}"))
+            return (Sent.NOW if mine else Sent.BEFORE), None
+        await _expire(tx)
+        current = await plan(
+            tx, profile, payer_id=payer_id, point_id=point_id, suggested=suggested, invoice_id=invoice_id
+        )
+        if current.seen != seen:
+            return Sent.CHANGED, current
+        question = _question(tx, current, request)
+        if not await tx.questions.add(question):
+            raise UserError("Somebody has asked them a moment ago.", "The card in the channel follows it.")
+        await services.outbox.enqueue(tx, _draft(profile, sms, current, question, key))
+        conversation = await continue_with(tx, profile, current.number, current.payer, request.step("about"))
+        line = await tx.conversations.say(
+            conversation.id,
+            Said.OUT,
+            current.segments.text,
+            once=key,
+            author=request.actor.user_id,
+            notification_id=question.id,
+        )
+        if line is not None:
+            await show(tx, profile, line)
+        await audit(
+            tx,
+            request,
+            "address.ask",
+            f"question:{question.id}",
+            detail={"account": current.payer.account, "segments": current.segments.count},
+            personal={"to": current.number, "old": question.old_address, "suggested": suggested},
+        )
+        await tx.posts.want(QUESTION_SURFACE, str(question.id), request.channel)
+    return Sent.NOW, current
+
+
+def _question(tx: Tx, current: AskPlan, request: CommandRequest) -> AddressQuestion:
+    question_id = new_id()
+    starts = current.opens_at or tx.now
+    return AddressQuestion(
+        id=question_id,
+        subscriber_id=current.payer.id,
+        role=current.point.role,
+        old_address=current.point.address,
+        suggested=current.suggested,
+        number=current.number,
+        invoice_id=current.invoice.id if current.invoice else None,
+        notification_id=question_id,
+        state=QuestionState.ASKED,
+        actor=request.actor.user_id,
+        channel_id=request.channel,
+        created_at=tx.now,
+        expires_at=starts + STANDS_FOR,
+    )
+
+
+def _draft(
+    profile: TenantProfile, sms: SmsProfile, current: AskPlan, question: AddressQuestion, key: str
+) -> Draft:
+    return Draft(
+        id=question.notification_id,
+        key=key,
+        kind=NotificationKind.ADDRESS_QUESTION,
+        language=current.payer.language,
+        context=_context(profile, current.suggested) | {FOLLOWED_BY: [QUESTION_SURFACE, str(question.id)]},
+        recipients=[to_text(current.number, current.payer.id)],
+        route=profile.default_route,
+        sms_route=sms.route.name,
+        requested_by=question.actor,
+        subscriber_id=current.payer.id,
+        # Not urgent: it waits for the morning. Without the invoice: it is no attempt to bring one.
+        priority=Priority.NORMAL,
+        not_before=current.opens_at,
+        lifetime=TEXT_LIFETIME,
+    )
+
+
+def resent_key(question: AddressQuestion) -> str:
+    """Under which the invoice goes out again, once."""
+    return f"resend:question:{question.id}"
+
+
+def override_id(question: AddressQuestion) -> UUID:
+    return derived_id(question.id, "override")
+
+
+async def bump(tx: Tx, ids: Sequence[UUID]) -> None:
+    """Their cards are drawn again."""
+    await tx.posts.bump(QUESTION_SURFACE, [(tx.tenant, str(question_id)) for question_id in ids])
+
+
+async def address_changed(tx: Tx, subscriber_id: UUID, old_address: str) -> None:
+    """Somebody has mended it (or taken that back): an open question about it is over."""
+    await tx.questions.overtake(subscriber_id, old_address)
+    await bump(tx, [question.id for question in await tx.questions.of_subscribers([subscriber_id])])
+
+
+async def _expire(tx: Tx) -> int:
+    expired = await tx.questions.expire()
+    await bump(tx, expired)
+    return len(expired)
+
+
+async def still_theirs(tx: Tx, question: AddressQuestion) -> bool:
+    """The number is theirs alone, and what is to be mended is still on file."""
+    people = await tx.subscribers.by_address(Channel.SMS, question.number)
+    alive = [person for person in people if person.status is not SubscriberStatus.ARCHIVED]
+    if [person.id for person in alive] != [question.subscriber_id]:
+        return False
+    return await _point(tx, question) is not None
+
+
+async def _point(tx: Tx, question: AddressQuestion) -> Point | None:
+    points = (await tx.subscribers.points([question.subscriber_id])).get(question.subscriber_id, [])
+    wanted = (question.role, Channel.EMAIL, question.old_address)
+    return next((p for p in points if (p.role, p.channel, p.address) == wanted), None)
+
+
+async def sweep(services: Services, tenant: int) -> int:
+    """Ends questions whose time is over, or that an import has answered; how many."""
+    async with services.store.read(tenant) as tx:
+        waiting = await tx.questions.open_ones()
+        over = [q.id for q in waiting if q.expires_at <= tx.now or not await still_theirs(tx, q)]
+    if not over:
+        return 0
+    async with services.store.begin(tenant) as tx:
+        ended = await _expire(tx)
+        for question in await tx.questions.open_ones():
+            if question.id in over and not await still_theirs(tx, question):
+                ended += await tx.questions.end(question.id, QuestionState.OVERTAKEN)
+                await bump(tx, [question.id])
+    return ended
+
+
+async def load(tx: Tx, question_id: UUID) -> QuestionData | None:
+    """What the card shows."""
+    question = await tx.questions.get(question_id)
+    payer = await tx.subscribers.by_id(question.subscriber_id) if question else None
+    if question is None or payer is None:
+        return None
+    key = resent_key(question)
+    resent_id = (await tx.notifications.holders([key])).get(key)
+    ids = [question.notification_id, *([resent_id] if resent_id else [])]
+    found = await tx.notifications.get_many(ids)
+    notices = {n.notification.id: n for n in await load_notices(tx, list(found.values()))}
+    return QuestionData(
+        question=question,
+        payer=payer,
+        asked=notices.get(question.notification_id),
+        resent=notices.get(resent_id) if resent_id else None,
+        override=await tx.overrides.get(override_id(question)),
+        mend=await mend_value(tx, question),
+    )
+
+
+async def mend_value(tx: Tx, question: AddressQuestion) -> dict[str, str] | None:
+    """What opens the dialog that mends it; None when the address is not on file any more."""
+    point = await _point(tx, question)
+    if point is None:
+        return None
+    value = {"s": str(question.subscriber_id), "p": str(point.id)}
+    value |= {"g": question.answer} if question.answer else {}
+    return value | ({"i": str(question.invoice_id)} if question.invoice_id else {})
+
+
+async def mend_of_line(tx: Tx, line: ConversationLine) -> dict[str, str] | None:
+    """What the line in a conversation's thread offers, where it tells of another address."""
+    if not line.author.startswith(ASK_ADDRESS):
+        return None
+    question = await tx.questions.get(UUID(line.author.removeprefix(ASK_ADDRESS)))
+    return await mend_value(tx, question) if question else None
+
+
+__all__ = ["QUESTION_SURFACE", "address_changed", "ask", "bump", "load", "plan", "still_theirs", "sweep"]
