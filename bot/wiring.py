@@ -42,6 +42,7 @@ from bot.media import MediaPages
 from bot.oncall import OncallWatch
 from bot.pages import InvoicePages
 from bot.poster import Poster
+from bot.questions import QuestionSweep
 from bot.respond import Responder
 from bot.roles import RoleBook
 from bot.runner import Runner
@@ -326,7 +327,8 @@ class Runtime:
         worker: Worker | None = None
         if self._worker:
             worker = await self._worker_half(store, services, presence.name, dead)
-            loops += [worker.run, OncallWatch(services).run, DnsLooks(services).run]
+            sweeps = [OncallWatch(services).run, DnsLooks(services).run, QuestionSweep(services).run]
+            loops += [worker.run, *sweeps]
             loops += self._billing_half(store, services, presence.name, dead)
         if self._bot:
             bot_loops, runner = await self._bot_half(

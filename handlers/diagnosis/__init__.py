@@ -85,8 +85,11 @@ def diagnose(evidence: Evidence, profile: TenantProfile) -> Diagnosis:
 
 def _wanted(telling: Telling, mend: AddressFact | None) -> tuple[Act, ...]:
     """A misspelling is worth mending whatever became of this one mail."""
-    misspelled = mend is not None and mend.finding.suggestion is not None
-    return telling.acts if Act.MEND in telling.acts or not misspelled else (Act.MEND, *telling.acts)
+    if mend is None or mend.finding.suggestion is None:
+        return telling.acts
+    acts = telling.acts if Act.MEND in telling.acts else (Act.MEND, *telling.acts)
+    # Whoever has the subscriber on the line mends it at once; who has not, asks by text.
+    return (*acts[:_ASK_AT], Act.ASK, *acts[_ASK_AT:])
 
 
 def _to_mend(case: Case, ruling: Ruling) -> AddressFact | None:
@@ -97,6 +100,8 @@ def _to_mend(case: Case, ruling: Ruling) -> AddressFact | None:
     return next(wrong, next(iter(case.e.addresses), None))
 
 
+_ASK_AT = 2
+"""Behind the first two, so that it is among the three that are seen first."""
 _NEVER_SENT = (InvoiceStatus.VOID, InvoiceStatus.DRAFT, InvoiceStatus.UNCOLLECTIBLE)
 
 
@@ -106,6 +111,7 @@ def _sendable(case: Case) -> bool:
 
 _POSSIBLE: dict[Act, Callable[[Case, AddressFact | None, AddressFact | None], bool]] = {
     Act.MEND: lambda _, __, ___: True,
+    Act.ASK: lambda c, mend, _: bool(c.textable) and mend is not None,
     Act.RESEND: lambda c, _, __: _sendable(c) and any(a.suppression is None for a in c.usable),
     Act.TEXT: lambda c, _, __: _sendable(c) and bool(c.textable),
     Act.OTHER_ADDRESS: lambda c, _, __: _sendable(c),

@@ -20,6 +20,8 @@ class Act(StrEnum):
     """What can be done next; handlers.commands.diagnose.view knows the button of each."""
 
     MEND = "mend"
+    ASK = "ask"
+    """By text, whether a suggested address is right."""
     RESEND = "resend"
     TEXT = "text"
     OTHER_ADDRESS = "other_address"

@@ -58,6 +58,7 @@ class _Button:
 
 _BUTTONS: dict[Act, _Button] = {
     Act.MEND: _Button("Mend address…", "contact.mend", Role.AGENT),
+    Act.ASK: _Button("Ask by text…", "ask.open", Role.AGENT),
     Act.RESEND: _Button("Resend", "resend.open", Role.AGENT),
     Act.TEXT: _Button("Text the link", "resend.bytext", Role.AGENT),
     Act.OTHER_ADDRESS: _Button("Send to another address…", "resend.other", Role.AGENT),
@@ -197,7 +198,7 @@ def target(found: Diagnosis) -> Mapping[str, Any]:
 def _value(act: Act, found: Diagnosis) -> Mapping[str, Any]:
     invoice = {"i": str(found.invoice.id)} if found.invoice is not None else {}
     match act:
-        case Act.MEND:
+        case Act.MEND | Act.ASK:
             value: dict[str, Any] = {"s": str(found.evidence.payer.id)} | invoice
             if found.mend is not None:
                 value["p"] = str(found.mend.point.id)
