@@ -308,6 +308,13 @@ class HttpConfig(Section):
 class BounceConfig(Section):
     host: str = "127.0.0.1"
     port: int = Field(ge=1, le=65535, default=8025)
+    lmtp_port: int | None = Field(ge=1, le=65535, default=None)
+    """For a mail server of one's own in front, on the same host."""
+    lmtp_socket: str | None = Field(default=None, pattern="^/[^\\x00]{1,100}$")
+    per_client_per_s: float = Field(gt=0, le=1000, default=20)
+    per_s: float = Field(gt=0, le=10_000, default=50)
+    connections: int = Field(ge=1, le=10_000, default=100)
+    connections_per_client: int = Field(ge=1, le=10_000, default=20)
 
 
 class SlackConfig(Section):

@@ -23,7 +23,7 @@ from handlers.profile import Role
 from handlers.reply import File, Home, Reply, UserError
 from notifier import dsn
 from notifier.keys import Keyring
-from store.models import EventSource, Interaction, InteractionKind
+from store.models import EventSource, Interaction, InteractionKind, Unmatched
 from store.unit import Store
 
 log = structlog.get_logger()
@@ -89,6 +89,7 @@ class Runner:
         self._responder, self._keyring = responder, keyring
         self._worker, self._lease_s = worker, lease_s
         self._mx_hosts = mx_hosts
+        self._desk = {tenant: profile.support_channel for tenant, profile in services.tenants.items()}
         # Of their own: ten thousand bounces or texts must not stand before a person's command.
         self._slots = asyncio.Semaphore(at_once)
         self._slots_of = {
@@ -175,6 +176,7 @@ class Runner:
                 envelope_to=item.payload["envelope_to"],
                 tenant=item.tenant,
                 mx_hosts=self._mx_hosts,
+                desk=self._desk,
             )
             log.info("bounce_message", result=received)
             await self._finish(item, None)
@@ -238,6 +240,7 @@ class Runner:
                     envelope_to=str(item.payload["envelope_to"]),
                     summary=f"could not be worked on: {error}",
                     raw=item.body,
+                    why=Unmatched.GIVEN_UP,
                 )
             await tx.interactions.finish(item, error=error)
         log.error("interaction_given_up", interaction=item.id[:12], kind=item.kind, error=error)

@@ -32,7 +32,7 @@ from billing.pdfs import InvoicePdfs
 from billing.port import BillingProvider, BillingSystem
 from billing.truth import SEND_MODE, BillingTruth, SendMode
 from bot import http
-from bot.bounce_listener import BounceHandler, listen
+from bot.bounce_listener import BounceHandler, Gate, Limits, listen, listen_lmtp
 from bot.clock import BusinessClock
 from bot.config import Config, ConfigProblems, TenantConfig
 from bot.domains import DnsLooks
@@ -399,7 +399,7 @@ class Runtime:
             roles=roles,
             responder=responder,
             keyring=keyring,
-            mx_hosts=_mx_hosts(services),
+            mx_hosts=mx_hosts(services),
             worker=name,
             lease_s=lease_s,
         )
@@ -434,10 +434,8 @@ class Runtime:
         await runner.resume(dead)
         inbox_task = asyncio.create_task(inbox.run(), name="inbox")
         stack.push_async_callback(_cancelled, inbox_task)
-        domains = {t.mail.envelope_domain: t.id for t in config.app.tenants.values()}
-        handler = BounceHandler(store=store, inbox=inbox, runner=runner, domains=domains)
-        server = await listen(handler, config.app.bounces.host, config.app.bounces.port, next(iter(domains)))
-        stack.callback(server.close)
+        for server in await _bounce_servers(config, store, inbox, runner):
+            stack.callback(server.close)
         pages = InvoicePages(services, invoice_pdfs(store, services))
         texts = InboundTexts(store=store, inbox=inbox, runner=runner, tenants=services.tenants)
         statuses = TextStatuses(services=services, inbox=inbox, runner=runner)
@@ -457,7 +455,20 @@ class Runtime:
         await web.TCPSite(site_runner, self._config.app.http.host, self._config.app.http.port).start()
 
 
-def _mx_hosts(services: Services) -> Callable[[str], Awaitable[frozenset[str]]]:
+async def _bounce_servers(config: Config, store: Store, inbox: Inbox, runner: Runner) -> list[asyncio.Server]:
+    own = config.app.bounces
+    domains = {t.mail.envelope_domain: t.id for t in config.app.tenants.values()}
+    hostname = next(iter(domains))
+    limits = Limits(own.per_client_per_s, own.per_s, own.connections, own.connections_per_client)
+    handler = BounceHandler(store=store, inbox=inbox, runner=runner, domains=domains, gate=Gate(limits))
+    socket = Path(own.lmtp_socket) if own.lmtp_socket else None
+    return [
+        await listen(handler, own.host, own.port, hostname),
+        *await listen_lmtp(handler, own.host, own.lmtp_port, socket, hostname),
+    ]
+
+
+def mx_hosts(services: Services) -> Callable[[str], Awaitable[frozenset[str]]]:
     async def hosts(domain: str) -> frozenset[str]:
         return frozenset((await destination(services.resolver, domain)).hosts)
 

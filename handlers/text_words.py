@@ -155,6 +155,7 @@ _EVENTS: dict[EventKind, str] = {
     EventKind.PRESUMED: "Taken as arrived",
     EventKind.DELAYED: "The carrier is still trying",
     EventKind.COMPLAINT: "The subscriber complained about it",
+    EventKind.ANSWERED: "The phone answered automatically",
 }
 
 

@@ -51,6 +51,7 @@ BOUNCE_WORDS: dict[str, str] = {
     "relay_or_security": "their server does not accept mail for this address from us",
     "temporary": "their server had a passing fault",
     "other": "it was refused",
+    "complaint": "the recipient marked our mail as spam",
 } | TEXT_CAUSES
 
 NEXT_STEP: dict[str, str] = {
@@ -67,6 +68,7 @@ NEXT_STEP: dict[str, str] = {
     "relay_or_security": "Our side: whoever runs our mail should look at the raw answer under Timeline.",
     "temporary": "Send it again later: their server had a fault the whole time.",
     "other": "Look at the raw answer under Timeline.",
+    "complaint": "Ask the customer whether they want our mail, before a lead releases the address.",
 } | TEXT_NEXT_STEP
 
 REASON_WORDS: dict[Reason, str] = {
@@ -202,6 +204,7 @@ EVENT_WORDS: dict[EventKind, str] = {
     EventKind.IN_DOUBT: "The connection broke in the middle: it may or may not have gone out",
     EventKind.DELAYED: "The relay is still trying",
     EventKind.COMPLAINT: "The recipient marked it as spam",
+    EventKind.ANSWERED: "The mailbox answered automatically (out of office or the like)",
     EventKind.REQUEUED: "Put back in the queue",
     EventKind.SETTLED: "No receipt came, and none is waited for any more",
     EventKind.SUPPRESSED: "Not sent: the address is on our do-not-send list",

@@ -1,29 +1,42 @@
-"""A bounce message to tracking events: whose delivery it is, and what it says.
+"""A bounce message to tracking events: whose delivery each report is about, and what may follow from it.
 
-Matched by the VERP token in its envelope recipient, then by the signed header or Message-ID of the
-returned mail, then by the relay's queue id; else kept as an orphan. Tokens are signed: whoever holds one
-can bounce only that mail, and an unsigned match never suppresses. Follows RFC 3464 for actions.
+Matched by `notifier.matching`, else kept as an orphan. Whoever holds a token can bounce only that mail, an
+unsigned match never suppresses, and a report that comes twice changes nothing twice. RFC 3464 for actions.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-import re
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from notifier import tracking
-from notifier.bounces import BounceClass, BounceReport, Fault, parse_bounce, returned_headers
-from notifier.keys import DeliveryToken, Keyring
-from store.models import Confidence, Delivery, Event, EventKind, EventSource, Reason
+from notifier import returned, tracking
+from notifier.bounces import BounceClass, BounceReport, Fault
+from notifier.keys import Keyring
+from notifier.matching import Match, match, names
+from notifier.returned import Returned
+from store.deliveries import Ref
+from store.models import (
+    Channel,
+    Confidence,
+    Delivery,
+    Event,
+    EventKind,
+    EventSource,
+    Reason,
+    Unmatched,
+)
 from store.unit import SYSTEM_TENANT, Store, Tx
 
-_QUEUE_ID = re.compile(
-    rb"^X-Postfix-Queue-ID:[ \t]*([A-Za-z0-9]{5,40})[ \t\r]*$", re.IGNORECASE | re.MULTILINE
-)
-_MESSAGE_ID = re.compile(r"<([A-Za-z2-7]{48})@")
+IN_A_THREAD = 64 * 1024
+"""Octets from which a message is taken apart beside the loop: a hostile one costs a tenth of a second."""
+MOST_REPORTS = 200
+"""Events that reports may add to one delivery: whoever holds a token must not fill the database with it."""
+COMPLAINT_SURFACE = "complaint"
+"""The word to the desk about a complaint; its key is the delivery's id."""
 
 REASON_OF: dict[Fault, Reason] = {
     Fault.RECIPIENT: Reason.RECIPIENT,
@@ -33,6 +46,10 @@ REASON_OF: dict[Fault, Reason] = {
     Fault.POLICY: Reason.POLICY,
 }
 _CAPACITY = frozenset({BounceClass.MAILBOX_FULL, BounceClass.RATE_LIMITED, BounceClass.TOO_BIG})
+# RFC 5965 section 7.3 and RFC 6591: these say nothing of what the recipient wants.
+NO_COMPLAINT = frozenset({"not-spam", "auth-failure", "dmarc"})
+# The others (virus, other) are told, and a person decides.
+_WANTS_NO_MAIL = frozenset({"", "abuse", "fraud", "opt-out", "opt-out-list"})
 
 
 class Received(StrEnum):
@@ -45,11 +62,20 @@ class Received(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class _Match:
-    tenant: int
-    delivery: Delivery
-    attempt: int
-    signed: bool
+class Line:
+    """One report of a message and what became of it."""
+
+    report: BounceReport
+    delivery: Delivery | None
+    """None: it matched none."""
+    new: bool
+    why: Unmatched | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    result: Received
+    lines: tuple[Line, ...] = ()
 
 
 def reason_of(cls: BounceClass, fault: Fault) -> Reason:
@@ -76,76 +102,148 @@ async def receive(
     envelope_to: str,
     tenant: int | None,
     mx_hosts: MxHosts = no_hosts,
+    desk: Mapping[int, str] | None = None,
 ) -> Received:
+    """What became of it; the reports one by one are `take_in`'s."""
+    taken = await take_in(
+        store, keyring, raw=raw, envelope_to=envelope_to, tenant=tenant, mx_hosts=mx_hosts, desk=desk
+    )
+    return taken.result
+
+
+async def take_in(
+    store: Store,
+    keyring: Keyring,
+    *,
+    raw: bytes,
+    envelope_to: str,
+    tenant: int | None,
+    mx_hosts: MxHosts = no_hosts,
+    desk: Mapping[int, str] | None = None,
+) -> Taken:
     """Records what the message says, in one transaction. Never raises for what the bytes say.
 
     `tenant` is whose bounce domain it came to; unmatched reports are kept there. `mx_hosts` tells whether
-    a relay's "relayed" was to the recipient's own server or only to the next relay.
+    a relay's "relayed" was to the recipient's own server or only to the next relay. `desk` is each tenant's
+    channel in which complaints are told.
     """
-    reports = parse_bounce(raw)
-    if not reports:
-        async with store.begin(tenant or SYSTEM_TENANT) as tx:
-            await _keep(tx, raw, envelope_to, "no delivery report in it")
-        return Received.NO_REPORT
-    headers = returned_headers(raw)
-    theirs = [await _taken_by_their_server(report, mx_hosts) for report in reports]
+    found = await read(raw)
+    theirs = [await _taken_by_their_server(report, mx_hosts) for report in found.reports]
     async with store.system() as tx:
-        match = await _match(tx, keyring, raw, envelope_to, headers, tenant)
-        if match is not None:
-            events = [
-                event
-                for report, own in zip(reports, theirs, strict=True)
-                if (event := to_event(report, match, tx.now, their_server=own)) is not None
-            ]
-            recorded = await tracking.record(tx, [tracking.Report(match.tenant, event) for event in events])
-            return Received.RECORDED if any(r.new for r in recorded) else Received.KNOWN
-    async with store.begin(tenant or SYSTEM_TENANT) as tx:
-        for report in reports:
-            await _keep(tx, raw, envelope_to, f"{report.cls}: {report.diagnostic}"[:500], report.recipient)
-    return Received.UNMATCHED
+        keep = _Keeper(tx.of(tenant or SYSTEM_TENANT), raw, envelope_to, found.fingerprint)
+        if not found.reports:
+            await keep(None, Unmatched.NO_REPORT)
+            return Taken(Received.NO_REPORT)
+        matches = await match(tx, keyring, found, envelope_to, tenant)
+        lines, recorded = await _record(tx, found.reports, theirs, matches, desk or {})
+        waiting = [line for line in lines if line.delivery is None and _worth_keeping(line.report)]
+        for line in waiting:
+            await keep(line.report, line.why or Unmatched.NO_TOKEN)
+    return Taken(_result(lines, recorded, bool(waiting)), tuple(lines))
 
 
-async def _keep(tx: Tx, raw: bytes, envelope_to: str, summary: str, recipient: str = "") -> None:
-    await tx.orphans.keep(
-        source=EventSource.DSN, recipient=recipient, envelope_to=envelope_to, summary=summary, raw=raw
-    )
+def _worth_keeping(report: BounceReport) -> bool:
+    """An out-of-office note that belongs to no delivery is of no use to anybody."""
+    return event_kind(report) not in (None, EventKind.ANSWERED)
 
 
-async def _match(
+def _result(lines: Sequence[Line], recorded: bool, waiting: bool) -> Received:
+    if recorded:
+        return Received.RECORDED
+    if waiting:
+        return Received.UNMATCHED
+    return Received.KNOWN if any(line.delivery for line in lines) else Received.NO_REPORT
+
+
+async def read(raw: bytes) -> Returned:
+    """`returned.read`, and the loop goes on meanwhile where that may take long."""
+    if len(raw) < IN_A_THREAD:
+        return returned.read(raw)
+    return await asyncio.to_thread(returned.read, raw)
+
+
+@dataclass(frozen=True, slots=True)
+class _Keeper:
+    """Keeps what belongs to no delivery, once."""
+
+    tx: Tx
+    raw: bytes
+    envelope_to: str
+    fingerprint: str
+
+    async def __call__(self, report: BounceReport | None, why: Unmatched) -> None:
+        await self.tx.orphans.keep(
+            source=EventSource.DSN,
+            recipient=report.recipient or report.original_recipient or "" if report else "",
+            envelope_to=self.envelope_to,
+            summary=f"{report.cls}: {report.diagnostic}"[:500] if report else "no delivery report in it",
+            raw=self.raw,
+            cls=report.cls if report else "",
+            why=why,
+            fingerprint=self.fingerprint,
+        )
+
+
+async def _record(
     tx: Tx,
-    keyring: Keyring,
-    raw: bytes,
-    envelope_to: str,
-    headers: dict[str, str],
-    tenant: int | None,
-) -> _Match | None:
-    for text in _tokens(envelope_to, headers):
-        token = keyring.read_delivery_token(text)
-        if token is not None:
-            found = await _delivery(tx, token)
-            if found is not None:
-                return _Match(token.tenant, found, token.attempt or found.attempt, signed=True)
-    queue_id = _QUEUE_ID.search(raw)
-    if queue_id is not None:
-        by_queue = await tx.deliveries.by_queue_id(queue_id.group(1).decode("ascii"))
-        if len(by_queue) == 1 and by_queue[0].tenant == tenant:
-            return _Match(by_queue[0].tenant, by_queue[0], by_queue[0].attempt, signed=False)
-    return None
+    reports: Sequence[BounceReport],
+    theirs: Sequence[bool],
+    matches: Sequence[Match | Unmatched],
+    desk: Mapping[int, str],
+) -> tuple[list[Line], bool]:
+    found = {(m.tenant, m.delivery.id): m for m in matches if isinstance(m, Match)}
+    known = await tx.events.of(sorted(found))
+    digests = {ref: _known(events) for ref, events in known.items()}
+    lines: list[Line] = []
+    wanted: list[tuple[int, tracking.Report]] = []
+    rows = list(zip(reports, theirs, matches, strict=True))
+    # Of more than may be kept, what is said about the address itself goes first.
+    rows.sort(key=lambda row: isinstance(row[2], Match) and not names(row[0], row[2].delivery.address))
+    for report, own, one in rows:
+        if isinstance(one, Unmatched):
+            lines.append(Line(report, None, new=False, why=one))
+            continue
+        event = to_event(report, one, tx.now, their_server=own, known=digests[one.tenant, one.delivery.id])
+        lines.append(Line(report, one.delivery, new=False))
+        if event is not None and len(digests[one.tenant, one.delivery.id]) < MOST_REPORTS:
+            digests[one.tenant, one.delivery.id].setdefault(_digest_of(event), event.attempt)
+            wanted.append((len(lines) - 1, tracking.Report(one.tenant, event)))
+    before = await _complained(tx, [r for _, r in wanted], found)
+    done = await tracking.record(tx, [r for _, r in wanted])
+    for (index, _), one_done in zip(wanted, done, strict=True):
+        if one_done.new:
+            lines[index] = replace(lines[index], new=True)
+    for tenant, delivery_id in sorted({(r.report.tenant, r.report.event.delivery_id) for r in done if r.new}):
+        mine = [r.report.event for r in done if r.new and r.report.event.delivery_id == delivery_id]
+        told = (tenant, delivery_id) not in before and tenant in desk
+        if told and any(e.kind is EventKind.COMPLAINT for e in mine):
+            await tx.of(tenant).posts.want(COMPLAINT_SURFACE, str(delivery_id), desk[tenant])
+    return lines, any(line.new for line in lines)
 
 
-def _tokens(envelope_to: str, headers: dict[str, str]) -> list[str]:
-    """Where a token may stand, surest first; a relay may have tagged the local part."""
-    local = envelope_to.rpartition("@")[0]
-    found = [local, local.partition("+")[0], headers.get("X-Delivery-Ref", "").strip()]
-    message_id = _MESSAGE_ID.search(headers.get("Message-ID", ""))
-    if message_id is not None:
-        found.append(message_id.group(1))
-    return found
+async def _complained(tx: Tx, reports: Sequence[tracking.Report], found: Mapping[Ref, Match]) -> set[Ref]:
+    """Those whose address is off our list for a complaint already: the desk has been told."""
+    told: set[Ref] = set()
+    for report in reports:
+        if report.event.kind is EventKind.COMPLAINT:
+            ref = (report.tenant, report.event.delivery_id)
+            key = (Channel.EMAIL, found[ref].delivery.address)
+            standing = (await tx.of(report.tenant).suppressions.active([key])).get(key)
+            if standing is not None and standing.reason == tracking.COMPLAINT:
+                told.add(ref)
+    return told
 
 
-async def _delivery(tx: Tx, token: DeliveryToken) -> Delivery | None:
-    found = await tx.deliveries.lock([(token.tenant, token.delivery_id)])
-    return found.get((token.tenant, token.delivery_id))
+_DSN_KEY = "dsn:"
+
+
+def _known(events: Sequence[Event]) -> dict[str, int]:
+    """What reports said of a delivery before: digest -> attempt."""
+    return {_digest_of(e): e.attempt for e in events if e.key.startswith(_DSN_KEY)}
+
+
+def _digest_of(event: Event) -> str:
+    return event.key.rpartition(":")[2]
 
 
 async def _taken_by_their_server(report: BounceReport, mx_hosts: MxHosts) -> bool:
@@ -159,8 +257,19 @@ async def _taken_by_their_server(report: BounceReport, mx_hosts: MxHosts) -> boo
     return remote == domain or remote.endswith(f".{domain}") or remote in await mx_hosts(domain)
 
 
-def to_event(report: BounceReport, match: _Match, at: datetime, *, their_server: bool = True) -> Event | None:
-    """The event that one report makes; None for an automatic reply, which says nothing of delivery."""
+def to_event(
+    report: BounceReport,
+    found: Match,
+    at: datetime,
+    *,
+    their_server: bool = True,
+    known: Mapping[str, int] | None = None,
+) -> Event | None:
+    """The event that one report makes; None for a report that says nothing of delivery.
+
+    `known` are the digests of what was said of this delivery before: the same words about a mail whose
+    attempt they do not name are those of that attempt, however often they come.
+    """
     kind = event_kind(report)
     if kind is None:
         return None
@@ -171,21 +280,18 @@ def to_event(report: BounceReport, match: _Match, at: datetime, *, their_server:
         EventKind.DELIVERED: Confidence.ACCEPTED_BY_SERVER,
         EventKind.ACCEPTED: Confidence.HANDED_TO_RELAY,
     }.get(kind, Confidence.UNKNOWN)
-    content = (report.action, report.status, report.recipient, report.diagnostic, kind)
-    digest = hashlib.sha256("\x00".join(content).encode()).hexdigest()[:24]
+    digest = _digest(report, kind)
+    attempt = found.attempt if found.named else (known or {}).get(digest, found.attempt)
     return Event(
-        delivery_id=match.delivery.id,
-        attempt=match.attempt,
+        delivery_id=found.delivery.id,
+        attempt=attempt,
         kind=kind,
-        key=f"dsn:{match.attempt}:{digest}",
+        key=f"{_DSN_KEY}{attempt}:{digest}",
         at=at,
         source=EventSource.DSN,
         reason=Reason.NONE if reported else reason_of(report.cls, report.fault),
         confidence=confidence,
-        hard=report.hard
-        and match.signed
-        and kind is EventKind.BOUNCED
-        and _about(report, match.delivery.address),
+        hard=found.signed and _ends_mail(report, kind, found.delivery.address),
         reply_code=report.reply_code,
         status=report.status,
         diagnostic=report.diagnostic,
@@ -194,12 +300,19 @@ def to_event(report: BounceReport, match: _Match, at: datetime, *, their_server:
     )
 
 
+def _digest(report: BounceReport, kind: EventKind) -> str:
+    """What a report says, whatever white space and case it came in."""
+    content = (report.action, report.status, report.recipient.casefold(), report.diagnostic, kind)
+    words = "\x00".join(" ".join(part.split()) for part in content)
+    return hashlib.sha256(words.encode("utf-8", "replace")).hexdigest()[:24]
+
+
 def event_kind(report: BounceReport) -> EventKind | None:
     """RFC 3464 section 2.3.3: failed, delayed, delivered, relayed, expanded."""
     if report.cls is BounceClass.AUTO_REPLY:
-        return None
+        return EventKind.ANSWERED
     if report.cls is BounceClass.FEEDBACK:
-        return EventKind.COMPLAINT
+        return None if report.diagnostic.casefold() in NO_COMPLAINT else EventKind.COMPLAINT
     if report.cls is BounceClass.DELIVERED or report.action in ("delivered", "relayed", "expanded"):
         return EventKind.DELIVERED
     if report.action == "delayed":
@@ -207,8 +320,17 @@ def event_kind(report: BounceReport) -> EventKind | None:
     return EventKind.BOUNCED
 
 
-def _about(report: BounceReport, address: str) -> bool:
-    """Whether the dead mailbox is the one that we mail, and not one that it forwards to."""
-    # Original-Recipient is our own ORCPT come back: it says whom we mailed, not who is gone.
-    failed = report.recipient or report.original_recipient or address
-    return failed.casefold() == address.casefold()
+def _ends_mail(report: BounceReport, kind: EventKind, address: str) -> bool:
+    """Whether it is a reason to stop mailing this very address; what is our fault never is."""
+    if kind is EventKind.BOUNCED:
+        return report.hard and report.fault is Fault.RECIPIENT and names(report, address)
+    if kind is EventKind.COMPLAINT:
+        asked = report.diagnostic.casefold() in _WANTS_NO_MAIL
+        return asked and (names(report, address) or _redacted(report, address))
+    return False
+
+
+def _redacted(report: BounceReport, address: str) -> bool:
+    """RFC 6590: feedback loops blot out who complained, and leave the domain."""
+    local, _, domain = report.recipient.casefold().rpartition("@")
+    return "redacted" in local and domain == address.rpartition("@")[2].casefold()

@@ -41,6 +41,8 @@ class DeliveryToken:
     tenant: int
     delivery_id: UUID
     attempt: int
+    by_old_key: bool = field(default=False, compare=False)
+    """Read only: it was made with a key that signs no more."""
 
 
 class Keyring:
@@ -116,7 +118,8 @@ class Keyring:
         key = self._by_id.get(body[0] & 0x0F)
         if key is None or body[0] >> 4 != _VERSION or not hmac.compare_digest(mac, self._mac(key, body)):
             return None
-        return DeliveryToken(int.from_bytes(body[2:5], "big"), UUID(bytes=body[5:21]), body[1])
+        old = key is not self._keys[0]
+        return DeliveryToken(int.from_bytes(body[2:5], "big"), UUID(bytes=body[5:21]), body[1], old)
 
     def _mac(self, key: Key, body: bytes) -> bytes:
         return hmac.new(self.subkey("delivery", key), body, hashlib.sha256).digest()[:_MAC]

@@ -50,7 +50,13 @@ _OVER = Ignored("no attempt is left to make")
 _HANDED_OVER = Ignored("handed over already")
 _NOT_CLAIMED = Ignored("the attempt it speaks of is over")
 
-_NEWS = (EventKind.DELAYED, EventKind.COMPLAINT, EventKind.REQUEUED, EventKind.SETTLED)
+_NEWS = (
+    EventKind.DELAYED,
+    EventKind.COMPLAINT,
+    EventKind.ANSWERED,
+    EventKind.REQUEUED,
+    EventKind.SETTLED,
+)
 _DECIDED = (EventKind.SUPPRESSED, EventKind.CANCELLED, EventKind.EXPIRED)
 
 

@@ -50,6 +50,8 @@ CARRIER = "carrier"
 """The source of what a refusal says about consent."""
 TOO_DOUBTFUL = "It may have gone out several times already. Check with the customer before sending again"
 _DECISIONS = (EventKind.SUPPRESSED, EventKind.CANCELLED, EventKind.EXPIRED)
+COMPLAINT = "complaint"
+"""The reason of a suppression that the recipient asked for, by marking our mail as spam."""
 DELIVERY_SURFACE = "delivery"
 """The posts that show a notification's deliveries; their key is the notification's id."""
 TEXT_SURFACE = "conversation_text"
@@ -265,18 +267,20 @@ def _final(verdict: Verdict, history: Sequence[Event]) -> bool:
 
 
 async def _suppress(tx: Tx, locked: dict[Ref, Delivery], fresh: Sequence[Report]) -> None:
-    """A hard bounce about the recipient suppresses that one address; nothing else ever does here.
+    """A hard bounce about the recipient, or their complaint, suppresses that one address; nothing else ever
+    does here.
 
     That somebody has opted out of texts is their word: it stands in the ledger of consents too. Mail goes on.
     """
     for report in fresh:
-        if report.event.kind is EventKind.BOUNCED and report.event.hard:
+        if report.event.kind in (EventKind.BOUNCED, EventKind.COMPLAINT) and report.event.hard:
+            complained = report.event.kind is EventKind.COMPLAINT
             delivery = locked[(report.tenant, report.event.delivery_id)]
             await tx.suppressions.suppress(
                 delivery.channel,
                 delivery.address,
-                reason=report.event.cls,
-                actor="bounce",
+                reason=COMPLAINT if complained else report.event.cls,
+                actor="complaint" if complained else "bounce",
                 delivery_id=delivery.id,
                 tenant=report.tenant,
             )

@@ -187,8 +187,8 @@ class Confidence(StrEnum):
 class EventKind(StrEnum):
     """What can be learnt of a delivery. Evidence: accepted, delivered, bounced, failed.
 
-    deferred, in_doubt, delayed, requeued, settled and complaint tell the story without being an outcome;
-    suppressed, cancelled and expired are decisions of ours.
+    deferred, in_doubt, delayed, requeued, settled, complaint and answered tell the story without being an
+    outcome; suppressed, cancelled and expired are decisions of ours.
     """
 
     ACCEPTED = "accepted"
@@ -204,6 +204,8 @@ class EventKind(StrEnum):
     SETTLED = "settled"
     """No receipt came and none is waited for any more: it stays what it was."""
     COMPLAINT = "complaint"
+    ANSWERED = "answered"
+    """The mailbox answered by itself (out of office): somebody's program has seen the mail."""
     SUPPRESSED = "suppressed"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
@@ -493,9 +495,27 @@ class TemplateSource:
     """The one line for a text; empty where the message never goes by text."""
 
 
+class Unmatched(StrEnum):
+    """Why a report belongs to no delivery; surest first."""
+
+    FORGED = "forged"
+    """It bears what looks like a token of ours, and no key of ours made it."""
+    OLD_KEY = "old_key"
+    """Its token was made with a retired key, longer ago than such keys count."""
+    GONE = "gone"
+    """Its token is ours; the delivery is not on file (any more)."""
+    AMBIGUOUS = "ambiguous"
+    """It is about somebody else than the deliveries that it points to."""
+    NO_TOKEN = "no_token"  # noqa: S105  # a reason
+    NO_REPORT = "no_report"
+    """An ordinary mail to our bounce address."""
+    GIVEN_UP = "given_up"
+    """A fault of ours: it could not be worked on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """A report that matched no delivery; kept, shown and rematched."""
+    """A report that matched no delivery; kept, and shown until somebody matches or dismisses it."""
 
     id: UUID
     source: EventSource
@@ -504,6 +524,13 @@ class Orphan:
     summary: str
     raw: bytes
     received_at: datetime
+    cls: str = ""
+    """The bounce class; empty where it is no report."""
+    why: Unmatched = Unmatched.NO_TOKEN
+    matched_at: datetime | None = None
+    delivery_id: UUID | None = None
+    dismissed_at: datetime | None = None
+    closed_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

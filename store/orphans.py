@@ -1,14 +1,15 @@
-"""Reports that matched no delivery: kept whole, listed, rematched later."""
+"""Reports that matched no delivery: kept whole, listed, and matched or dismissed by somebody."""
 
 from __future__ import annotations
 
 import hashlib
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, Row, TextClause, delete, func, select, text, update
 
-from store.models import EventSource, Orphan
+from store.models import EventSource, Orphan, Unmatched
 from store.repository import Repository, storable
 from store.tables import orphans
 from store.types import new_id
@@ -16,20 +17,34 @@ from store.types import new_id
 
 class Orphans(Repository):
     async def keep(
-        self, *, source: EventSource, recipient: str, envelope_to: str, summary: str, raw: bytes
+        self,
+        *,
+        source: EventSource,
+        recipient: str,
+        envelope_to: str,
+        summary: str,
+        raw: bytes,
+        cls: str = "",
+        why: Unmatched = Unmatched.NO_TOKEN,
+        fingerprint: str = "",
     ) -> bool:
-        """False when this very report is here already."""
+        """False when this very report is here already.
+
+        `fingerprint` is the same for the same message however it was relayed; the octets where there is none.
+        """
         recipient = storable(recipient)
         insert = (
             self._insert(orphans)
             .values(
                 tenant_id=self._tenant,
                 id=new_id(),
-                key=hashlib.sha256(recipient.encode() + b"\x00" + raw).hexdigest(),
+                key=hashlib.sha256(recipient.encode() + b"\x00" + (fingerprint.encode() or raw)).hexdigest(),
                 source=source,
                 recipient=recipient,
                 envelope_to=storable(envelope_to),
                 summary=storable(summary),
+                cls=storable(cls, 20),
+                why=why,
                 raw=raw,
                 received_at=self._tx.now,
             )
@@ -38,33 +53,77 @@ class Orphans(Repository):
         )
         return (await self._tx.conn.execute(insert)).first() is not None
 
-    async def waiting(self, limit: int = 50) -> list[Orphan]:
+    async def waiting(self, limit: int = 50, offset: int = 0) -> list[Orphan]:
+        """Neither matched nor dismissed, the newest first."""
         statement = (
             select(orphans)
-            .where(orphans.c.tenant_id == self._tenant, orphans.c.matched_at.is_(None))
-            .order_by(orphans.c.received_at.desc())
+            .where(*self._open())
+            .order_by(orphans.c.received_at.desc(), orphans.c.id.desc())
             .limit(limit)
+            .offset(offset)
         )
-        return [
-            Orphan(
-                row.id,
-                EventSource(row.source),
-                row.recipient,
-                row.envelope_to,
-                row.summary,
-                row.raw,
-                row.received_at,
-            )
-            for row in await self._tx.conn.execute(statement)
-        ]
+        return [_orphan(row) for row in await self._tx.conn.execute(statement)]
+
+    async def count_waiting(self) -> int:
+        statement = select(func.count()).select_from(orphans).where(*self._open())
+        return int((await self._tx.conn.execute(statement)).scalar_one())
+
+    def _open(self) -> tuple[ColumnElement[bool] | TextClause, ...]:
+        c = orphans.c
+        return c.tenant_id == self._tenant, _WAITING, c.source == EventSource.DSN
+
+    async def get(self, orphan_id: UUID) -> Orphan | None:
+        statement = select(orphans).where(orphans.c.tenant_id == self._tenant, orphans.c.id == orphan_id)
+        row = (await self._tx.conn.execute(statement)).first()
+        return _orphan(row) if row else None
 
     async def purge(self, before: datetime) -> None:
         """Across tenants: forgets reports older than `before`, matched or not."""
         await self._tx.conn.execute(delete(orphans).where(orphans.c.received_at < before))
 
-    async def matched(self, orphan_id: UUID, delivery_id: UUID) -> None:
-        await self._tx.conn.execute(
+    async def matched(self, orphan_id: UUID, delivery_id: UUID, *, by: str | None = None) -> bool:
+        """False when it was matched or dismissed before."""
+        return await self._close(orphan_id, matched_at=self._tx.now, delivery_id=delivery_id, closed_by=by)
+
+    async def dismiss(self, orphan_id: UUID, *, by: str) -> bool:
+        """False when it was matched or dismissed before."""
+        return await self._close(orphan_id, dismissed_at=self._tx.now, closed_by=by)
+
+    async def reopen(self, orphan_id: UUID) -> bool:
+        """Takes a dismissal back; False when it is not dismissed."""
+        c = orphans.c
+        result = await self._tx.conn.execute(
             update(orphans)
-            .where(orphans.c.tenant_id == self._tenant, orphans.c.id == orphan_id)
-            .values(matched_at=self._tx.now, delivery_id=delivery_id)
+            .where(c.tenant_id == self._tenant, c.id == orphan_id, c.dismissed_at.is_not(None))
+            .values(dismissed_at=None, closed_by=None)
         )
+        return bool(result.rowcount)
+
+    async def _close(self, orphan_id: UUID, **values: object) -> bool:
+        c = orphans.c
+        result = await self._tx.conn.execute(
+            update(orphans).where(c.tenant_id == self._tenant, c.id == orphan_id, _WAITING).values(**values)
+        )
+        return bool(result.rowcount)
+
+
+# Literal, as the partial index has it: SQLite compares the words of a condition, not its meaning.
+_WAITING = text("matched_at IS NULL AND dismissed_at IS NULL")
+
+
+def _orphan(row: Row[Any]) -> Orphan:
+    return Orphan(
+        id=row.id,
+        source=EventSource(row.source),
+        recipient=row.recipient,
+        envelope_to=row.envelope_to,
+        summary=row.summary,
+        raw=row.raw,
+        received_at=row.received_at,
+        cls=row.cls,
+        why=Unmatched(row.why),
+        matched_at=row.matched_at,
+        delivery_id=row.delivery_id,
+        dismissed_at=row.dismissed_at,
+        closed_by=row.closed_by or "",
+    )

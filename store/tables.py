@@ -394,6 +394,8 @@ orphans = Table(
     Column("recipient", Text, nullable=False),
     Column("envelope_to", Text, nullable=False),
     Column("summary", Text, nullable=False),
+    Column("cls", String(20), nullable=False, server_default=""),
+    Column("why", String(20), nullable=False, server_default="no_token"),
     Column("raw", LargeBinary, nullable=False),
     _at("received_at"),
     _at("matched_at", nullable=True),

@@ -349,16 +349,19 @@ async def test_mail_that_is_no_report_is_kept_and_says_so(store: Store) -> None:
     assert (await row(store, item)).outcome is Outcome.SENT
 
 
-async def test_an_automatic_reply_is_no_news_of_the_delivery(store: Store) -> None:
+async def test_an_automatic_reply_is_noted_once_and_changes_nothing(store: Store) -> None:
     item = await sent(store)
     raw = (
         b"From: dana@example.com\r\nAuto-Submitted: auto-replied\r\nSubject: Out of office\r\n\r\n"
         b"I am away until Monday.\r\n"
     )
     before = await row(store, item)
-    assert await come(store, raw, verp(item)) is not Received.RECORDED
+    assert await come(store, raw, verp(item)) is Received.RECORDED
+    assert await come(store, raw, verp(item)) is Received.KNOWN
     assert await row(store, item) == before
-    assert len(await history(store, item)) == 1
+    assert [e.kind for e in await history(store, item)] == [EventKind.ACCEPTED, EventKind.ANSWERED]
+    assert await come(store, raw, FIXED) is Received.NO_REPORT
+    assert await orphans(store) == [], "an out-of-office note that belongs to nothing waits for nobody"
 
 
 async def test_what_comes_to_no_tenants_domain_is_kept_for_the_operator(store: Store) -> None:
@@ -418,8 +421,8 @@ def test_every_fault_has_a_reason_and_some_classes_one_of_their_own() -> None:
         (BounceClass.DELIVERED, "relayed", EventKind.DELIVERED),
         (BounceClass.DELIVERED, "", EventKind.DELIVERED),
         (BounceClass.FEEDBACK, "", EventKind.COMPLAINT),
-        (BounceClass.AUTO_REPLY, "", None),
+        (BounceClass.AUTO_REPLY, "", EventKind.ANSWERED),
     ],
 )
-def test_what_kind_of_event_a_report_makes(cls: BounceClass, action: str, kind: EventKind | None) -> None:
+def test_what_kind_of_event_a_report_makes(cls: BounceClass, action: str, kind: EventKind) -> None:
     assert event_kind(BounceReport(DANA, None, cls, False, Fault.RECIPIENT, action=action)) is kind

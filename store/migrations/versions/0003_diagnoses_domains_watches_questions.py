@@ -144,6 +144,8 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("took_ms", sa.Integer(), nullable=True))
 
     with op.batch_alter_table("orphans", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("cls", sa.String(length=20), server_default="", nullable=False))
+        batch_op.add_column(sa.Column("why", sa.String(length=20), server_default="no_token", nullable=False))
         batch_op.add_column(sa.Column("dismissed_at", store.types.UtcDateTime(timezone=True), nullable=True))
         batch_op.add_column(sa.Column("closed_by", sa.String(length=80), nullable=True))
         batch_op.create_index(
@@ -164,6 +166,8 @@ def downgrade() -> None:
         )
         batch_op.drop_column("closed_by")
         batch_op.drop_column("dismissed_at")
+        batch_op.drop_column("why")
+        batch_op.drop_column("cls")
 
     with op.batch_alter_table("events", schema=None) as batch_op:
         batch_op.drop_column("took_ms")

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import aiosmtplib
 import pytest
 from sqlalchemy import text
 
-from bot.bounce_listener import MAX_RECIPIENTS, SIZE_LIMIT, BounceHandler, listen
+from bot.bounce_listener import (
+    LINE_LIMIT,
+    MAX_RECIPIENTS,
+    SIZE_LIMIT,
+    BounceHandler,
+    Gate,
+    Limits,
+    listen,
+    listen_lmtp,
+)
 from bot.inbox import Inbox
+from notifier import dsn
 from store.unit import Store
 from tests.unit.bot.support import Office
 
@@ -148,3 +161,139 @@ async def test_too_many_recipients_are_put_off(listener: Listener) -> None:
         await client.rcpt("postmaster@mail.cascade.example")
     assert refused.value.code == 452
     client.close()
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def _handler(office: Office, gate: Gate) -> BounceHandler:
+    domains = {"mail.cascade.example": 1}
+    return BounceHandler(
+        store=office.store, inbox=office.inbox, runner=office.runner, domains=domains, gate=gate
+    )
+
+
+@asynccontextmanager
+async def gated(office: Office, gate: Gate) -> AsyncIterator[Listener]:
+    server = await listen(_handler(office, gate), "127.0.0.1", 0, "mail.cascade.example")
+    yield Listener(server.sockets[0].getsockname()[1], office)
+    server.close()
+    await server.wait_closed()
+    await office.settled()
+
+
+async def test_a_client_that_sends_too_much_is_told_when_to_come_again(office: Office) -> None:
+    clock = Clock()
+    async with gated(office, Gate(Limits(per_client_per_s=1 / 30), clock)) as listener:
+        assert [(await listener.sends(MINE))[0] for _ in range(2)] == [250, 250]
+        code, words = await listener.sends(MINE)
+        assert (code, words) == (451, "4.7.1 Too many messages from 127.0.0.1, try again in 30 s")
+        clock.now += 30
+        assert (await listener.sends(MINE))[0] == 250
+
+
+async def test_too_much_from_everybody_is_put_off_too(office: Office) -> None:
+    clock = Clock()
+    async with gated(office, Gate(Limits(per_s=1 / 60), clock)) as listener:
+        assert (await listener.sends(MINE))[0] == 250
+        code, words = await listener.sends(MINE)
+        assert (code, words) == (451, "4.3.2 Too many messages at once, try again in 60 s")
+
+
+async def test_one_connection_too_many_is_told_and_hung_up_on(office: Office) -> None:
+    gate = Gate(Limits(connections_per_client=1))
+    async with gated(office, gate) as listener:
+        first = await listener.client()
+        with pytest.raises(aiosmtplib.SMTPConnectError, match="Too many connections"):
+            await listener.client()
+        await first.quit()
+        code, _ = await listener.sends(MINE)
+        assert code == 250, "whoever hangs up makes room"
+    assert gate.open.total() == 0
+
+
+async def test_a_long_line_in_a_report_is_no_reason_to_lose_it(listener: Listener) -> None:
+    long = b"Subject: x\r\n\r\n" + b"y" * 50_000 + b"\r\n"
+    assert (await listener.sends(MINE, body=long))[0] == 250
+    assert (await listener.rows())[0][2] == long
+
+
+async def test_a_line_without_an_end_is_refused_and_not_kept(listener: Listener) -> None:
+    code, _ = await listener.sends(MINE, body=b"Subject: x\r\n\r\n" + b"y" * (LINE_LIMIT + 1000) + b"\r\n")
+    assert code == 500
+    assert await listener.rows() == []
+
+
+async def lmtp(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *lines: bytes) -> list[str]:
+    """Says the lines one after the other; the first line of each answer, and all that follow DATA's end."""
+    told = [(await reader.readline()).decode()]
+    for line in lines:
+        writer.write(line + b"\r\n")
+        while (answer := (await reader.readline()).decode())[3:4] == "-":
+            pass
+        told.append(answer)
+    return [answer[:3] for answer in told]
+
+
+@pytest.mark.parametrize("way", ["port", "socket"])
+async def test_lmtp_answers_for_each_recipient(office: Office, tmp_path: Path, way: str) -> None:
+    """RFC 2033 section 4.2: the refused one has no answer after the data, the others have one each."""
+    socket = tmp_path / "lmtp"
+    handler = _handler(office, Gate())
+    port, path = (0, None) if way == "port" else (None, socket)
+    (server,) = await listen_lmtp(handler, "127.0.0.1", port, path, "mail.cascade.example")
+    if way == "port":
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
+    else:
+        assert socket.stat().st_mode & 0o777 == 0o660
+        reader, writer = await asyncio.open_unix_connection(socket)
+    ours = b"bounces@mail.cascade.example"
+    said = await lmtp(
+        reader,
+        writer,
+        b"EHLO relay.example",
+        b"LHLO relay.example",
+        b"MAIL FROM:<>",
+        b"RCPT TO:<" + MINE.encode() + b">",
+        b"RCPT TO:<nobody@mail.cascade.example>",
+        b"RCPT TO:<" + ours + b">",
+        b"DATA",
+    )
+    assert said == ["220", "500", "250", "250", "250", "550", "250", "354"]
+    writer.write(BOUNCE + b".\r\n")
+    assert [(await reader.readline())[:3] for _ in range(2)] == [b"250", b"250"]
+    writer.close()
+    server.close()
+    await server.wait_closed()
+    await office.settled()
+    async with office.store.read(1) as tx:
+        found = await tx.conn.execute(text("SELECT count(*) FROM interactions"))
+        assert found.scalar_one() == 2
+
+
+async def test_a_hostile_message_does_not_hold_up_the_loop(office: Office) -> None:
+    """2 MB made to be slow are taken apart beside the loop: it turns all the while."""
+    nested = b"".join(
+        b'Content-Type: multipart/mixed; boundary="%d"\r\n\r\n--%d\r\n' % (n, n) for n in range(2000)
+    )
+    raw = nested + b"550 5.1.1 <a@b> unknown " * (SIZE_LIMIT // 24)
+    longest, turns, done = 0.0, 0, asyncio.Event()
+
+    async def turning() -> None:
+        nonlocal longest, turns
+        last = time.perf_counter()
+        while not done.is_set():
+            await asyncio.sleep(0.001)
+            now = time.perf_counter()
+            longest, turns, last = max(longest, now - last), turns + 1, now
+
+    watch = asyncio.create_task(turning())
+    await dsn.read(raw[:SIZE_LIMIT])
+    done.set()
+    await watch
+    assert turns > 3
+    assert longest < 0.5, longest
