@@ -34,6 +34,7 @@ STORIES: dict[str, list[tuple[EventKind, bool, dict[str, Any]]]] = {
         (EventKind.DELAYED, False, {}),
         (EventKind.BOUNCED, False, {"hard": True, "cls": "no_such_user"}),
         (EventKind.COMPLAINT, False, {}),
+        (EventKind.ANSWERED, False, {}),
     ],
     "direct, with a receipt": [
         (EventKind.ACCEPTED, True, {"confidence": SERVER}),

@@ -47,6 +47,7 @@ NEWS = [
         EventKind.REQUEUED,
         EventKind.SETTLED,
         EventKind.COMPLAINT,
+        EventKind.ANSWERED,
     )
 ]
 
