@@ -276,6 +276,10 @@ class SlackRim:
         if answer.modal is not None:
             if role is None:  # a dialog may show people: nobody sees it before we know who they are
                 raise UserError("Slack did not tell me your role in time.", "Try it once more.")
+            if incoming.kind is InteractionKind.SUBMIT:
+                # The next page of the same dialog: a second one would only hide the first.
+                await ack(response_action="update", view=self._view(answer.modal, incoming, tenant))
+                return
             await self._open(answer.modal, incoming, tenant)
         if not answer.done:
             item = self._interaction(incoming, tenant)
@@ -294,7 +298,7 @@ class SlackRim:
         done, _ = await asyncio.wait([asking], timeout=ROLE_S)
         return asking.result() if done else None
 
-    async def _open(self, modal: Modal, incoming: Incoming, tenant: int) -> None:
+    def _view(self, modal: Modal, incoming: Incoming, tenant: int) -> dict[str, Any]:
         carry = {"v": dict(modal.carry or {}), "c": incoming.channel}
         view = {
             "type": "modal",
@@ -306,6 +310,10 @@ class SlackRim:
         }
         if modal.submit:
             view["submit"] = plain(modal.submit, 24)
+        return view
+
+    async def _open(self, modal: Modal, incoming: Incoming, tenant: int) -> None:
+        view = self._view(modal, incoming, tenant)
         try:
             await self._clients[tenant].views_open(trigger_id=incoming.trigger_id, view=view)
         except SlackApiError as error:

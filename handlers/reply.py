@@ -68,7 +68,10 @@ class FieldErrors:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is said within the acknowledgement. Nothing set: acknowledge, then run."""
+    """What is said within the acknowledgement. Nothing set: acknowledge, then run.
+
+    A modal in answer to a submission is the next page of that dialog, and nothing runs yet.
+    """
 
     modal: Modal | None = None
     errors: FieldErrors | None = None

@@ -149,6 +149,36 @@ class Subscribers(Repository):
         statement = self._mine().where(subscribers.c.id.in_(ids)).order_by(subscribers.c.account).limit(limit)
         return [_subscriber(row) for row in await self._tx.conn.execute(statement)]
 
+    async def sharing(
+        self, channel: Channel, addresses: Sequence[str], *, other_than: UUID | None = None
+    ) -> Mapping[str, int]:
+        """address -> how many subscribers (besides one) have it on file; archived ones do not count.
+
+        An address that nobody has is left out.
+        """
+        found: dict[str, int] = {}
+        others = [] if other_than is None else [points.c.subscriber_id != other_than]
+        for batch in batched(addresses, BATCH):
+            statement = (
+                select(points.c.address, func.count(func.distinct(points.c.subscriber_id)))
+                .join(
+                    subscribers,
+                    (subscribers.c.tenant_id == points.c.tenant_id)
+                    & (subscribers.c.id == points.c.subscriber_id),
+                )
+                .where(
+                    points.c.tenant_id == self._tenant,
+                    points.c.channel == channel,
+                    points.c.address.in_(batch),
+                    subscribers.c.status != SubscriberStatus.ARCHIVED,
+                    *others,
+                )
+                .group_by(points.c.address)
+            )
+            rows = await self._tx.conn.execute(statement)
+            found.update((address, int(count)) for address, count in rows)
+        return found
+
     async def count(self) -> int:
         statement = (
             select(func.count()).select_from(subscribers).where(subscribers.c.tenant_id == self._tenant)

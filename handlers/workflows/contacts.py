@@ -10,12 +10,13 @@ import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
-from handlers.contacts import Contact, Mended
+from handlers.contacts import Contact, Mended, Weighed
 from handlers.contract import CommandRequest, Services, audit
 from handlers.reply import UserError
+from handlers.workflows.address_books import known_of
 from handlers.workflows.address_questions import address_changed
 from handlers.workflows.diagnose import billing_points
-from notifier.addresses import AddressFinding, AddressStatus, check_address, unanswered
+from notifier.addresses import check_address, unanswered
 from store.addresses import normalise_email
 from store.models import Channel, ContactOverride, ContactRole, Point, Subscriber
 from store.types import derived_id
@@ -40,58 +41,68 @@ def chosen(points: Sequence[Point], point_id: str) -> Point | None:
     return points[0] if len(points) == 1 else None
 
 
-_REFUSED = {
-    AddressStatus.NO_DOMAIN: "This domain does not exist. Check what stands behind the @.",
-    AddressStatus.NULL_MX: "This domain says that it takes no mail at all.",
-    AddressStatus.NO_MX: "This domain has no mail server, so nothing can arrive there.",
-}
+_ON_FILE = "This address is on file already."
+_SINGLE = ("address", "again")
 
 
-async def problem_with(services: Services, request: CommandRequest) -> str | None:
-    """What speaks against the address that was typed, in a sentence; None when nothing does."""
-    typed = normalise_email(request.inputs.get("address", ""))
-    if typed.problem is not None:
-        return typed.problem
+def typed_in(request: CommandRequest) -> str:
+    """The field that holds the address: the one of the second page where there was one."""
+    return _SINGLE[1] if _SINGLE[1] in request.inputs else _SINGLE[0]
+
+
+def _typed(request: CommandRequest) -> str:
+    return request.inputs.get(typed_in(request), "")
+
+
+async def weigh(services: Services, request: CommandRequest) -> Weighed:
+    """What speaks against the address that was typed. No answer of DNS in time is no objection."""
+    typed = _typed(request)
+    address = normalise_email(typed).address
     async with services.store.read(request.tenant) as tx:
-        points = (await contact_of(tx, UUID(request.value["s"]))).points
-        suppressed = await tx.suppressions.active([(Channel.EMAIL, typed.address)])
-    if any(p.address == typed.address and p.problem is None for p in points):
-        return "This address is on file already."
-    if suppressed:
-        return "Mail to this address bounced for good before: it is on our do-not-send list."
-    found = await _checked(services, typed.address)
-    if found.status is AddressStatus.TYPO:
-        return f"That looks like a slip. Did you mean {found.suggestion}?"
-    return _REFUSED.get(found.status)
-
-
-async def _checked(services: Services, address: str) -> AddressFinding:
-    """No answer in time is no objection."""
+        contact = await contact_of(tx, UUID(request.value["s"]))
+        known = (await known_of(tx, [address], other_than=contact.subscriber.id))[address]
     try:
         async with asyncio.timeout(CHECK_S):
-            return await check_address(address, services.resolver)
+            report = await check_address(typed, services.resolver, known)
     except TimeoutError:
-        return unanswered(address)
+        report = unanswered(typed, known)
+    refused = ""
+    if any(p.address == report.address and p.problem is None for p in contact.points):
+        refused = _ON_FILE
+    elif report.blocked is not None and report.suggestion is None:
+        refused = f"{report.blocked.sentence} {report.blocked.todo}".strip()
+    return Weighed(contact, _before(contact, request), typed, report, refused)
+
+
+def _before(contact: Contact, request: CommandRequest) -> Point | None:
+    """The address that is to be replaced; None: one more is added."""
+    if request.value.get("add"):
+        return None
+    return chosen(contact.points, request.inputs.get("which") or str(request.value.get("p", "")))
 
 
 async def mend(services: Services, request: CommandRequest) -> Mended:
     """Changes the mirror, keeps the override and its audit row, in one transaction."""
-    new = normalise_email(request.inputs.get("address", ""))
+    new = normalise_email(_typed(request))
     if new.problem is not None:
         raise UserError(f"That address cannot be used: {new.problem}", "Check it and try again.")
     async with services.store.begin(request.tenant) as tx:
         contact = await contact_of(tx, UUID(request.value["s"]))
         override_id = derived_id(contact.subscriber.id, "override", request.id)
         before = await tx.overrides.get(override_id)
+        known = (await known_of(tx, [new.address], other_than=contact.subscriber.id))[new.address]
+        report = unanswered(new.address, known)
         if before is not None:
-            return Mended(contact.subscriber, before)
-        point = chosen(contact.points, request.inputs.get("which") or str(request.value.get("p", "")))
-        if point is None and contact.points:
+            return Mended(contact.subscriber, before, report)
+        point, adding = _before(contact, request), bool(request.value.get("add"))
+        if adding and any(p.address == new.address for p in contact.points):
+            raise UserError(_ON_FILE, "There is nothing to add.")
+        if point is None and contact.points and not adding:
             raise UserError("That address is not on file any more.", "Look the subscriber up again.")
         override = ContactOverride(
             id=override_id,
             subscriber_id=contact.subscriber.id,
-            role=point.role if point else ContactRole.BILLING,
+            role=_role(contact, point),
             channel=Channel.EMAIL,
             old_address=point.address if point else "",
             new_address=new.address,
@@ -102,7 +113,13 @@ async def mend(services: Services, request: CommandRequest) -> Mended:
         await tx.overrides.add(override)
         await address_changed(tx, override.subscriber_id, override.old_address)
         await _audited(tx, request, "contact.mend", contact.subscriber, override)
-    return Mended(contact.subscriber, override)
+    return Mended(contact.subscriber, override, report)
+
+
+def _role(contact: Contact, point: Point | None) -> ContactRole:
+    """One more goes beside the others: a first billing address would turn invoices away from theirs."""
+    beside = point or next(iter(contact.points), None)
+    return beside.role if beside else ContactRole.BILLING
 
 
 async def _put(tx: Tx, override: ContactOverride) -> None:

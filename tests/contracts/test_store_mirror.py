@@ -126,6 +126,28 @@ async def test_a_point_that_the_source_no_longer_has_is_removed_and_the_others_k
     assert after == {"keep@example.com": before["keep@example.com"]}
 
 
+async def test_how_many_others_use_an_address_is_counted_and_nobody_is_named(store: Store) -> None:
+    shared, own = billing_email("books@example.com"), billing_email("own@example.com")
+    service = replace(shared, role=ContactRole.SERVICE)
+    ids = await put(
+        store,
+        subscriber_record("1001", points=(shared, own, service)),
+        subscriber_record("1002", points=(shared,)),
+        subscriber_record("1003", points=(shared,), status=SubscriberStatus.ARCHIVED),
+        subscriber_record("1004", points=(service,)),
+    )
+    addresses = ["books@example.com", "own@example.com", "nobody@example.com"]
+    async with store.read(1) as tx:
+        everybody = await tx.subscribers.sharing(Channel.EMAIL, addresses)
+        others = await tx.subscribers.sharing(Channel.EMAIL, addresses, other_than=ids["1001"])
+        assert await tx.subscribers.sharing(Channel.SMS, addresses) == {}
+        assert await tx.subscribers.sharing(Channel.EMAIL, []) == {}
+    async with store.read(2) as tx:
+        assert await tx.subscribers.sharing(Channel.EMAIL, addresses) == {}
+    assert everybody == {"books@example.com": 3, "own@example.com": 1}
+    assert others == {"books@example.com": 2}
+
+
 async def test_an_address_listed_twice_in_one_field_is_one_point_at_its_first_place(store: Store) -> None:
     twice = subscriber_record(
         points=(

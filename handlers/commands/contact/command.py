@@ -30,14 +30,23 @@ class ContactCommand:
     )
 
     async def answer(self, request: CommandRequest, services: Services) -> Answer:
-        if request.action == "mend":
+        if request.action in ("mend", "add"):
             async with services.store.read(request.tenant) as tx:
                 contact = await contacts.contact_of(tx, UUID(request.value["s"]))
             # Not done: the look at the addresses is audited after the acknowledgement.
             return Answer(modal=view.dialog(contact, request.value))
         if request.action == "mended":
-            problem = await contacts.problem_with(services, request)
-            return Answer(errors=FieldErrors({"address": problem})) if problem else Answer()
+            return await self._weighed(request, services)
+        return Answer()
+
+    async def _weighed(self, request: CommandRequest, services: Services) -> Answer:
+        """Refused in its field; or a second page with what to think of; or nothing to say, and it runs."""
+        found = await contacts.weigh(services, request)
+        if found.refused:
+            return Answer(errors=FieldErrors({contacts.typed_in(request): found.refused}))
+        read_already = str(request.value.get("w", "")) == found.report.address
+        if found.report.blocked or (found.doubts and not read_already):
+            return Answer(modal=view.sure(found, request.value), done=True)
         return Answer()
 
     async def run(self, request: CommandRequest, services: Services) -> Sequence[Reply]:
@@ -46,7 +55,7 @@ class ContactCommand:
         if request.action == "undo":
             return [view.undone(*await contacts.undo(services, request))]
         async with services.store.begin(request.tenant) as tx:
-            if request.action == "mend":
+            if request.action in ("mend", "add"):
                 subscriber = (await contacts.contact_of(tx, UUID(request.value["s"]))).subscriber
                 await self._looked(tx, request, subscriber)
                 return []

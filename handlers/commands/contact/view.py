@@ -5,41 +5,93 @@ The dialog and its answers are the asker's alone: whoever mends an address must 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from handlers.blocks import actions, button, clean, context, fit, lines, md, option, section, select_input
 from handlers.blocks import text_input as field
-from handlers.contacts import Contact, Mended
+from handlers.contacts import Contact, Mended, Weighed, doubts
 from handlers.reply import Block, Modal, Reply, To
+from notifier.addresses import Finding, Gravity, Kind
 from store.models import Subscriber
 
 MOST_OPTIONS = 100
+LONGEST = 254
+AGAIN = "again"
+"""The field of the second page. Of another name than that of the first: Slack keeps what was typed in a
+field of the same name, and would not show the suggestion."""
+_MARKS = {Gravity.BLOCKS: ":x:", Gravity.WARNS: ":warning:", Gravity.TELLS: ":information_source:"}
+_STAYS = "It holds here at once. Billing keeps the old one until somebody tells it."
 
 
 def dialog(contact: Contact, value: Mapping[str, Any]) -> Modal:
-    """`value`: s whose, p which point, g what was probably meant, i the invoice to resend afterwards."""
+    """`value`: s whose, p which point, g what was probably meant, i the invoice to resend afterwards,
+    add: one more beside those on file."""
     s = contact.subscriber
+    adding = bool(value.get("add")) or not contact.points
     wanted = next((p for p in contact.points if str(p.id) == value.get("p")), None)
-    first = wanted or next(iter(contact.points), None)
+    first = None if adding else wanted or contact.points[0]
     blocks: list[Block] = [section(md("*{}* · account {}", s.name, s.account))]
-    if len(contact.points) > 1 and first is not None:
+    if first is None:
+        on_file = [p.address for p in contact.points[:5]]
+        blocks.append(section(md("On file: {}", ", ".join(on_file) or "no address yet")))
+    elif len(contact.points) > 1:
         options = {p.id: option(p.address or "(empty)", str(p.id)) for p in contact.points[:MOST_OPTIONS]}
         initial = options.get(first.id)
         blocks.append(select_input("which", "Which address", list(options.values()), initial=initial))
-    elif first is not None:
-        blocks.append(section(md("Now: *{}*", first.address)))
     else:
-        blocks.append(section(md("There is no address on file yet.")))
+        blocks.append(section(md("Now: *{}*", first.address)))
     suggestion = clean(str(value.get("g", "")))
     hint = "This is what was probably meant. Ask the customer." if suggestion else ""
-    initial_text = suggestion or (clean(first.address)[:254] if first is not None else "")
+    initial_text = suggestion or (clean(first.address)[:LONGEST] if first is not None else "")
     blocks.append(
         field("address", "New address", placeholder="name@example.com", initial=initial_text, hint=hint)
     )
-    blocks.append(context("It holds here at once. Billing keeps the old one until somebody tells it."))
-    carry = {k: v for k, v in value.items() if k in ("s", "i", "p")}
-    return Modal("contact.mended", "Mend an address", blocks, submit="Save", carry=carry)
+    blocks.append(context(_STAYS))
+    carry = {k: v for k, v in value.items() if k in ("s", "i", "p", "add")}
+    return Modal("contact.mended", _title(adding=adding), blocks, submit="Save", carry=carry)
+
+
+def _title(*, adding: bool) -> str:
+    return "Add an address" if adding else "Mend an address"
+
+
+def sure(found: Weighed, value: Mapping[str, Any]) -> Modal:
+    """The second page: what was found about what was typed, with what was probably meant filled in."""
+    s, suggestion = found.contact.subscriber, found.report.suggestion
+    before = found.before.address if found.before else ""
+    blocks: list[Block] = [
+        section(
+            lines(
+                [
+                    md("*{}* · account {}", s.name, s.account),
+                    md("Before: ~{}~", before) if before else "",
+                    md("You typed: *{}*", found.typed[:LONGEST]),
+                ]
+            )
+        ),
+        *_findings(found.doubts),
+    ]
+    hint = "This is what was probably meant. Ask the customer, or type it again as it was."
+    if suggestion and found.report.blocked:
+        hint = "This is what was probably meant. Ask the customer."
+    blocks.append(
+        field(
+            AGAIN,
+            "New address",
+            initial=clean(found.proposed)[:LONGEST],
+            hint=hint if suggestion else "Save keeps it all the same.",
+        )
+    )
+    blocks.append(context(_STAYS))
+    carry = {k: v for k, v in value.items() if k in ("s", "i", "p", "add")}
+    carry |= {"w": found.report.address} | ({"p": str(found.before.id)} if found.before else {})
+    submit = "Use it" if suggestion else "Save all the same"
+    return Modal("contact.mended", _title(adding=found.before is None), blocks, submit=submit, carry=carry)
+
+
+def _findings(findings: Sequence[Finding]) -> list[Block]:
+    return [section(md(f"{_MARKS[f.gravity]} {{}} {{}}", f.sentence, f.todo)) for f in findings]
 
 
 def addresses(contact: Contact, asked: Subscriber) -> Reply:
@@ -55,15 +107,24 @@ def addresses(contact: Contact, asked: Subscriber) -> Reply:
         rows.append(section(md("{}{}", point.address or "(empty)", problem), accessory=mend))
     if not contact.points:
         rows.append(section(md("There is no address on file yet.")))
-        rows += actions(button("Add an address…", "contact.mend", {"s": str(s.id)}))
-    return Reply(title, fit(rows))
+    label = "Add another address…" if contact.points else "Add an address…"
+    rows = fit(rows)[:MOST_ROWS]
+    return Reply(title, [*rows, *actions(button(label, "contact.add", {"s": str(s.id), "add": 1}))])
+
+
+MOST_ROWS = 49
+"""Room is left for the button below."""
 
 
 def mended(done: Mended, invoice: str = "") -> Reply:
     o, s = done.override, done.subscriber
-    title = f"Mended for account {s.account}."
-    before = md("Before: ~{}~", o.old_address) if o.old_address else md("Before: no address")
+    verb = "Mended" if o.old_address else "Added"
+    title = f"{verb} for account {s.account}."
+    before = md("Before: ~{}~", o.old_address) if o.old_address else md("Before: not on file")
     again = {"i": invoice} if invoice else {"s": str(s.id)}
+    told = doubts(done.report) if done.report else ()
+    listed = any(finding.kind is Kind.SUPPRESSED for finding in told)
+    resend = None if listed else button("Resend", "resend.open", again, style="primary")
     return Reply(
         title,
         fit(
@@ -71,11 +132,11 @@ def mended(done: Mended, invoice: str = "") -> Reply:
                 section(
                     lines([md(":white_check_mark: *{}*", title), before, md("Now: *{}*", o.new_address)])
                 ),
-                section(md(":point_right: *Tell billing too*: it still has the old one.")),
-                *actions(
-                    button("Resend", "resend.open", again, style="primary"),
-                    button("Undo", "contact.undo", {"o": str(o.id)}),
-                ),
+                *_findings(told),
+                section(md(":point_right: *Tell billing too*: it still has the old one."))
+                if o.old_address
+                else section(md(":point_right: *Tell billing too*: it does not have this one.")),
+                *actions(resend, button("Take it back", "contact.undo", {"o": str(o.id)})),
             ]
         ),
     )
@@ -85,6 +146,8 @@ def undone(done: Mended, now: bool) -> Reply:
     o = done.override
     title = "Taken back." if now else "This was taken back already."
     back = (
-        md("The address is *{}* again.", o.old_address) if o.old_address else md("The address is gone again.")
+        md("The address is *{}* again.", o.old_address)
+        if o.old_address
+        else md("*{}* is no address of account {} any more.", o.new_address, done.subscriber.account)
     )
     return Reply(title, [section(lines([md("*{}*", title), back if now else ""]))], To.REPLACE)

@@ -198,7 +198,7 @@ async def office(
         store=store,
         outbox=outbox(),
         keyring=KEYRING,
-        resolver=StaticResolver({}),
+        resolver=StaticResolver({"inbox.example": {"MX": ["10 mx.inbox.example"]}}),
         tenants={1: profile()},
         specs=[command.spec for command in commands.values()],
     )

@@ -175,6 +175,27 @@ async def test_a_dialog_opens_refuses_and_answers_in_its_channel(office: Office)
     assert await office.slack.problems() == []
 
 
+async def test_a_dialog_turns_a_page_before_anything_runs(office: Office) -> None:
+    sid = await cast.dana(office.store)
+    shown = await office.types("contact 1001")
+    await office.presses(shown, "contact.add")
+    (modal,) = await office.slack.modals()
+    values = {"address": {"address": "noreply@inbox.example"}}
+    turned = await office.slack.post("slack/submit", user="U_AGENT", view_id=modal["id"], values=values)
+    assert turned["errors"] is None
+    (page,) = await office.slack.modals()
+    assert (page["id"], page["submit"]["text"]) == (modal["id"], "Save all the same")
+    await office.settled()
+    async with office.store.read(1) as tx:
+        assert await tx.overrides.active([sid]) == {}, "nothing ran yet"
+    values = {"again": {"again": "noreply@inbox.example"}}
+    done = await office.slack.post("slack/submit", user="U_AGENT", view_id=modal["id"], values=values)
+    assert (done["errors"], done["views"]) == (None, [])
+    await office.settled()
+    assert (await office.slack.last())["text"] == "Added for account 1001."
+    assert await office.slack.problems() == []
+
+
 async def test_a_dialog_whose_opener_lost_the_role_says_so_in_the_dialog(office: Office) -> None:
     menu = await office.types("", "U_VIEWER")
     await office.presses(menu, "find.ask", "U_VIEWER")

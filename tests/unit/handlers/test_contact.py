@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -9,8 +10,8 @@ import pytest
 
 from handlers.contract import CommandRequest
 from handlers.profile import Role
-from handlers.reply import Reply, To, UserError
-from store.models import Channel
+from handlers.reply import Answer, Reply, To, UserError
+from store.models import Channel, ContactRole
 from store.unit import Store
 from tests.builders import billing_email, subscriber_record
 from tests.unit.handlers import cast
@@ -73,13 +74,13 @@ async def test_opening_the_dialog_is_a_look_at_contacts_and_audited(agent: Agent
     ("typed", "sentence"),
     [
         ("not an address", "There is no @ sign"),
+        ("dana lee@inbox.example", "There is a space inside the address. Ask for the address"),
         (OLD, "on file already"),
-        ("dana@hotmial.com", "Did you mean dana@hotmail.com?"),
         ("dana@nowhere.example", "does not exist"),
         ("dana@nullmx.example", "takes no mail"),
         ("dana@nomx.example", "no mail server"),
-        ("gone@inbox.example", "do-not-send list"),
         ("dana@down.example", None),
+        ("office@inbox.example", None),
         (NEW, None),
     ],
 )
@@ -87,13 +88,135 @@ async def test_the_new_address_is_checked_in_the_dialog(
     agent: Agent, typed: str, sentence: str | None
 ) -> None:
     sid = await dana(agent.services.store)
-    await cast.suppress(agent.services.store, "gone@inbox.example")
     answer = await agent.answer(submits(agent, sid, typed))
     if sentence is None:
-        assert answer.errors is None
+        assert (answer.errors, answer.modal) == (None, None)
     else:
         assert answer.errors is not None
         assert sentence in answer.errors.errors["address"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence", "filled_in", "submit"),
+    [
+        ("dana@gmial.com,", "arrives, at a stranger's", "dana@gmail.com", "Use it"),
+        ("dana@hotmial.com", "looks like a slip for hotmail.com", "dana@hotmail.com", "Use it"),
+        ("dana@gmail,com", "a comma in the domain name", "dana@gmail.com", "Use it"),
+        ("dana (at) inbox.example", "There is no @ sign", "dana@inbox.example", "Use it"),
+        ("gone@inbox.example", "do-not-send list", "gone@inbox.example", "Save all the same"),
+        (
+            "books@cedar.example",
+            "2 other accounts use this address",
+            "books@cedar.example",
+            "Save all the same",
+        ),
+        ("noreply@inbox.example", "nobody reads this mailbox", "noreply@inbox.example", "Save all the same"),
+    ],
+)
+async def test_what_somebody_should_read_first_stands_on_a_second_page(
+    agent: Agent, typed: str, sentence: str, filled_in: str, submit: str
+) -> None:
+    store = agent.services.store
+    sid = await dana(store, "dana.old@inbox.example")
+    await cast.suppress(store, "gone@inbox.example")
+    await cast.family(store)
+    await cast.add(store, "1102", billing_email("books@cedar.example"))
+    answer = await agent.answer(submits(agent, sid, typed))
+    assert answer.done, "nothing is saved before it was read"
+    assert answer.modal is not None
+    assert sentence in str(answer.modal.blocks)
+    assert "dana.old@inbox.example" in str(answer.modal.blocks), "what it replaces"
+    (field,) = [b for b in answer.modal.blocks if b.get("block_id") == "again"]
+    assert field["element"]["initial_value"] == filled_in
+    assert answer.modal.submit == submit
+
+
+async def turns_page(agent: Agent, sid: UUID, typed: str, then: str, **value: Any) -> CommandRequest:
+    """The submission of the second page, in which `then` stands."""
+    answer = await agent.answer(submits(agent, sid, typed, **value))
+    assert answer.modal is not None
+    carried = dict(answer.modal.carry or {})
+    return agent.request("contact", "mended", value=carried, inputs={"again": then})
+
+
+async def test_what_was_probably_meant_is_saved_by_one_press(agent: Agent) -> None:
+    sid = await dana(agent.services.store)
+    request = await turns_page(agent, sid, "dana@hotmial.com", "dana@inbox.example")
+    assert await agent.answer(request) == Answer()
+    done = await agent.run(request)
+    assert await on_file(agent.services.store, sid) == ["dana@inbox.example"]
+    assert OLD in said(done)
+
+
+async def test_who_has_read_it_may_keep_what_they_typed_unless_nothing_can_arrive(agent: Agent) -> None:
+    store = agent.services.store
+    sid = await dana(store, "dana.old@inbox.example")
+    kept = await turns_page(agent, sid, OLD, OLD)
+    assert await agent.answer(kept) == Answer()
+    dead = await turns_page(agent, sid, "dana@hotmial.com", "dana@hotmial.com")
+    again = await agent.answer(dead)
+    assert again.modal is not None, "nothing can arrive at hotmial.com"
+    third = await turns_page(agent, sid, OLD, "dana@nowhere.example")
+    refused = await agent.answer(third)
+    assert refused.errors is not None
+    assert list(refused.errors.errors) == ["again"], "the field that is on the page"
+
+
+async def test_a_suppressed_address_is_kept_but_no_resend_is_offered(agent: Agent) -> None:
+    store = agent.services.store
+    sid = await dana(store)
+    await cast.suppress(store, "gone@inbox.example")
+    done = await agent.run(await turns_page(agent, sid, "gone@inbox.example", "gone@inbox.example"))
+    assert set(buttons(done)) == {"contact.undo"}
+    assert "until a lead releases it" in said(done)
+
+
+async def test_a_second_address_is_added_beside_the_first_and_taken_back(agent: Agent) -> None:
+    store = agent.services.store
+    sid = await dana(store, "dana@inbox.example")
+    shown = await agent.types("contact 1001")
+    press = agent.press(shown, "contact.add")
+    opened = await agent.answer(press)
+    assert opened.modal is not None
+    assert (opened.modal.title, opened.done) == ("Add an address", False)
+    assert "dana@inbox.example" in str(opened.modal.blocks)
+    assert await agent.commands["contact"].run(press, agent.services) == []
+    carried = dict(opened.modal.carry or {})
+    request = agent.request("contact", "mended", value=carried, inputs={"address": NEW})
+    assert await agent.answer(request) == Answer()
+    first, second = await agent.run(request), await agent.run(request)
+    assert first == second
+    golden("contact_added", first)
+    assert await on_file(store, sid) == ["dana@inbox.example", NEW]
+    await imported(store, "dana@inbox.example")
+    assert await on_file(store, sid) == ["dana@inbox.example", NEW]
+    back = await agent.presses(first, "contact.undo")
+    assert "is no address of account 1001 any more" in said(back)
+    assert await on_file(store, sid) == ["dana@inbox.example"]
+
+
+async def test_adding_the_address_that_is_there_already_adds_nothing(agent: Agent) -> None:
+    sid = await dana(agent.services.store, "dana@inbox.example")
+    request = submits(agent, sid, "dana@inbox.example", add=1)
+    answer = await agent.answer(request)
+    assert answer.errors is not None
+    with pytest.raises(UserError, match="on file already"):
+        await agent.run(request)
+
+
+async def test_an_address_is_added_beside_service_addresses_and_does_not_turn_invoices_away(
+    agent: Agent,
+) -> None:
+    store = agent.services.store
+    service = replace(billing_email("dana@inbox.example"), role=ContactRole.SERVICE)
+    sid = await cast.add(store, "1001", service, invoices=("20001",))
+    await agent.run(submits(agent, sid, NEW, add=1))
+    async with store.read(1) as tx:
+        points = (await tx.subscribers.points([sid]))[sid]
+    assert [(p.role, p.address) for p in points] == [
+        (ContactRole.SERVICE, "dana@inbox.example"),
+        (ContactRole.SERVICE, NEW),
+    ]
 
 
 async def test_a_mended_address_holds_at_once_and_offers_resend_and_undo(agent: Agent) -> None:
