@@ -42,12 +42,12 @@ def chosen(points: Sequence[Point], point_id: str) -> Point | None:
 
 
 _ON_FILE = "This address is on file already."
-_SINGLE = ("address", "again")
+_FIELDS = ("address", "again")
 
 
 def typed_in(request: CommandRequest) -> str:
     """The field that holds the address: the one of the second page where there was one."""
-    return _SINGLE[1] if _SINGLE[1] in request.inputs else _SINGLE[0]
+    return _FIELDS[1] if _FIELDS[1] in request.inputs else _FIELDS[0]
 
 
 def _typed(request: CommandRequest) -> str:
@@ -72,6 +72,14 @@ async def weigh(services: Services, request: CommandRequest) -> Weighed:
     elif report.blocked is not None and report.suggestion is None:
         refused = f"{report.blocked.sentence} {report.blocked.todo}".strip()
     return Weighed(contact, _before(contact, request), typed, report, refused)
+
+
+async def problem_with(services: Services, request: CommandRequest) -> str | None:
+    """What speaks against an address that nobody is there to weigh, in a sentence; None when nothing does."""
+    found = await weigh(services, request)
+    if found.refused:
+        return found.refused
+    return next((finding.sentence for finding in found.report.warnings), None)
 
 
 def _before(contact: Contact, request: CommandRequest) -> Point | None:
