@@ -75,7 +75,7 @@ def diagnose(evidence: Evidence, profile: TenantProfile) -> Diagnosis:
         story=_story(evidence, profile),
         told=_told(evidence, profile),
         customer=fill(telling.customer, blanks),
-        acts=tuple(act for act in _wanted(telling, mend) if _POSSIBLE[act](case, mend, release)),
+        acts=tuple(act for act in (*_wanted(telling, mend), *ALWAYS) if _POSSIBLE[act](case, mend, release)),
         invoice=facts.invoice if facts else None,
         about=ruling.about,
         mend=mend,
@@ -100,6 +100,8 @@ def _to_mend(case: Case, ruling: Ruling) -> AddressFact | None:
     return next(wrong, next(iter(case.e.addresses), None))
 
 
+ALWAYS = (Act.TRIAL,)
+"""Offered last, whatever the cause."""
 _ASK_AT = 2
 """Behind the first two, so that it is among the three that are seen first."""
 _NEVER_SENT = (InvoiceStatus.VOID, InvoiceStatus.DRAFT, InvoiceStatus.UNCOLLECTIBLE)
@@ -118,6 +120,7 @@ _POSSIBLE: dict[Act, Callable[[Case, AddressFact | None, AddressFact | None], bo
     Act.SPF: lambda c, _, __: True,
     Act.RELEASE: lambda _, __, release: release is not None and len(release.point.address) <= MAX_ADDRESS,
     Act.OTHER_SERVER: lambda c, _, __: _sendable(c) and c.e.other_route is not None and bool(c.usable),
+    Act.TRIAL: lambda c, _, __: c.e.other_route is not None,
     Act.LOG: lambda c, _, __: bool(c.facts and c.facts.notices),
     Act.PAYER: lambda c, _, __: c.e.payer.id != c.e.subscriber.id,
 }

@@ -28,6 +28,8 @@ class Act(StrEnum):
     SPF = "spf"
     RELEASE = "release"
     OTHER_SERVER = "other_server"
+    TRIAL = "trial"
+    """The same test mail by both servers, to a mailbox of our own."""
     LOG = "log"
     PAYER = "payer"
 

@@ -65,6 +65,7 @@ _BUTTONS: dict[Act, _Button] = {
     Act.SPF: _Button("Check SPF", "spf.open", Role.VIEWER),
     Act.RELEASE: _Button("Release suppression…", "release.ask", Role.LEAD),
     Act.OTHER_SERVER: _Button("Send by the other server", "resend.byroute", Role.LEAD),
+    Act.TRIAL: _Button("Test both routes…", "trial.open", Role.LEAD),
     Act.LOG: _Button("Messages", "messages.open", Role.VIEWER),
     Act.PAYER: _Button("Open the payer", "find.open", Role.VIEWER),
 }
@@ -210,7 +211,7 @@ def _value(act: Act, found: Diagnosis) -> Mapping[str, Any]:
             return {"s": str(found.evidence.subscriber.id)}
         case Act.PAYER:
             return {"s": str(found.evidence.payer.id)}
-        case Act.SPF:
+        case Act.SPF | Act.TRIAL:
             return {}
         case _:
             return invoice

@@ -47,6 +47,7 @@ LEADS = {
     "release": ("", "ask", "confirmed"),
     "resend": ("byroute", "test"),
     "run": ("", "ask", "asked", "start", "cancel", "who"),
+    "trial": ("", "open", "send", "cancel"),
     "suspend": ("", "choose", "chosen", "check", "cancel", "open"),
     "unsuspend": ("undo",),
 }
