@@ -8,9 +8,9 @@ MAX_ADDRESS = 320
 
 # Loose on purpose: a bounce quotes what was sent, valid or not. Bounded, so that no text is slow.
 ADDRESS = re.compile(
-    r"(?<![^\s<>()\[\]:;,\"'=*|«“])"
-    r"(\"[^\"\n@]{1,64}\"|[^\s<>()\[\]:;,\"'@=«“*|\\][^\s<>()\[\]:;,\"@=«“*|\\]{0,127})"
-    r"@((?:\[[0-9A-Fa-f:.]{3,45}\])|[^\s<>()\[\]:;,\"'@=»”/\\|*]{1,255})"
+    r"(?<![^\s<>()\[\]:;,\"'=*|«“：，；。、（【「『《])"
+    r"(\"[^\"\n@]{1,64}\"|[^\s<>()\[\]:;,\"'@=«“*|\\：，；。、（【「『《][^\s<>()\[\]:;,\"@=«“*|\\：，；。、（【「『《]{0,127})"
+    r"@((?:\[[0-9A-Fa-f:.]{3,45}\])|[^\s<>()\[\]:;,\"'@=»”/\\|*：，；。、）】」』》]{1,255})"
 )
 _ESCAPED = re.compile(r"\\x\{([0-9A-Fa-f]{1,6})\}")
 # The field holds one address and nothing else: then it may contain whatever it likes.

@@ -12,6 +12,7 @@ from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
 from .codes import (
+    EXACT,
     FIRM,
     GENERIC,
     HARD_DETAILS,
@@ -110,6 +111,10 @@ _STAGES: tuple[tuple[Stage, tuple[str, ...]], ...] = (
             "[data]",
             "response to data",
             "smtp command data",
+            "(state 15)",
+            "(state 16)",
+            "(state 17)",
+            "(state 18)",
         ),
     ),
     (
@@ -125,6 +130,11 @@ _STAGES: tuple[tuple[Stage, tuple[str, ...]], ...] = (
             "most progress was rcpt",
             ">>> rcpt",
             "smtp command rcpt",
+            "(state 9)",  # Google's stages of old: 9 to 14 the recipient, 15 to 18 the content
+            "(state 10)",
+            "(state 12)",
+            "(state 13)",
+            "(state 14)",
         ),
     ),
     (
@@ -140,6 +150,7 @@ _STAGES: tuple[tuple[Stage, tuple[str, ...]], ...] = (
             "response to mail",
             ">>> mail",
             "smtp command mail",
+            "(state 8)",
         ),
     ),
     (
@@ -184,10 +195,12 @@ def judge(code: str, enhanced: str, text: str, stage: Stage = Stage.UNKNOWN, hos
         return Judgement(rule.cls, rule.hard, Certainty.STRONG)
     words = normalised(_CONTINUATION.sub(" ", raw[len(host) :] if host else raw))
     reply = _Reply(code, enhanced, words, stage, host.lower())
+    detail = reply.detail
+    if detail in EXACT:
+        return Judgement(SPECIFIC[detail], SPECIFIC[detail] in HARD_CLASSES, Certainty.STRONG)
     rule = _book.telling(words)
     if rule is not None:
         return _judgement(rule, reply, Certainty.STRONG)
-    detail = reply.detail
     if detail not in FIRM:
         rule = _by_meaning(text, words)
         if rule is not None:
@@ -225,6 +238,8 @@ def _by_meaning(text: str, words: str) -> Found | None:
 
 def _judgement(rule: Found, reply: _Reply, certainty: Certainty) -> Judgement:
     cls = rule.cls if rule.firm else _bent(rule.cls, reply)
+    if cls is BounceClass.MAILBOX_DISABLED and rule.hard and reply.detail == "1.1":
+        cls = BounceClass.NO_SUCH_USER  # "not our customer" with x.1.1: nobody, rather than moved
     hard = rule.hard if cls is rule.cls else cls in HARD_CLASSES
     if cls is BounceClass.RELAY_OR_SECURITY and reply.passing:
         hard = False  # a null MX reported as a passing error is asked again

@@ -142,4 +142,39 @@ HARD_REPLY_CODES = frozenset({"551", "556"})
 OPERATOR_AT_DATA: dict[str, C] = {"docomo.ne.jp": C.BLOCKED_REPUTATION}
 
 # Details that outrank what a sentence seems to mean: registered for one cause, or numbered by Microsoft.
-FIRM = MOVED | MAIL_LESS | frozenset(d for d in SPECIFIC if d.startswith("7.2") or len(d) >= 5)
+_MICROSOFT = frozenset(detail for detail in SPECIFIC if len(detail) >= 5)
+_AUTHENTICATION = frozenset(f"7.{number}" for number in range(20, 28))
+FIRM = MOVED | MAIL_LESS | _MICROSOFT | _AUTHENTICATION
+
+# `Diagnostic-Code: x-unix; 77`: how a local program ended (sysexits.h). Others say only that it failed.
+EXITS: dict[str, C] = {
+    "65": C.OTHER,
+    "67": C.NO_SUCH_USER,
+    "68": C.DOMAIN_MISSING,
+    **dict.fromkeys(("69", "70", "71", "72", "73", "74", "75", "77", "78"), C.TEMPORARY),
+    "76": C.OTHER,
+}
+
+# PowerMTA's own reading of the answer (X-PowerMTA-BounceCategory, PowerMTA user's guide).
+CATEGORIES: dict[str, C] = {
+    "bad-mailbox": C.NO_SUCH_USER,
+    "bad-domain": C.DOMAIN_MISSING,
+    "inactive-mailbox": C.MAILBOX_DISABLED,
+    "quota-issues": C.MAILBOX_FULL,
+    "spam-related": C.SPAM_CONTENT,
+    "spam-block": C.BLOCKED_REPUTATION,
+    "virus-related": C.SPAM_CONTENT,
+    "content-related": C.SPAM_CONTENT,
+    "policy-related": C.BLOCKED_REPUTATION,
+    "invalid-sender": C.BLOCKED_REPUTATION,
+    "relaying-issues": C.RELAY_OR_SECURITY,
+    "bad-connection": C.TEMPORARY,
+    "bad-configuration": C.TEMPORARY,
+    "no-answer-from-host": C.TEMPORARY,
+    "message-expired": C.TEMPORARY,
+    "routing-errors": C.TEMPORARY,
+    "protocol-errors": C.OTHER,
+}
+
+# Those of them that outrank even a known phrase: nobody uses them for anything else. (x.7.27 is used at random.)
+EXACT = FIRM - HARD_DETAILS - {"7.27", "7.29"}

@@ -22,8 +22,9 @@ from .classify import (
     reply_code_in,
     stage_in,
 )
+from .codes import CATEGORIES, EXITS
 from .mime import parse_headers
-from .verdict import FAULT_OF, BounceClass, BounceReport
+from .verdict import FAULT_OF, HARD_CLASSES, BounceClass, BounceReport
 
 MAX_RECIPIENTS = 1000
 MAX_SNIPPET = 3000
@@ -93,6 +94,7 @@ _ABOUT_RECIPIENT = frozenset(
         "diagnostic-code",
         "remote-mta",
         "x-actual-recipient",
+        "x-powermta-bouncecategory",
     }
 )
 
@@ -241,6 +243,9 @@ def _report(recipient: Recipient, address: str, status: DeliveryStatus, human: H
     judgement = _of_program(recipient) or judged(
         reply, code, diagnostic, recipient.get("status"), snippet, human.text, remote
     )
+    category = CATEGORIES.get(recipient.get("x-powermta-bouncecategory").lower())
+    if category is not None and judgement.certainty <= Certainty.WEAK:
+        judgement = Judgement(category, category in HARD_CLASSES, Certainty.SPECIFIC)
     cls = judgement.cls
     if action == "delayed" and judgement.certainty <= Certainty.CODE:
         cls = BounceClass.TEMPORARY
@@ -263,8 +268,13 @@ def _report(recipient: Recipient, address: str, status: DeliveryStatus, human: H
 
 def _of_program(recipient: Recipient) -> Judgement | None:
     """RFC 3464 `x-unix` is a local program's exit: without telling words the program failed, nothing else."""
-    kind, _, words = recipient.get("diagnostic-code").partition(";")
-    if kind.strip().lower() == "x-unix" and words.strip().lower() in ("temporary failure", "", "1", "255"):
+    kind, _, rest = recipient.get("diagnostic-code").partition(";")
+    words = rest.strip().lower()
+    if kind.strip().lower() != "x-unix":
+        return None
+    if words in EXITS:
+        return Judgement(EXITS[words], EXITS[words] in HARD_CLASSES, Certainty.SPECIFIC)
+    if words in ("temporary failure", "") or (words.isascii() and words.isdecimal()):
         return Judgement(BounceClass.OTHER, False, Certainty.SPECIFIC)
     return None
 
@@ -286,13 +296,17 @@ def judged(
     return best
 
 
-_COMMAND = re.compile(r"^>{3,}\s*(mail|rcpt|data|ehlo|helo|\S+)", re.IGNORECASE)
+# Sendmail and Courier `>>>`, MDaemon `-->`, InterScan `Sent >>>`, Kerio `Sent:`, hMailServer `sent:`.
+_COMMAND = re.compile(
+    r"^(?:sent )?(?:>{3,}|-{2,}>|(?:\w+ )?sent:)\s*(mail|rcpt|data|ehlo|helo|\S+)", re.IGNORECASE
+)
+_ANSWER = re.compile(r"^(?:received )?(?:<{3,}|<-{2,}|received:|remote server replied:)", re.IGNORECASE)
 
 
 def stage_of(snippet: str, human: str, diagnostic: str) -> Stage:
     """The SMTP stage that was answered, from the reporter's words or sendmail's transcript."""
     stage = stage_in(snippet) or stage_in(diagnostic)
-    if stage is Stage.UNKNOWN or ">>>" in human:
+    if stage is Stage.UNKNOWN or ">>>" in human or "-->" in human:
         stage = _transcript_stage(human) or stage
     return stage
 
@@ -310,7 +324,7 @@ def _transcript_stage(human: str) -> Stage:
         match = _COMMAND.match(line)
         if match:
             last = {"mail": Stage.MAIL, "rcpt": Stage.RCPT, "data": Stage.DATA}.get(match[1].lower(), last)
-        elif line.startswith("<<<") and reply_code_in(line)[:1] in ("4", "5"):
+        elif _ANSWER.match(line) and reply_code_in(line)[:1] in ("4", "5"):
             low = line.lower()
             if "503" in low or "no valid recipients" in low:
                 return Stage.RCPT if answered is Stage.DATA else answered

@@ -281,6 +281,7 @@ _TABLE: tuple[tuple[C, tuple[str, ...]], ...] = (
             r"(?:mail |e ?mail |destination |recipient |remote |target )*(?:domains?|hosts?|hostname|host|site|mx|mail exchanger|destination system|fqdn|tld)\b",
             r"no ~3(?:mx|mail exchangers?|mail servers?|dns|a|aaaa|address) (?:records?|hosts?|servers?|entr\w+|found)",
             r"nxdomain",
+            r"(?:find|locate|look up) ~3(?:domain|host)\b",
         ),
     ),
     # Of the one who receives, or of his filter: he does not want it.

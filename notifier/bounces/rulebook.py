@@ -23,6 +23,8 @@ _BOILERPLATE = (
     "rejected by the recipient domain",
     "rejected by the server for the recipient domain",
 )
+# "Our anti-spam system": the name of a filter is no reason.
+_FILTER_NAME = re.compile(r" anti ?(?:spam|virus|malware|abuse)(?=[ .])")
 _BRIDGE = 80
 
 
@@ -32,7 +34,10 @@ def normalised(text: str) -> str:
     for words in _BOILERPLATE:
         if words in flat:
             flat = flat.replace(words, " ")
-    return " " + " ".join(flat.lower().translate(_PUNCTUATION).split()) + " "
+    words = " " + " ".join(flat.lower().translate(_PUNCTUATION).split()) + " "
+    if " anti" in words:
+        words = _FILTER_NAME.sub(" ", words)
+    return words
 
 
 class Found(NamedTuple):

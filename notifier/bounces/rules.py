@@ -84,7 +84,49 @@ PROVIDER: tuple[Rule, ...] = (
     Rule(C.BLOCKED_AUTH, ("(rtr:", "(dns:")),
     Rule(C.BLOCKED_REPUTATION, ("[tss", "[ts0", "[ipts0")),
     Rule(C.RATE_LIMITED, ("[gl01]",)),
-    # Orange/Wanadoo (OFR) and La Poste (LPN): the number is the reason.
+    # Orange/Wanadoo (OFR) and La Poste (LPN): the number is the reason (postmaster.orange.fr).
+    Rule(C.RATE_LIMITED, ("ofr & _104", "lpn & _104", "ofr_104", "trop de connexions")),
+    Rule(
+        C.BLOCKED_AUTH,
+        ("ofr & _517", "lpn & _517", "ofr & _710", "ofr & _720", "lpn & _710", "lpn & _720", "ofr & _516"),
+    ),
+    Rule(
+        C.BLOCKED_REPUTATION,
+        tuple(
+            f"{system} & _{number}"
+            for system in ("ofr", "lpn")
+            for number in (
+                "101",
+                "102",
+                "103",
+                "105",
+                "106",
+                "107",
+                "108",
+                "109",
+                "201",
+                "202",
+                "203",
+                "305",
+                "401",
+                "402",
+                "403",
+                "405",
+                "510",
+                "511",
+                "512",
+                "513",
+                "514",
+                "515",
+                "519",
+                "521",
+                "630",
+                "999",
+            )
+        ),
+    ),
+    Rule(C.MAILBOX_FULL, ("ofr & _417", "lpn & _417")),
+    Rule(C.SPAM_CONTENT, ("ofr & _506", "lpn & _506")),
     Rule(C.NO_SUCH_USER, ("_416 [416]", "_416", "_550 [550]")),
     Rule(C.MAILBOX_FULL, ("_417 [417]", "ofr_417", "ofr0417")),
     Rule(C.SPAM_CONTENT, ("ofr_506", "ofr006_506", "lpn007_506")),
@@ -104,8 +146,22 @@ PROVIDER: tuple[Rule, ...] = (
     Rule(C.FILTERED, ("550 : user unknown", "550: : user unknown")),
     # and with the address at RCPT.
     Rule(C.NO_SUCH_USER, ("@ezweb.ne.jp>: user unknown", "@au.com>: user unknown", ".au.com>: user unknown")),
-    # IMail's own line.
-    Rule(C.NO_SUCH_USER, ("unknown user: ",)),
+    # In their own lines.
+    Rule(C.NO_SUCH_USER, ("unknown user: ", "user is terminated: not local sender")),  # IMail, Mail.Ru
+    # Exchange's store is busy with this mailbox; Barracuda's service hides the recipient's own list.
+    Rule(C.RATE_LIMITED, ("recipient thread limit",)),
+    Rule(C.BLOCKED_REPUTATION, ("permanent failure for one or more recipients & :blocked)",)),
+    # Google, by the help page of the reason.
+    Rule(C.TOO_BIG, ("?p=maxsizeerror",)),
+    Rule(
+        C.RELAY_OR_SECURITY,
+        ("?p=relaydenied", "?p=tlsrequired", "?p=notauthorizederror", "?p=wantauthentication"),
+    ),
+    Rule(C.BLOCKED_REPUTATION, ("?p=rfcmessagenoncompliant", "?p=policyviolation")),
+    # AOL before Yahoo's systems.
+    Rule(
+        C.BLOCKED_REPUTATION, ("aol will not accept delivery of this message", "postmaster.aol.com & conb1")
+    ),
 )
 
 # The domain declares that it takes no mail (RFC 7505): gone for good, although not "missing".
@@ -135,6 +191,11 @@ MAIL_LESS: tuple[Rule, ...] = (
 
 # Sentences that name one thing. The order between groups is the precedence.
 STRONG: tuple[Rule, ...] = (
+    # Exim and Postfix look our own sender up, and quote what they were told of it.
+    Rule(
+        C.BLOCKED_REPUTATION,
+        ("sender verify failed", "sender verify callout", "sender verification failed", "sender callout"),
+    ),
     # A reporter that looked into its own directory, in its own words.
     Rule(
         C.NO_SUCH_USER,
@@ -909,29 +970,16 @@ STRONG: tuple[Rule, ...] = (
             "ip address has been blocked",
             "ip address has been banned",
             "ip address rejected",
-            "your ip",
-            "this ip",
-            "sending ip",
-            "ip address you are",
-            "your host",
             "to send email directly",
             "to send mail directly",
             "smtp server of your isp",
             "server of your provider",
             "through your isp",
             "invalid ip for sending",
-            "your server",
             "your mail server * reject",
-            "your network",
             "part of their network is on",
-            "from your network",
-            "from your system",
             "your domain * block",
-            "your email domain",
-            "mail from your",
-            "messages from your",
             "messages from addr",
-            "connections from your",
             "connection refused by policy",
             "connections will not be accepted",
             "connection denied",
@@ -2081,6 +2129,19 @@ WEAK: tuple[Rule, ...] = (
     Rule(
         C.BLOCKED_REPUTATION,
         (
+            "your ip",
+            "this ip",
+            "sending ip",
+            "ip address you are",
+            "your host",
+            "your server",
+            "your network",
+            "from your network",
+            "from your system",
+            "your email domain",
+            "mail from your",
+            "messages from your",
+            "connections from your",
             "policy",
             "blocked",
             "block",

@@ -109,6 +109,25 @@ SUBJECTS = (
     r"not (?:a )?member",
     r"undelivered",
     r"malformed recipient",
+    # Portuguese, Spanish, Italian, French, Dutch, Scandinavian, Polish, Czech, Hungarian, Turkish
+    r"n[ãa]o (?:foi |p[ôo]de ser )?(?:entregue|enviad)",
+    r"falha (?:na|de) entrega",
+    r"no (?:se )?(?:ha )?(?:podido|pudo|puede) (?:ser )?(?:entrega|envia)",
+    r"(?:correo|mensaje) (?:devuelto|rechazado|no entregado)",
+    r"error (?:de|en la) entrega",
+    r"mancata consegna|consegna (?:non riuscita|fallita)|impossibile (?:consegnare|recapitare)",
+    r"non (?:distribu|d[ée]livr)",
+    r"[ée]chec (?:de|d['’])|message (?:refus|rejet|retourn)",
+    r"niet (?:afgeleverd|bezorgd)|kan niet worden bezorgd",
+    r"(?:kunde inte|kunne ikke) levere|oleverbar|ikke leveret",
+    r"niedostarcz|nie (?:zosta[łl]a? )?dostarczon|zwrot wiadomo",
+    r"nedoru[čc]",
+    r"k[ée]zbes[íi]thetetlen",
+    r"teslim edilemedi|iletilemedi",
+    r"request to mailing list [^\n]{0,60}rejected",
+    r"投递失败|投遞失敗|退回|無法傳遞|无法送达|未送达",
+    r"不達|戻り|届けられ|配達",
+    r"반송|전송 ?실패|배달",
 )
 
 # What they say in the first lines.
@@ -166,6 +185,19 @@ FAILURES = (
     r"message not delivered",
     r"不达",
     r"以下のメール",
+    r"n[ãa]o p[ôo]de ser (?:entregue|enviad)|n[ãa]o foi (?:poss[íi]vel|entregue)|inexistente|falha",
+    r"no (?:pudo|puede|ha podido|fue) [^\n]{0,30}(?:entrega|envia)|no existe|devuelto",
+    r"impossibile (?:consegnare|recapitare|inviare)|non [èe] stato possibile|non pu[òo] essere",
+    r"n['’]a (?:pas )?(?:pu|été)|impossible (?:de|à)|inconnu",
+    r"niet (?:worden )?(?:afgeleverd|bezorgd)",
+    r"kunde inte|kunne ikke|ikke leveres",
+    r"nie (?:mog[łl]a|mo[żz]e|uda[łl]o|zosta)|niedostarcz",
+    r"nebyl|nemohl|nelze",
+    r"nem (?:siker|lehet|tudtuk)",
+    r"teslim edilem|iletilem",
+    r"退回|投递|投遞|失败|失敗|不存在",
+    r"できません|できなかった|できませんでした|見つかりません|存在しません",
+    r"전달(?:되지|할 수)|실패|반송",
 )
 
 # Not failed yet.

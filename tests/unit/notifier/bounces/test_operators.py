@@ -1,0 +1,28 @@
+"""What the big operators answer live, operator by operator."""
+
+from __future__ import annotations
+
+import pytest
+
+from notifier.bounces import BounceClass, classify_reply
+
+from .operators import ANSWERS
+
+ROWS = [(operator, *row) for operator, rows in ANSWERS.items() for row in rows]
+HARD = {BounceClass.NO_SUCH_USER, BounceClass.DOMAIN_MISSING}
+
+
+@pytest.mark.parametrize(
+    ("operator", "code", "enhanced", "text", "cls"), ROWS, ids=[f"{row[0]}: {row[3][:50]}" for row in ROWS]
+)
+def test_operators_answer_gets_its_class(
+    operator: str, code: int, enhanced: str, text: str, cls: BounceClass
+) -> None:
+    verdict = classify_reply(code, enhanced, text)
+    assert (verdict.cls, verdict.hard) == (cls, cls in HARD), operator
+    assert verdict.permanent == (code >= 500)
+
+
+def test_at_least_150_answers_are_known() -> None:
+    assert len(ROWS) >= 150
+    assert len({row[1:4] for row in ROWS}) == len(ROWS)
