@@ -176,5 +176,5 @@ CATEGORIES: dict[str, C] = {
     "protocol-errors": C.OTHER,
 }
 
-# Those of them that outrank even a known phrase: nobody uses them for anything else. (x.7.27 is used at random.)
-EXACT = FIRM - HARD_DETAILS - {"7.27", "7.29"}
+# Those that outrank even a known phrase: nobody uses them for anything else (x.7.27 is used at random).
+EXACT = FIRM - HARD_DETAILS - {"7.27"}
