@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
+from billing.csv_addresses import AddressTally
 from billing.csv_reader import Row, RowError
 from billing.csv_rows import (
     Cells,
@@ -22,6 +23,7 @@ from billing.csv_rows import (
     package_row,
     subscriber_row,
 )
+from notifier.addresses import Kind
 from store.consents import Consent
 from store.invoices import InvoiceRecord
 from store.models import Channel, ConsentState, Facts, Point, Subscriber
@@ -54,6 +56,8 @@ class ImportResult:
     """Why rows were skipped, by line."""
     warnings: list[RowError] = field(default_factory=list)
     """What somebody should look at in rows that were imported, by line."""
+    addresses: AddressTally = field(default_factory=AddressTally)
+    """What was found about e-mail addresses, by kind; DNS is asked only when somebody wants it."""
     dropped_columns: tuple[str, ...] = ()
     """Columns that look like passwords: neither stored nor logged."""
 
@@ -128,6 +132,8 @@ class SubscriberImporter(Importer):
         if cells.errors:
             return
         self._batch.append(row)
+        for item in cells.addresses:
+            self._result.addresses.see(row.line, row.record.account, item)
         self._taken.add(row.record.account)
         if row.record.payer_account is not None:
             self._payers.setdefault(row.record.payer_account, []).append(row.line)
@@ -153,6 +159,7 @@ class SubscriberImporter(Importer):
             same = says_the_same(before, points[before.id], replace(record, points=mended.points))
             unchanged, updated = unchanged + same, updated + (not same)
             records.append(record)
+        await self._listed(tx)
         consents = await self._consents(tx)
         result.created = (result.created or 0) + created
         result.updated = (result.updated or 0) + updated
@@ -161,6 +168,17 @@ class SubscriberImporter(Importer):
             await tx.subscribers.upsert(records)
             result.consents += await tx.consents.record(consents)
             result.written += len(records)
+
+    async def _listed(self, tx: Tx) -> None:
+        """Counts the addresses of the batch that nothing is sent to."""
+        lines = {
+            (Channel.EMAIL, point.address): row.line
+            for row in self._batch
+            for point in row.record.points
+            if point.channel is Channel.EMAIL and point.problem is None
+        }
+        for key in await tx.suppressions.active(list(lines)):
+            self._result.addresses.note(Kind.SUPPRESSED, lines[key], key[1].rpartition("@")[2])
 
     async def _consents(self, tx: Tx) -> list[Consent]:
         """The consents of the batch, less those that somebody's own withdrawal outweighs."""

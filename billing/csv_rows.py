@@ -15,7 +15,8 @@ from ipaddress import ip_address
 from typing import Final, TypeVar
 
 from billing.csv_reader import Row, RowError
-from store.addresses import normalise_email, normalise_phone, split_addresses
+from notifier.addresses import FieldItem, parse_field
+from store.addresses import normalise_phone
 from store.models import (
     Channel,
     ConsentState,
@@ -125,6 +126,8 @@ class Cells:
     row: Row
     errors: list[RowError] = field(default_factory=list)
     warnings: list[RowError] = field(default_factory=list)
+    addresses: list[FieldItem] = field(default_factory=list)
+    """The e-mail addresses of the row, broken ones too."""
 
     def wrong(self, column: str, reason: str) -> None:
         self.errors.append(RowError(self.row.line, column, reason))
@@ -192,14 +195,14 @@ class Cells:
     def emails(self, column: str, role: ContactRole) -> list[PointRecord]:
         """A point for each address of the field, in order; broken ones stay, with their problem."""
         points: dict[str, PointRecord] = {}
-        for raw in split_addresses(self.row.cells[column]):
-            if not self._fits(column, raw):
+        for item in parse_field(self.row.cells[column]):
+            if not self._fits(column, item.raw):
                 return []
-            email = normalise_email(raw)
-            if email.problem:
-                self.warnings.append(RowError(self.row.line, column, email.problem))
-            point = PointRecord(role, Channel.EMAIL, email.address, raw, email.problem)
-            points.setdefault(email.address, point)
+            if item.problem:
+                self.warnings.append(RowError(self.row.line, column, item.problem))
+            point = PointRecord(role, Channel.EMAIL, item.address, item.raw, item.problem)
+            if points.setdefault(item.address, point) is point:
+                self.addresses.append(item)
         if len(points) > MAX_POINTS:
             self.wrong(column, f"There are more than {MAX_POINTS} addresses in this field.")
         return list(points.values())

@@ -15,14 +15,23 @@ import structlog
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Column, Table
 
+from billing.csv_addresses import AddressTally
 from billing.local import ImportKind, ImportProblem, ImportResult, import_csv
 from bot import logs
 from bot.config import Config, ConfigProblems, load_config
 from bot.demo import DemoFailed, DemoOptions, run_demo
 from handlers.reply import UserError
+from notifier.addresses import KIND_WORDS
 from store import migrate as migrations
 from store.engine import DatabaseError, Engine, is_sqlite
 
@@ -199,6 +208,7 @@ def import_(
     tenant: Annotated[str | None, typer.Option(help="which provider, where there are several")] = None,
     source: Annotated[str, typer.Option(help="what cards name as the source of these facts")] = "csv",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="check the file, change nothing")] = False,
+    dns: Annotated[bool, typer.Option("--dns/--no-dns", help="ask DNS about each mail domain")] = True,
 ) -> None:
     """Take subscribers, packages or invoices in from a CSV file; twice changes nothing twice."""
     loaded = _config(config, environment)
@@ -217,7 +227,7 @@ def import_(
                 def step(done: int, total: int) -> None:
                     progress.update(task, completed=done, total=total)
 
-                return await import_csv(
+                result = await import_csv(
                     store,
                     tenants[key].id,
                     kind,
@@ -229,6 +239,8 @@ def import_(
                 )
         finally:
             await store.close()
+        await _judge_domains(loaded, result, dns=dns)
+        return result
 
     try:
         result = asyncio.run(main())
@@ -237,6 +249,26 @@ def import_(
     _tell_import(result, kind, dry_run)
     if result.errors:
         raise typer.Exit(1)
+
+
+async def _judge_domains(loaded: Config, result: ImportResult, *, dns: bool) -> None:
+    """After the rows are in, with no database open: it may take a minute."""
+    tally = result.addresses
+    if not dns or not tally.domains:
+        tally.judge_domains_unasked()
+        return
+    from notifier.mailauth.lookup import DnsResolver
+
+    resolver = DnsResolver(list(loaded.app.dns.servers) or None, loaded.app.dns.port, timeout=1.5, lifetime=3)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err) as progress:
+        task = progress.add_task("mail domains", total=len(tally.domains))
+        try:
+            await tally.judge_domains(
+                resolver, progress=lambda done, total: progress.update(task, completed=done, total=total)
+            )
+        finally:
+            await resolver.aclose()
 
 
 def _progress() -> Progress:
@@ -256,6 +288,7 @@ def _tell_import(result: ImportResult, kind: ImportKind, dry_run: bool) -> None:
         out.print(f"Left out, never stored: {escape(', '.join(result.dropped_columns))}")
     for row in result.warnings[:10]:
         out.print(f"Worth a look, line {row.line}: {escape(row.reason)}")
+    _tell_addresses(result.addresses)
     if result.errors:
         table = Table("line", "column", "what is wrong")
         for row in result.errors[:50]:
@@ -263,6 +296,24 @@ def _tell_import(result: ImportResult, kind: ImportKind, dry_run: bool) -> None:
         out.print(table)
         if len(result.errors) > 50:
             out.print(f"... and {len(result.errors) - 50} more")
+
+
+def _tell_addresses(tally: AddressTally) -> None:
+    """Lines and domains only: an address is nobody's business but the subscriber's."""
+    if not tally.found:
+        return
+    table = Table("addresses", "what was found", "for example")
+    for kind in KIND_WORDS:
+        if kind in tally.found:
+            found = tally.found[kind]
+            examples = ", ".join(f"line {e.line} {e.domain}".rstrip() for e in found.examples)
+            table.add_row(f"{found.count:,}", KIND_WORDS[kind], escape(examples))
+    out.print(f"{tally.addresses:,} e-mail addresses at {len(tally.domains):,} domains")
+    out.print(table)
+    if tally.suggested:
+        out.print(
+            f"Of those that are no address, {tally.suggested:,} have a plain slip: `/isp contact` mends it."
+        )
 
 
 @notify.command("invoices")

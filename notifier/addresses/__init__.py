@@ -8,8 +8,10 @@ from notifier.addresses.check import (
     check_address,
     check_field,
     check_steps,
+    domain_report,
     domain_steps,
     item_steps,
+    mailbox_kind,
     unanswered,
 )
 from notifier.addresses.fields import FieldItem, meant_by, parse_field
@@ -43,8 +45,10 @@ __all__ = [
     "check_address",
     "check_field",
     "check_steps",
+    "domain_report",
     "domain_steps",
     "item_steps",
+    "mailbox_kind",
     "meant_by",
     "nearest",
     "parse_field",

@@ -108,7 +108,10 @@ def item_steps(item: FieldItem, known: Known = NOTHING_KNOWN) -> Steps[AddressRe
 
 def unanswered(address: str, known: Known = NOTHING_KNOWN) -> AddressReport:
     """What is known without DNS: the list of known misspellings, and what the address itself tells."""
-    item = read_item(address)
+    return unanswered_item(read_item(address), known)
+
+
+def unanswered_item(item: FieldItem, known: Known = NOTHING_KNOWN) -> AddressReport:
     if item.problem is not None:
         return _malformed(item)
     meant = respelled(item.address.rpartition("@")[2], takes_mail=None)
@@ -118,6 +121,11 @@ def unanswered(address: str, known: Known = NOTHING_KNOWN) -> AddressReport:
 def domain_steps(domain: str) -> Steps[AddressReport]:
     """A domain alone, as an import asks it: once for all that share it. The report is about `@domain`."""
     return (yield from item_steps(FieldItem(f"@{domain}", f"@{domain}")))
+
+
+def domain_report(domain: str) -> AddressReport:
+    """The same without DNS."""
+    return unanswered_item(FieldItem(f"@{domain}", f"@{domain}"))
 
 
 def _malformed(item: FieldItem) -> AddressReport:
@@ -193,6 +201,12 @@ def _about_script(domain: str, shown: str) -> list[Finding]:
     return [Finding(Kind.INTERNATIONAL, Gravity.TELLS, f"{shown} is {domain} on the wire.")]
 
 
+def mailbox_kind(local: str, domain: str) -> Kind | None:
+    """What the name of a mailbox tells, of `local` and `domain` in lower case."""
+    row = _MAILBOXES.get(mailbox_of(local, domain))
+    return row[0] if row else None
+
+
 def _about_mailbox(local: str, domain: str) -> list[Finding]:
     row = _MAILBOXES.get(mailbox_of(local, domain))
     if row is None:
@@ -223,8 +237,10 @@ __all__ = [
     "check_address",
     "check_field",
     "check_steps",
+    "domain_report",
     "domain_steps",
     "item_steps",
+    "mailbox_kind",
     "nearest",
     "unanswered",
 ]

@@ -17,6 +17,8 @@ from typer.testing import CliRunner, Result
 
 from billing.csv_rows import COLUMNS, ImportKind
 from bot.cli import app
+from sandbox.dns import DnsPart
+from sandbox.world import World
 from store import migrate
 from store.engine import Engine
 from store.models import Subscriber
@@ -205,14 +207,77 @@ def test_migrate_goes_up_stays_and_goes_down_again(tmp_path: Path) -> None:
 def test_an_import_takes_rows_in_and_a_second_one_changes_nothing_twice(config: Path) -> None:
     file = subscribers(config.parent, PERSON, {**PERSON, "account": "1043", "name": "Leo Park"})
     for _ in range(2):
-        result = ispbot("import", "subscribers", file, "-c", config)
+        result = ispbot("import", "subscribers", file, "-c", config, "--no-dns")
         assert result.exit_code == 0
         assert "2 rows read, 2 subscribers taken in, 0 with errors" in result.stdout
     assert sorted(mirrored(config, "1042", "1043")) == ["1042", "1043"]
 
 
+FIELDS = (
+    {"email_billing": "maria@inbox.example, maria@hotmial.com,"},
+    {"email_billing": "leo@gmial.com; leo santos@inbox.example; leo@gmail,com"},
+    {
+        "email_billing": "billing@inbox.example; noreply@nullmx.example",
+        "email_service": "maria@inbox.example",
+    },
+    {"email_billing": "paul@gone.example", "email_service": "none"},
+)
+
+
+def counted(result: Result) -> dict[str, tuple[str, str]]:
+    """what was found -> (how many addresses, for example)"""
+    rows = [[cell.strip() for cell in line.split("│")] for line in result.stdout.splitlines()]
+    return {row[2]: (row[1], row[3]) for row in rows if len(row) == 5}
+
+
+def fields_on_file(home: Path) -> Path:
+    return subscribers(home, *({**PERSON, "account": f"{1042 + n}", **row} for n, row in enumerate(FIELDS)))
+
+
+async def test_an_import_tells_what_was_found_about_addresses_by_line_and_domain(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path / "world")
+    part = DnsPart(world)
+    await part.start()
+    try:
+        dns = {"servers": [world.endpoints["dns"]["host"]], "port": world.endpoints["dns"]["port"]}
+        config = write(tmp_path, dns=dns)
+        await asyncio.to_thread(ispbot, "migrate", "-c", config)
+        command = ("import", "subscribers", fields_on_file(tmp_path), "-c", config)
+        result = await asyncio.to_thread(ispbot, *command)
+    finally:
+        await part.stop()
+        await world.close()
+    assert result.exit_code == 0, "an address worth a look is no error of its row"
+    assert "10 e-mail addresses at 5 domains" in result.stdout
+    assert counted(result) == {
+        "not an address": ("3", "line 3, line 5"),
+        "probably mistyped": ("2", "line 3 gmial.com for gmail.com, line 2 hotmial.com for hotmail.com"),
+        "domain does not exist": ("1", "line 5 gone.example"),
+        "domain takes no mail": ("1", "line 4 nullmx.example"),
+        "a no-reply mailbox": ("1", "line 4 nullmx.example"),
+        "a mailbox of a role": ("1", "line 4 inbox.example"),
+        "used by several accounts": ("1", "line 4 inbox.example"),
+        "repaired": ("1", "line 2 hotmial.com"),
+    }
+    assert "Of those that are no address, 1 have a plain slip" in result.stdout
+    for secret in ("maria@", "leo", "paul"):
+        assert secret not in result.output, "a mailbox is nobody's business here"
+
+
+def test_without_dns_an_import_tells_what_the_names_themselves_tell(config: Path) -> None:
+    command = ("import", "subscribers", fields_on_file(config.parent), "-c", config, "--no-dns", "--dry-run")
+    found = counted(ispbot(*command))
+    assert found["probably mistyped"][0] == "2"
+    assert "domain does not exist" not in found
+    assert "DNS gave no answer" not in found
+
+
 def test_a_dry_run_checks_and_changes_nothing(config: Path) -> None:
-    result = ispbot("import", "subscribers", subscribers(config.parent, PERSON), "-c", config, "--dry-run")
+    result = ispbot(
+        "import", "subscribers", subscribers(config.parent, PERSON), "-c", config, "--dry-run", "--no-dns"
+    )
     assert result.exit_code == 0
     assert "1 rows read" in result.stdout
     assert "0 with errors" in result.stdout
@@ -220,7 +285,9 @@ def test_a_dry_run_checks_and_changes_nothing(config: Path) -> None:
 
 
 def test_a_dry_run_says_how_many_would_be_taken_in(config: Path) -> None:
-    result = ispbot("import", "subscribers", subscribers(config.parent, PERSON), "-c", config, "--dry-run")
+    result = ispbot(
+        "import", "subscribers", subscribers(config.parent, PERSON), "-c", config, "--dry-run", "--no-dns"
+    )
     assert "1 subscribers would be taken in" in result.stdout
 
 
@@ -231,7 +298,9 @@ def test_a_wrong_row_is_named_by_line_and_column_and_the_others_are_taken(
     wrong = {**PERSON, "account": "1043", "balance": "forty"}
     other = {**PERSON, "account": "1044", "kind": "castle"}
     file = subscribers(config.parent, PERSON, wrong, other)
-    result = ispbot("import", "subscribers", file, "-c", config, *(["--dry-run"] if dry_run else []))
+    result = ispbot(
+        "import", "subscribers", file, "-c", config, "--no-dns", *(["--dry-run"] if dry_run else [])
+    )
     assert result.exit_code == 1
     assert "3 rows read" in result.stdout
     assert "2 with errors" in result.stdout
