@@ -2,6 +2,8 @@
 
 Both sides read the same zone in this process, take turns, and count the median of three. A measurement
 passes when `rate` is at least `limit`; for the wall times a rate is evaluations per second of wall time.
+`spf_cpu` is as it runs, with parsed records kept; `spf_cpu_uncached` forgets them before each evaluation.
+`times` is our rate over pyspf's.
 """
 
 import asyncio
@@ -145,6 +147,7 @@ def _measure(
         "rate": round(statistics.median(ours), 2),
         "limit": round(other * times, 2),
         "peer": round(other, 2),
+        "times": round(statistics.median(ours) / other, 2),
         "rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
     }
 
@@ -157,7 +160,10 @@ def run() -> list[dict[str, object]]:
             "spf_cpu", lambda: _own_cpu(EVALUATIONS, cold=False), lambda: _peer_cpu(EVALUATIONS // 2), 2.0
         ),
         _measure(
-            "spf_cpu_cold", lambda: _own_cpu(EVALUATIONS, cold=True), lambda: _peer_cpu(EVALUATIONS // 2), 1.0
+            "spf_cpu_uncached",
+            lambda: _own_cpu(EVALUATIONS, cold=True),
+            lambda: _peer_cpu(EVALUATIONS // 2),
+            2.5,
         ),
         _measure("spf_wall_30ms", _own_wall, _peer_wall, 4.0),
     ]

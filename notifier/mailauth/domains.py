@@ -9,8 +9,21 @@ MAX_NAME = 253
 # RFC 7208 section 7.1, toplabel: letters and digits with at least one letter, or with an inner hyphen.
 TOPLABEL = r"(?:[0-9A-Za-z]*[A-Za-z][0-9A-Za-z]*|[0-9A-Za-z]+-[0-9A-Za-z-]*[0-9A-Za-z])"
 _TOPLABEL = re.compile(TOPLABEL)
+# Nearly every name that there is: known to be full and valid without looking further.
+_PLAIN_NAME = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.)+[A-Za-z]{2,63}")
 # Visible ASCII in labels of 1 to 63; "-./" is three neighbours in ASCII, of which the dot is left out.
 _NAME = re.compile(r"[!-\-/-~]{1,63}(?:\.[!-\-/-~]{1,63})*")
+
+
+def is_plain(name: str) -> bool:
+    """Whether it is a full name of plain letters, digits, hyphens and underscores, in labels that fit DNS."""
+    return len(name) <= MAX_NAME and _PLAIN_NAME.fullmatch(name) is not None
+
+
+def ends_in_toplabel(text: str) -> bool:
+    """RFC 7208 section 7.1, domain-end: a dot and a top label, and maybe a last dot."""
+    _, dot, label = text.removesuffix(".").rpartition(".")
+    return dot == "." and _TOPLABEL.fullmatch(label) is not None
 
 
 def is_queryable(name: str) -> bool:
@@ -35,6 +48,8 @@ def ascii_domain(domain: str) -> str | None:
 def checkable_domain(domain: str) -> str | None:
     """The name to start a check at, or None for what RFC 7208 section 4.3 answers "none" to: a malformed
     name, a single label, an address literal."""
+    if is_plain(domain):
+        return domain.lower()
     name = ascii_domain(domain)
     if name is None or "." not in name or not is_queryable(name):
         return None

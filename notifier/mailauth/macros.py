@@ -56,7 +56,10 @@ def compile_macros(text: str, letters: frozenset[str] = DOMAIN_LETTERS) -> Macro
     parts.append(text[position:])
     kept = _merged(parts)
     literal = kept[0] if len(kept) == 1 and isinstance(kept[0], str) else None
-    needs_ptr = any(isinstance(part, Macro) and part.letter == "p" for part in kept)
+    needs_ptr = False
+    for part in kept:
+        if isinstance(part, Macro) and part.letter == "p":
+            needs_ptr = True
     return MacroText(text, kept, literal, needs_ptr, position == len(text))
 
 

@@ -1,11 +1,21 @@
 """The grammar of RFC 7208 sections 4.6.1, 5, 6, 7.1 and 12: one row per production, right or wrong."""
 
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.mailauth import SpfResult
-from notifier.mailauth.record import TermError, is_spf, parse_record, parse_term
+from notifier.mailauth.record import (
+    Modifier,
+    TermError,
+    is_spf,
+    parse_ip4,
+    parse_ip6,
+    parse_record,
+    parse_term,
+)
 from tests.unit.notifier.mailauth.support import check_record
 
 WRONG = [
@@ -126,6 +136,7 @@ RIGHT = [
     "ip6:2001:db8::192.0.2.1",
     "PTR:Host.Example",
     "moo=",
+    "moo=%{c}%{R}%{t}",
     "moo.cow-1_2=man:dog/cat",
     "include=",
     "exp=x.%{d}",
@@ -185,9 +196,50 @@ def test_no_text_breaks_the_parser(text: str) -> None:
 )
 def test_near_terms_are_accepted_or_refused_but_never_both(sign: str, name: str, rest: str) -> None:
     term = f"{sign}{name}{rest}"
+    record = parse_record(f"v=spf1 {term}")
+    parsed: object = None
+    refusal = None
     try:
-        parse_term(term)
-        refusal = None
+        parsed = parse_term(term, 7)
     except TermError as error:
         refusal = str(error)
-    assert parse_record(f"v=spf1 {term}").problem == refusal
+    assert record.problem == refusal
+    # The record's quick way past plain terms leads to the very same values.
+    assert refusal or isinstance(parsed, Modifier) or record.directives == (parsed,)
+
+
+@pytest.mark.parametrize("sign", ["", "+", "-", "~", "?"])
+@pytest.mark.parametrize(
+    "term",
+    ["all", "a", "mx", "a:Host.example", "mx:h_1.example", "include:x.example", "exists:x-.example",
+     "ip4:192.0.2.77/26", "ip4:192.0.2.77", "ip4:0.0.0.0/0", "ip6:2001:DB8::77/33", "ip6:::",
+     "ip6:1:2:3:4:5:6:7:8/0"],
+)  # fmt: skip
+def test_the_quick_way_past_plain_terms_gives_the_same_as_the_grammar(sign: str, term: str) -> None:
+    (read,) = parse_record(f"v=spf1 {sign}{term}").directives
+    assert read == parse_term(sign + term, 7)
+
+
+@given(
+    st.one_of(
+        st.ip_addresses(v=6).map(str),
+        st.ip_addresses(v=6).map(lambda address: address.exploded.upper()),
+        st.text(alphabet="0123456789abcdefABCDEFg:.%+_ x", max_size=24),
+        st.lists(st.sampled_from(["0", "ffff", "12345", "", "1"]), max_size=9).map(":".join),
+    )
+)
+def test_ipv6_is_read_as_the_standard_library_reads_it(text: str) -> None:
+    try:
+        expected = None if "%" in text else int(IPv6Address(text))
+    except AddressValueError:
+        expected = None
+    assert parse_ip6(text) == expected
+
+
+@given(st.one_of(st.ip_addresses(v=4).map(str), st.text(alphabet="0123456789.+_ ", max_size=16)))
+def test_ipv4_is_read_as_the_standard_library_reads_it(text: str) -> None:
+    try:
+        expected = int(IPv4Address(text))
+    except AddressValueError:
+        expected = None
+    assert parse_ip4(text) == expected
