@@ -26,9 +26,11 @@ from store.models import (
     Event,
     EventKind,
     EventSource,
+    Orphan,
     Reason,
     Unmatched,
 )
+from store.repository import storable
 from store.unit import SYSTEM_TENANT, Store, Tx
 
 IN_A_THREAD = 64 * 1024
@@ -174,7 +176,7 @@ class _Keeper:
     async def __call__(self, report: BounceReport | None, why: Unmatched) -> None:
         await self.tx.orphans.keep(
             source=EventSource.DSN,
-            recipient=report.recipient or report.original_recipient or "" if report else "",
+            recipient=about(report) if report else "",
             envelope_to=self.envelope_to,
             summary=f"{report.cls}: {report.diagnostic}"[:500] if report else "no delivery report in it",
             raw=self.raw,
@@ -234,6 +236,25 @@ async def _complained(tx: Tx, reports: Sequence[tracking.Report], found: Mapping
     return told
 
 
+async def record_by_hand(tx: Tx, orphan: Orphan, found: Returned, delivery: Delivery, actor: str) -> int:
+    """What an unmatched report says, as events of the delivery that a person names; how many were new.
+
+    Nobody signed it: it counts as evidence, and suppresses nobody.
+    """
+    one = Match(tx.tenant, delivery, delivery.attempt, signed=False, named=False)
+    reports = [r for r in found.reports if about(r) == orphan.recipient] or list(found.reports)
+    known = _known((await tx.events.of([(tx.tenant, delivery.id)]))[tx.tenant, delivery.id])
+    events = [to_event(r, one, tx.now, known=known) for r in reports[:MOST_REPORTS]]
+    mine = [replace(e, source=EventSource.OPERATOR, actor=actor) for e in events if e is not None]
+    done = await tracking.record(tx, [tracking.Report(tx.tenant, event) for event in mine])
+    return sum(one.new for one in done)
+
+
+def about(report: BounceReport) -> str:
+    """Whom it names, as an orphan keeps it."""
+    return storable(report.recipient or report.original_recipient or "")
+
+
 _DSN_KEY = "dsn:"
 
 
@@ -280,8 +301,10 @@ def to_event(
         EventKind.DELIVERED: Confidence.ACCEPTED_BY_SERVER,
         EventKind.ACCEPTED: Confidence.HANDED_TO_RELAY,
     }.get(kind, Confidence.UNKNOWN)
-    digest = _digest(report, kind)
-    attempt = found.attempt if found.named else (known or {}).get(digest, found.attempt)
+    known, digest = known or {}, _digest(report, kind)
+    if not found.signed and digest not in known:
+        digest = f"unsigned-{digest}"  # the same words, signed, may come yet, and count for more
+    attempt = found.attempt if found.named else known.get(digest, found.attempt)
     return Event(
         delivery_id=found.delivery.id,
         attempt=attempt,

@@ -157,6 +157,17 @@ class Deliveries(Repository):
                 found[address] = delivery_of(row)
         return found
 
+    async def recent_mails(self, address: str, *, since: datetime, limit: int) -> list[Delivery]:
+        """E-mail to this address made since then, the newest first."""
+        c = deliveries.c
+        statement = (
+            self._mine()
+            .where(c.channel == Channel.EMAIL, c.address == address, c.created_at >= since)
+            .order_by(c.id.desc())
+            .limit(limit)
+        )
+        return [delivery_of(row) for row in await self._tx.conn.execute(statement)]
+
     async def waiting_to(self, channel: Channel, address: str) -> list[Delivery]:
         """Queued or held for this address: what has not been taken up yet."""
         statement = self._mine().where(

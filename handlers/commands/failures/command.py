@@ -21,7 +21,7 @@ class Failures:
         usage="failures [today | <n> days | run]",
         summary="People without a proven notice, by cause",
         examples=("failures", "failures 3 days", "failures run"),
-        aliases=("failed", "bounces"),
+        aliases=("failed",),
         role=Role.VIEWER,
         action_roles={
             "assign": Role.AGENT,

@@ -51,6 +51,7 @@ async def _look(tx: Tx) -> view.Desk:
         runs=[run for run in await tx.runs.latest() if run.state is RunState.RUNNING],
         troubles=await tx.deliveries.troubles_since(tx.now - view.RECENT),
         under_way=await tx.deliveries.under_way(),
+        unmatched=await tx.orphans.count_waiting(),
     )
 
 

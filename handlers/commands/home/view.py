@@ -52,6 +52,8 @@ class Desk:
     conversations: int = 0
     paused: int = 0
     runs: Sequence[Run] = ()
+    unmatched: int = 0
+    """Bounce reports that belong to no message."""
 
 
 def home(desk: Desk, role: Role, specs: Sequence[CommandSpec], profile: TenantProfile) -> Home:
@@ -64,6 +66,7 @@ def home(desk: Desk, role: Role, specs: Sequence[CommandSpec], profile: TenantPr
         divider(),
         *([section(_incidents(desk, profile))] if desk.incidents else []),
         section(_attention(desk.troubles)),
+        *([_unmatched(desk.unmatched)] if desk.unmatched else []),
         *([section(_conversations(desk, profile))] if desk.conversations or profile.sms else []),
         section(_under_way(desk)),
         context(md("As of {}.", fmt.moment(desk.now, profile.time_zone, profile.locale))),
@@ -129,6 +132,14 @@ def _attention(troubles: Sequence[Trouble]) -> str:
     if rest := ranked[CAUSES:]:
         rows.append(md("and {} for {} other reasons", sum(count for _, count in rest), len(rest)))
     return lines(rows)
+
+
+def _unmatched(count: int) -> Block:
+    many = f"{count:,} bounces belong to no message and wait"
+    words = "1 bounce belongs to no message and waits" if count == 1 else many
+    return section(
+        md(":grey_question: {} for somebody to look.", words), accessory=button("Look", "bounces.open")
+    )
 
 
 def _incidents(desk: Desk, profile: TenantProfile) -> str:

@@ -18,7 +18,8 @@ from handlers.contract import CommandRequest
 from handlers.profile import Role
 from handlers.reply import File, Home, Modal, Reply, UserError
 from handlers.workflows.oncall import Watch
-from store.models import EventKind, Reason
+from notifier.dsn import COMPLAINT_SURFACE
+from store.models import EventKind, EventSource, Reason
 from store.unit import Store
 from tests.builders import billing_email, event, hold_of, mobile, note_of, package_record
 from tests.unit.handlers import cast
@@ -88,6 +89,17 @@ async def _world(store: Store, text: str) -> Texting:
             **said,
         ),
     )
+    async with store.begin(1) as tx:
+        for recipient in ("p0@inbox.example", text[:200], ""):
+            await tx.orphans.keep(
+                source=EventSource.DSN,
+                recipient=recipient,
+                envelope_to=text[:200],
+                summary=text[:500],
+                raw=f"Subject: {text}\n\n{text}".encode(),
+                cls="no_such_user",
+            )
+        await tx.posts.want(COMPLAINT_SURFACE, str(items["p2@inbox.example"]), "C_SUPPORT")
     await cast.suppress(store, "p1@inbox.example")
     await Watch(desk.services, 1).sweep()
     for body in (text[:1600], "please cancel my internet", text[:300]):
@@ -176,7 +188,7 @@ def _typed() -> Iterator[tuple[str, str]]:
             yield command, account
     yield from (("resend", rest) for rest in ("20001", "20001 by text", "33001", "33002 to x@inbox.example"))
     yield from (("run", "overdue"), ("run", "issued since 2026-02-01"), ("release", "p1@inbox.example"))
-    yield from ((name, "") for name in ("failures", "incidents", "help", "home", "spf", "run"))
+    yield from ((name, "") for name in ("bounces", "failures", "incidents", "help", "home", "spf", "run"))
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())

@@ -19,7 +19,7 @@ from handlers.contract import CommandRequest, Services
 from handlers.profile import Role
 from handlers.reply import File, Home, Reply, UserError
 from handlers.workflows.oncall import Watch
-from store.models import EventKind, Reason
+from store.models import EventKind, EventSource, Reason
 from store.tables import metadata
 from store.unit import Store
 from tests.builders import billing_email, event
@@ -30,6 +30,7 @@ from tests.unit.handlers.test_run import SINCE, notices_of, run_of, texting
 
 COMMANDS, _ = discover_commands()
 READS: dict[str, tuple[str, ...]] = {
+    "bounces": ("", "open", "page"),
     "diagnose": ("", "ask", "asked", "open", "more"),
     "failures": ("", "cause", "export", "open", "run", "dismiss"),
     "find": ("", "ask", "asked", "open"),
@@ -131,12 +132,23 @@ async def town(store: Store, services: Services) -> Services:
         store, event(items["books@cedar.example"], EventKind.BOUNCED, diagnostic="550 not trusted", **ours)
     )
     await Watch(desk, 1).sweep()
+    async with store.begin(1) as tx:
+        for number in range(8):  # more than a page of them
+            await tx.orphans.keep(
+                source=EventSource.DSN,
+                recipient=f"gone{number}@inbox.example",
+                envelope_to="bounces@mail.cascade.example",
+                summary="no_such_user: 550",
+                raw=b"Subject: returned",
+                cls="no_such_user",
+            )
     return desk
 
 
 async def _walk(agent: Agent) -> set[tuple[str, str]]:
     """Types everything that may be typed, then presses every button seen, each kind once."""
     typed = {
+        "bounces": ("",),
         "diagnose": ("1001", "1260", "3001", "1100", "Cedar", "nobody"),
         "failures": ("", "run", "3 days"),
         "find": ("1001", "1260", "Cedar", "20001", "nobody"),
@@ -150,7 +162,7 @@ async def _walk(agent: Agent) -> set[tuple[str, str]]:
     left += [agent.request(c, "asked", inputs={"query": "1001"}) for c in ("diagnose", "find", "messages")]
     left += [agent.request(c, "ask") for c in ("diagnose", "find", "messages")]
     left += [agent.request("home", "opened", value={"tab": "home"}), agent.request("run", "dismiss")]
-    left += [agent.request("failures", "dismiss")]
+    left += [agent.request("failures", "dismiss"), agent.request("bounces", "open")]
     async with agent.services.store.read(1) as tx:
         (run,) = await tx.runs.latest()
         known = await tx.subscribers.by_account("3001")
