@@ -14,7 +14,8 @@ def texts(pdf: bytes) -> list[str]:
     found: list[str] = []
     for stream in _STREAM.findall(pdf):
         try:
-            content = zlib.decompress(stream)
+            # Not `decompress`: a checksum whose last octet is CR has lost it to the line end.
+            content = zlib.decompressobj().decompress(stream)
         except zlib.error:
             content = stream
         for shown in _SHOWN.findall(content):
