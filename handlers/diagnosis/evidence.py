@@ -47,6 +47,8 @@ class AddressFact:
     """The invoice whose bounce put the address on the do-not-send list."""
     override: ContactOverride | None = None
     """It was mended here, and billing still has the old one."""
+    others: int = 0
+    """How many other accounts have it on file: how many, never who."""
 
 
 @dataclass(frozen=True, slots=True)

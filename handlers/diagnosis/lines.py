@@ -5,7 +5,7 @@ Addresses are masked here already: these lines are read aloud, shared and copied
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -18,7 +18,7 @@ from handlers.diagnosis.telling import local_day
 from handlers.masks import mask_address
 from handlers.profile import TenantProfile
 from handlers.text_words import TEXT_CAUSES
-from notifier.addresses import AddressStatus
+from notifier.addresses import AddressStatus, Kind
 from notifier.sms_codes import SmsClass
 from store.models import Outcome, PackageStatus, Stage, SubscriberStatus
 
@@ -126,6 +126,28 @@ _FINDINGS = {
 }
 
 
+_WORTH_KNOWING: Mapping[Kind, tuple[Mark, str]] = {
+    Kind.LOOKALIKE: (Mark.WARN, "its domain only looks like another"),
+    Kind.PLACEHOLDER: (Mark.WARN, "it looks made up to fill the field"),
+    Kind.NO_REPLY: (Mark.WARN, "by its name nobody reads it"),
+    Kind.DISPOSABLE: (Mark.WARN, "it is a mailbox to throw away"),
+    Kind.NO_MX_BUT_HOST: (Mark.OK, "without an MX, so to the domain's own address"),
+    Kind.ROLE: (Mark.OK, "a mailbox of a role"),
+}
+"""Findings beside the status of an address; the others stand in it, or are told with their day."""
+
+
+def _more(fact: AddressFact, mark: Mark, text: str) -> tuple[Mark, str]:
+    """The line with what else is worth knowing; a warning makes a good mark a warning."""
+    for finding in fact.finding.findings:
+        weight, said = _WORTH_KNOWING.get(finding.kind, (Mark.OK, ""))
+        text = f"{text}; {said}" if said else text
+        mark = weight if mark is Mark.OK else mark
+    if fact.others:
+        text += f"; {fact.others} other account{'s use' if fact.others > 1 else ' uses'} it too"
+    return mark, text
+
+
 def _address(fact: AddressFact, profile: TenantProfile) -> Line:
     point, finding = fact.point, fact.finding
     shown = mask_address(point.address)
@@ -137,6 +159,7 @@ def _address(fact: AddressFact, profile: TenantProfile) -> Line:
         mark, text = Mark.BAD, f"looks like a slip for {meant}{danger}"
     else:
         mark, text = _FINDINGS[finding.status]
+    mark, text = _more(fact, mark, text)
     if fact.suppression is not None:
         since = local_day(fact.suppression.created_at, profile)
         why = words.bounce_words(fact.suppression.reason)

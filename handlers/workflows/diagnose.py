@@ -133,6 +133,7 @@ async def _addresses(tx: Tx, payer: Subscriber, points: Sequence[Point]) -> tupl
     suppressed = await tx.suppressions.active([(Channel.EMAIL, p.address) for p in mine])
     blamed = await _blamed(tx, list(suppressed.values()))
     overrides = (await tx.overrides.active([payer.id])).get(payer.id, [])
+    sharing = await tx.subscribers.sharing(Channel.EMAIL, [p.address for p in mine], other_than=payer.id)
     # Before DNS has answered: what is known without it.
     return tuple(
         AddressFact(
@@ -141,6 +142,7 @@ async def _addresses(tx: Tx, payer: Subscriber, points: Sequence[Point]) -> tupl
             suppression=(suppression := suppressed.get((Channel.EMAIL, p.address))),
             blamed=blamed.get(suppression.delivery_id) if suppression and suppression.delivery_id else None,
             override=next((o for o in reversed(overrides) if o.new_address == p.address), None),
+            others=sharing.get(p.address, 0),
         )
         for p in mine
     )
