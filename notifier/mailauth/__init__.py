@@ -6,7 +6,9 @@
 from notifier.mailauth.answers import Answer, LookAheadResolver, Lookup, Question, Resolver, Status
 from notifier.mailauth.dkim_record import DkimRecordCheck, DkimState, PublicKey, check_dkim_record
 from notifier.mailauth.dmarc import Aligned, DmarcCheck, DmarcResult, Identifier, check_dmarc
+from notifier.mailauth.dmarc_lint import lint_dmarc
 from notifier.mailauth.dmarc_record import Mode, Policy
+from notifier.mailauth.dmarc_report import DmarcMistake, DmarcProblem, DmarcReport
 from notifier.mailauth.identity import (
     EgressSpf,
     SenderFacts,
@@ -35,6 +37,9 @@ __all__ = [
     "DkimRecordCheck",
     "DkimState",
     "DmarcCheck",
+    "DmarcMistake",
+    "DmarcProblem",
+    "DmarcReport",
     "DmarcResult",
     "EgressSpf",
     "Identifier",
@@ -66,6 +71,7 @@ __all__ = [
     "check_dkim_record",
     "check_dmarc",
     "check_host",
+    "lint_dmarc",
     "lint_spf",
     "lint_steps",
     "sending_identity",
