@@ -257,6 +257,18 @@ class OncallConfig(Section):
         return tuple(_e164(number) for number in value)
 
 
+class EscalationConfig(Section):
+    """Whom evidence is mailed to. Never a subscriber: colleagues write into it."""
+
+    address: str
+    ticket_url: str = Field(default="", pattern=r"^(https?://[^\s|<>]+)?$")
+
+    @field_validator("address")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        return _addr(value)
+
+
 class TenantConfig(Section):
     id: int = Field(ge=1, lt=1 << 24)
     brand: BrandConfig
@@ -269,6 +281,7 @@ class TenantConfig(Section):
     mail: MailConfig
     sms: SmsConfig | None = None
     oncall: OncallConfig = OncallConfig()
+    escalation: EscalationConfig | None = None
     billing: str = "local"
     """The system of record: the name of a module's BILLING in billing/systems."""
     portal_url: str = Field(default="", pattern=r"^(https?://[^\s]+)?$")

@@ -203,6 +203,10 @@ def _write_config(state: Path, endpoints: Mapping[str, Any], database: str | Non
                     "fallback": True,
                 },
                 "oncall": {"numbers": ["+17755550123"], "text_after_minutes": 10},
+                "escalation": {
+                    "address": "success@visp.example",
+                    "ticket_url": "https://support.visp.example/tickets/new",
+                },
                 "portal_url": "https://my.cascade.example/pay",
             }
         },

@@ -51,7 +51,7 @@ from bot.signing import ValueSigner
 from bot.slack import SlackRim
 from bot.text_statuses import TextStatuses
 from handlers.contract import Command, Services, Surface
-from handlers.profile import Brand, OncallProfile, SmsProfile, TenantProfile
+from handlers.profile import Brand, EscalationProfile, OncallProfile, SmsProfile, TenantProfile
 from handlers.workflows.act_notices import ActNotices
 from notifier.channels import AnyProvider, Route, SmsRoute
 from notifier.compose import Composer
@@ -188,6 +188,11 @@ def profile_of(config: Config, key: str, tenant: TenantConfig) -> TenantProfile:
             burst_window=timedelta(minutes=tenant.oncall.burst_minutes),
         ),
         portal_url=tenant.portal_url,
+        escalation=(
+            EscalationProfile(tenant.escalation.address, tenant.escalation.ticket_url)
+            if tenant.escalation is not None
+            else None
+        ),
     )
 
 

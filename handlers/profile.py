@@ -54,6 +54,15 @@ class OncallProfile:
 
 
 @dataclass(frozen=True, slots=True)
+class EscalationProfile:
+    """Who helps when nobody here can: the one address that evidence is mailed to."""
+
+    address: str
+    ticket_url: str = ""
+    """Where a ticket is opened; shown as a link."""
+
+
+@dataclass(frozen=True, slots=True)
 class TenantProfile:
     """How one provider's desk is set up; the part of the configuration that handlers need."""
 
@@ -82,6 +91,8 @@ class TenantProfile:
     oncall: OncallProfile = field(default_factory=OncallProfile)
     portal_url: str = ""
     """Where subscribers pay; empty: texts name the telephone number instead."""
+    escalation: EscalationProfile | None = None
+    """None: evidence is shown, and mailed to nobody."""
 
     def route(self, name: str | None = None) -> Route:
         wanted = name or self.default_route

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from sandbox.cast_build import build
-from sandbox.cast_mail import BEHAVIOURS, NOBODYS_MAILBOX
+from sandbox.cast_mail import BEHAVIOURS, HELPERS_MAILBOX, NOBODYS_MAILBOX
 from sandbox.cast_rows import Invoice, Service, Subscriber
 
 TENANT_NAME: Final = "Cascade Broadband"
@@ -92,7 +92,8 @@ class Cast:
             for s in self.subscriber_rows
             for address in (*split_addresses(s.email_billing), *split_addresses(s.email_service))
         )
-        return [*_by_value("address", pairs), {"address": NOBODYS_MAILBOX, "accounts": []}]
+        ours = [{"address": mailbox, "accounts": []} for mailbox in (NOBODYS_MAILBOX, HELPERS_MAILBOX)]
+        return [*_by_value("address", pairs), *ours]
 
     def invoices(self) -> list[dict[str, str]]:
         """`[{number, account, status}]` of every invoice, drafts too."""

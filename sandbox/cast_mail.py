@@ -18,6 +18,9 @@ NULL_MX_DOMAIN: Final = "nullmx.example"
 NO_MX_DOMAIN: Final = "nomx.example"
 
 NOBODYS_MAILBOX: Final = "me@inbox.example"
+HELPERS_DOMAIN: Final = "visp.example"
+HELPERS_MAILBOX: Final = f"success@{HELPERS_DOMAIN}"
+"""Client Success: whom the provider asks when it knows no further."""
 FULL_MAILBOX: Final = "t.lindqvist@mailbox.example"
 DEAD_MAILBOX: Final = f"r.oldfield@{BUSINESS_DOMAIN}"
 

@@ -100,7 +100,7 @@ def _to_mend(case: Case, ruling: Ruling) -> AddressFact | None:
     return next(wrong, next(iter(case.e.addresses), None))
 
 
-ALWAYS = (Act.TRIAL,)
+ALWAYS = (Act.TRIAL, Act.ESCALATE)
 """Offered last, whatever the cause."""
 _ASK_AT = 2
 """Behind the first two, so that it is among the three that are seen first."""
@@ -121,6 +121,7 @@ _POSSIBLE: dict[Act, Callable[[Case, AddressFact | None, AddressFact | None], bo
     Act.RELEASE: lambda _, __, release: release is not None and len(release.point.address) <= MAX_ADDRESS,
     Act.OTHER_SERVER: lambda c, _, __: _sendable(c) and c.e.other_route is not None and bool(c.usable),
     Act.TRIAL: lambda c, _, __: c.e.other_route is not None,
+    Act.ESCALATE: lambda _, __, ___: True,
     Act.LOG: lambda c, _, __: bool(c.facts and c.facts.notices),
     Act.PAYER: lambda c, _, __: c.e.payer.id != c.e.subscriber.id,
 }

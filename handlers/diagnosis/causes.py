@@ -30,6 +30,8 @@ class Act(StrEnum):
     OTHER_SERVER = "other_server"
     TRIAL = "trial"
     """The same test mail by both servers, to a mailbox of our own."""
+    ESCALATE = "escalate"
+    """With the evidence, to whoever helps us."""
     LOG = "log"
     PAYER = "payer"
 

@@ -154,7 +154,9 @@ async def ask(
     async with services.store.begin(request.tenant) as tx:
         held = (await tx.notifications.holders([key])).get(key)
         if held is not None:
-            mine = await tx.audit.stands(audit_key(request, "address.ask", f"question:{held}"))
+            asked = await tx.subscribers.by_id(payer_id)
+            subject = f"account:{asked.account}" if asked else ""
+            mine = await tx.audit.stands(audit_key(request, "address.ask", subject))
             return (Sent.NOW if mine else Sent.BEFORE), None
         await _expire(tx)
         current = await plan(
@@ -181,8 +183,8 @@ async def ask(
             tx,
             request,
             "address.ask",
-            f"question:{question.id}",
-            detail={"account": current.payer.account, "segments": current.segments.count},
+            f"account:{current.payer.account}",
+            detail={"question": str(question.id), "segments": current.segments.count},
             personal={"to": current.number, "old": question.old_address, "suggested": suggested},
         )
         await tx.posts.want(QUESTION_SURFACE, str(question.id), request.channel)

@@ -13,7 +13,7 @@ from handlers.trials import Side, TrialData
 from handlers.workflows.profile_card import load_notices
 from handlers.workflows.resend import Sent
 from notifier.contexts import brand_context
-from notifier.outbox import Draft, email
+from notifier.outbox import Draft, KeyConflict, email
 from notifier.tracking import FOLLOWED_BY
 from store.models import NotificationKind, Priority, RouteTrial
 from store.types import new_id
@@ -51,6 +51,13 @@ def mailbox_of(profile: TenantProfile, wanted: str) -> str:
 
 async def begin(services: Services, request: CommandRequest, mailbox: str, preview: str) -> Sent:
     """Queues both, with the trial, its audit row and its card, in one transaction."""
+    try:
+        return await _begin(services, request, mailbox, preview)
+    except KeyConflict:  # the same preview was pressed at the same moment
+        return Sent.BEFORE
+
+
+async def _begin(services: Services, request: CommandRequest, mailbox: str, preview: str) -> Sent:
     profile = services.profile(request.tenant)
     mailbox, routes = mailbox_of(profile, mailbox), routes_of(profile)
     keys = [f"trial:{preview}:{letter}" for letter in LETTERS]

@@ -11,6 +11,7 @@ from sandbox.cast_mail import (
     BUSINESS_DOMAIN,
     ENVELOPE_DOMAIN,
     GREYLIST_DOMAIN,
+    HELPERS_DOMAIN,
     ISP_DOMAIN,
     NO_MX_DOMAIN,
     NULL_MX_DOMAIN,
@@ -29,6 +30,7 @@ MAIL_DOMAINS: Final = (
     *(TYPO_DOMAIN, STRICT_DOMAIN, GREYLIST_DOMAIN, BIG_DOMAIN, BUSINESS_DOMAIN, RELAY_DOMAIN),
     # What a mistyped domain may have meant, and two short ones that are right as they stand.
     *("gmail.com", "outlook.com", "hotmail.com", "yahoo.com", "proton.me", "hey.com"),
+    HELPERS_DOMAIN,
 )
 
 

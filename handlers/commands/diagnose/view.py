@@ -66,6 +66,7 @@ _BUTTONS: dict[Act, _Button] = {
     Act.RELEASE: _Button("Release suppression…", "release.ask", Role.LEAD),
     Act.OTHER_SERVER: _Button("Send by the other server", "resend.byroute", Role.LEAD),
     Act.TRIAL: _Button("Test both routes…", "trial.open", Role.LEAD),
+    Act.ESCALATE: _Button("Escalate…", "escalate.open", Role.AGENT),
     Act.LOG: _Button("Messages", "messages.open", Role.VIEWER),
     Act.PAYER: _Button("Open the payer", "find.open", Role.VIEWER),
 }
@@ -211,6 +212,8 @@ def _value(act: Act, found: Diagnosis) -> Mapping[str, Any]:
             return {"s": str(found.evidence.subscriber.id)}
         case Act.PAYER:
             return {"s": str(found.evidence.payer.id)}
+        case Act.ESCALATE:
+            return target(found)
         case Act.SPF | Act.TRIAL:
             return {}
         case _:

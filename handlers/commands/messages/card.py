@@ -32,7 +32,8 @@ def card(notice: Notice, subscriber: Subscriber | None, profile: TenantProfile) 
     test_of = notice.notification.context.get("test_of")
     if test_of:
         title = f"Test of the mail server {test_of} with invoice{number}"
-    whose = f"{shown_name(subscriber)}, account {subscriber.account}" if subscriber else ""
+    about = str(notice.notification.context.get("about", ""))
+    whose = f"{shown_name(subscriber)}, account {subscriber.account}" if subscriber else about
     state = _state(notice)
     blocks: list[Block] = [section(lines([md("*{}* · {}", title, whose), md("*{}*", esc(state))]))]
     rows, steps = [], []

@@ -11,8 +11,10 @@ import pytest
 import yaml
 
 from bot.config import Config, ConfigProblems, load_config
-from bot.wiring import routes_of
+from bot.wiring import profile_of, routes_of
+from handlers.profile import EscalationProfile
 from notifier.mailauth.dkim_sign import new_key
+from tests.unit.bot.deployment import load, tenant
 
 TOKEN = "xoxb-1234567890-secretsecret"
 PASSWORD = "hunter2hunter2"
@@ -379,3 +381,18 @@ def test_a_file_that_is_not_there_or_not_text_is_told(tmp_path: Path) -> None:
     (tmp_path / "app.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigProblems, match="is not UTF-8"):
         load_config(tmp_path / "app.yaml", ENV)
+
+
+def test_escalations_go_to_one_plain_address_and_link_to_a_web_page(tmp_path: Path) -> None:
+    wanted = {"address": "success@visp.example", "ticket_url": "https://support.visp.example/new"}
+    config = load(tmp_path, tenants={"cascade": tenant() | {"escalation": wanted}})
+    profile = profile_of(config, "cascade", config.app.tenants["cascade"])
+    assert profile.escalation == EscalationProfile(**wanted)
+    for wrong in (
+        {"address": "Success <success@visp.example>"},
+        {"address": "a@b.example", "ticket_url": "https://x.example/<!channel>"},
+        {"ticket_url": "https://x.example"},
+    ):
+        with pytest.raises(ConfigProblems) as problems:
+            load(tmp_path, tenants={"cascade": tenant() | {"escalation": wrong}})
+        assert problems.value.problems[0][0].startswith("tenants.cascade.escalation")

@@ -589,8 +589,8 @@ async def test_asked_for_an_invoice_it_is_about_that_one(agent: Agent) -> None:
 async def test_at_most_three_steps_and_the_rest_under_more_by_role(services: Services) -> None:
     await bounce_of("no_such_user", hard=True)(services.store)
     for role, more in (
-        (Role.AGENT, {"messages.open", "diagnose.share"}),
-        (Role.LEAD, {"release.ask", "messages.open", "diagnose.share"}),
+        (Role.AGENT, {"messages.open", "escalate.open", "diagnose.share"}),
+        (Role.LEAD, {"release.ask", "messages.open", "trial.open", "escalate.open", "diagnose.share"}),
     ):
         desk = agent_on(services, role)
         reply = await desk.types("diagnose 1001")

@@ -45,6 +45,7 @@ READS: dict[str, tuple[str, ...]] = {
 NOTES = {"thread": ("said",)}
 """A viewer's note in a conversation's thread is kept on purpose; it is never sent (test_thread)."""
 LEADS = {
+    "escalate": ("mail",),
     "release": ("", "ask", "confirmed"),
     "resend": ("byroute", "test"),
     "run": ("", "ask", "asked", "start", "cancel", "who"),

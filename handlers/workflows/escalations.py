@@ -1,0 +1,167 @@
+"""Escalating: an evidence pack to Client Success, and a letter to a mail provider's postmaster.
+
+Where the first goes is configured, and no function here takes an address for it: a colleague's words in it
+can reach nobody else. The second carries no words of a colleague.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from handlers.contract import CommandRequest, Services, audit, audit_key
+from handlers.diagnosis import Diagnosis
+from handlers.found import One
+from handlers.masks import mask_in_text
+from handlers.packs import Pack, PostmasterPack, evidence_pack, postmaster_pack
+from handlers.profile import EscalationProfile, TenantProfile
+from handlers.reply import UserError
+from handlers.workflows.diagnose import examine
+from handlers.workflows.resend import Sent
+from notifier.contexts import brand_context
+from notifier.outbox import Draft, KeyConflict, email
+from notifier.tracking import DELIVERY_SURFACE
+from store.models import Channel, NotificationKind, Priority
+from store.unit import Tx
+
+
+async def packs(services: Services, tenant: int, found: One) -> tuple[Diagnosis, Pack, PostmasterPack | None]:
+    """From current facts. The letter is None where no server refused anything."""
+    diagnosis = await examine(services, tenant, found.subscriber, found.invoice)
+    async with services.store.read(tenant) as tx:
+        deeds = await tx.audit.of(f"account:{found.subscriber.account}")
+        now = tx.now
+    return (
+        diagnosis,
+        evidence_pack(diagnosis, deeds, now),
+        postmaster_pack(diagnosis, services.profile(tenant)),
+    )
+
+
+def escalation_of(profile: TenantProfile) -> EscalationProfile:
+    if profile.escalation is None:
+        raise UserError(
+            "Nobody is set up to escalate to.",
+            "An admin can name an address in app.yaml, section escalation.",
+        )
+    return profile.escalation
+
+
+async def mail_pack(
+    services: Services, request: CommandRequest, found: One, *, question: str, once: str
+) -> Sent:
+    """To the configured address, and nowhere else; once a dialog."""
+    profile = services.profile(request.tenant)
+    to = escalation_of(profile)
+    key = f"pack:{once}"
+    if await _known(services, request, key):
+        return await _again(services, request, "pack.mail", found)
+    _, pack, _ = await packs(services, request.tenant, found)
+    more = {"question": mask_in_text(question.strip()), "ticket_url": to.ticket_url}
+    return await _queue(services, request, found, "pack.mail", key, to.address, pack, more)
+
+
+async def mail_postmaster(
+    services: Services, request: CommandRequest, found: One, *, seen: str, once: str
+) -> tuple[Sent, PostmasterPack | None]:
+    """To postmaster@ the provider's domain, in the words that were shown; once a preview."""
+    key = f"postmaster:{once}"
+    if await _known(services, request, key):
+        return await _again(services, request, "pack.postmaster", found), None
+    _, _, letter = await packs(services, request.tenant, found)
+    if letter is None:
+        raise UserError("No server has refused anything, so there is nothing to write about.")
+    if letter.seen != seen:
+        return Sent.CHANGED, letter
+    return await _queue(services, request, found, "pack.postmaster", key, letter.to, letter, {}), letter
+
+
+async def _known(services: Services, request: CommandRequest, key: str) -> bool:
+    async with services.store.read(request.tenant) as tx:
+        return bool(await tx.notifications.holders([key]))
+
+
+async def _again(services: Services, request: CommandRequest, action: str, found: One) -> Sent:
+    async with services.store.read(request.tenant) as tx:
+        mine = await tx.audit.stands(audit_key(request, action, _subject(found)))
+    return Sent.NOW if mine else Sent.BEFORE
+
+
+def _subject(found: One) -> str:
+    return f"account:{found.subscriber.account}"
+
+
+async def _queue(
+    services: Services,
+    request: CommandRequest,
+    found: One,
+    action: str,
+    key: str,
+    to: str,
+    pack: Pack,
+    more: dict[str, Any],
+) -> Sent:
+    try:
+        async with services.store.begin(request.tenant) as tx:
+            if action == "pack.mail":
+                await _refuse_a_subscriber(tx, to)
+            await _enqueue(services, tx, request, found, action, key, to, pack, more)
+    except KeyConflict:  # the same press, taken in twice at the same moment
+        return Sent.BEFORE
+    return Sent.NOW
+
+
+async def _enqueue(
+    services: Services,
+    tx: Tx,
+    request: CommandRequest,
+    found: One,
+    action: str,
+    key: str,
+    to: str,
+    pack: Pack,
+    more: dict[str, Any],
+) -> None:
+    profile = services.profile(request.tenant)
+    queued = await services.outbox.enqueue(
+        tx,
+        Draft(
+            key=key,
+            kind=NotificationKind.PACK,
+            language="en",
+            context={
+                "brand": brand_context(profile.brand),
+                "title": pack.title,
+                "pack": pack.text,
+                "about": f"account {found.subscriber.account}",
+                "question": "",
+                "ticket_url": "",
+            }
+            | more,
+            recipients=[email(to)],
+            route=profile.default_route,
+            requested_by=request.actor.user_id,
+            # About nobody, as far as the log of their messages goes: they were not written to.
+            priority=Priority.URGENT,
+            receipt=True,
+        ),
+    )
+    await audit(
+        tx,
+        request,
+        action,
+        _subject(found),
+        detail={"notification": str(queued.notification_id), "to": to},
+    )
+    await tx.posts.want(DELIVERY_SURFACE, str(queued.notification_id), request.channel)
+
+
+async def _refuse_a_subscriber(tx: Tx, address: str) -> None:
+    """An address that somebody mistyped in app.yaml must not make a customer read a colleague's words."""
+    if await tx.subscribers.by_address(Channel.EMAIL, address, 1):
+        raise UserError(
+            "The address for escalations is a subscriber's, so nothing was sent.",
+            "An admin has to correct it in app.yaml, section escalation.",
+        )
+
+
+__all__ = ["escalation_of", "mail_pack", "mail_postmaster", "packs"]
