@@ -1,6 +1,7 @@
-"""Looks at DNS for us: watches that somebody asked for (handlers.workflows.spf). In the worker half.
+"""Looks at DNS for us: watches that somebody asked for, and the daily look at each provider's own domains.
 
-Any number of processes may run it: the store says whose turn a look is.
+In the worker half; any number of processes may run it: the store says whose turn a look is
+(handlers.workflows.spf, handlers.workflows.domains).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from handlers.contract import Services
+from handlers.workflows.domains import DomainWatch
 from handlers.workflows.spf import SpfWatches
 
 log = structlog.get_logger()
@@ -19,14 +21,18 @@ log = structlog.get_logger()
 class DnsLooks:
     def __init__(self, services: Services, every_s: float = 2.0) -> None:
         self._watches, self._every_s = SpfWatches(services), every_s
+        self._daily = [DomainWatch(services, tenant) for tenant in services.tenants]
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
             await self._guarded(self._watches.sweep)
+            for daily in self._daily:
+                await self._guarded(daily.sweep)
             await asyncio.sleep(self._every_s)
 
     async def _guarded(self, work: Callable[[], Awaitable[object]]) -> None:
+        """One look's trouble must not keep the others from their turn; it is taken again."""
         try:
             await work()
         except Exception as error:

@@ -10,6 +10,7 @@ from uuid import UUID
 from store.models import (
     ContactOverride,
     Delivery,
+    DomainRecord,
     Event,
     FailedAttempt,
     Hold,
@@ -66,6 +67,8 @@ class IncidentData:
     texts: tuple[Delivery, ...]
     """The newest text to the on-call numbers; empty while there was none."""
     now: datetime
+    record: DomainRecord | None = None
+    """Of an incident about one: the record as it was seen last."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,11 @@ would check it (section 4), for the domain in the envelope.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from notifier.mailauth import Required, SpfCheck, SpfReport, SpfResult
+from notifier.mailauth import Required, SendingIdentity, SpfCheck, SpfReport, SpfResult
 
 
 class SpfState(StrEnum):
@@ -101,3 +102,13 @@ RESULT_WORDS: dict[SpfResult, str] = {
     SpfResult.PERMERROR: "the record is broken, so it counts for nothing",
 }
 """RFC 7208 section 2.6, and what receivers do about it (section 8)."""
+
+
+def alignment(identities: Iterable[SendingIdentity]) -> tuple[str, ...]:
+    """What DMARC makes of our mail: one sentence for all routes that stand alike."""
+    by_headline: dict[str, list[str]] = {}
+    for identity in identities:
+        by_headline.setdefault(identity.headline, []).append(identity.facts.route)
+    if len(by_headline) == 1:
+        return tuple(by_headline)
+    return tuple(f"{' and '.join(routes)}: {headline}" for headline, routes in by_headline.items())

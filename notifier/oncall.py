@@ -48,6 +48,8 @@ class About(StrEnum):
     ROUTE = "route"
     ENVELOPE = "envelope"
     """Our envelope domain: any of the servers that refused it may take it again."""
+    RECORD = "record"
+    """A record of ours in DNS: whoever looks at it next says whether it is over."""
     OTHER = "other"
 
 
@@ -66,6 +68,8 @@ class CauseKind:
             return (Outcome.SENT, Outcome.DELIVERED)
         return (Outcome.DELIVERED,)
 
+
+DRIFT = "dns_drift"
 
 CAUSES: dict[str, CauseKind] = {
     "blocked_auth": CauseKind(
@@ -169,6 +173,12 @@ CAUSES: dict[str, CauseKind] = {
         "They are kept. The log has the reason under the reference in the raw answer.",
         Urgent.NEVER,
         About.OTHER,
+    ),
+    DRIFT: CauseKind(
+        "A DNS record of {about} has got worse",
+        "If none of us changed it, put back what stood there before. This ends by itself once it is right.",
+        Urgent.NEVER,  # what is refused because of it makes an incident of its own, which may be urgent
+        About.RECORD,
     ),
     "burst": CauseKind(
         "Many messages fail at once at {about}",

@@ -38,6 +38,7 @@ from store.incidents import Incidents
 from store.interactions import Interactions
 from store.invoices import Invoices
 from store.links import Links
+from store.mail_health import MailHealth
 from store.notes import Notes
 from store.notifications import Notifications
 from store.orphans import Orphans
@@ -218,6 +219,10 @@ class Tx:
     @cached_property
     def domain_records(self) -> DomainRecords:
         return DomainRecords(self)
+
+    @cached_property
+    def mail_health(self) -> MailHealth:
+        return MailHealth(self)
 
     @cached_property
     def dns_watches(self) -> DnsWatches:

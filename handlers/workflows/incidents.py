@@ -9,10 +9,10 @@ from handlers.cards import Example, IncidentData
 from handlers.contract import CommandRequest, audit
 from handlers.profile import TenantProfile
 from handlers.reply import UserError
-from notifier.oncall import NEXT, QUIET, About, Ignored, Press, Urgent, kind_of, parse
+from notifier.oncall import DRIFT, NEXT, QUIET, About, Cause, Ignored, Press, Urgent, kind_of, parse
 from notifier.tracking import DELIVERY_SURFACE
 from store.incidents import Waiting
-from store.models import Delivery, Incident, IncidentState
+from store.models import Delivery, DomainRecord, Incident, IncidentState
 from store.unit import Tx
 
 INCIDENT_SURFACE = "incident"
@@ -45,7 +45,7 @@ async def _got_through(tx: Tx, incident: Incident) -> bool:
     kind, since = kind_of(incident.cause), incident.last_at
     if await tx.incidents.got_through(incident.id, since, kind.proof):
         return True
-    if kind.about is About.OTHER:
+    if kind.about in (About.OTHER, About.RECORD):
         return False
     newest = await tx.failed_attempts.newest_successes(since, kind.proof)
     if kind.about is About.ROUTE:
@@ -86,7 +86,19 @@ async def load_incident(tx: Tx, incident: Incident) -> IncidentData:
         earlier=await tx.incidents.get(incident.earlier_id) if incident.earlier_id else None,
         texts=await _texts(tx, incident),
         now=tx.now,
+        record=await _record(tx, incident) if kind_of(incident.cause).about is About.RECORD else None,
     )
+
+
+def cause_of_record(record: DomainRecord) -> Cause:
+    """The cause of the incident that a record makes when it gets worse."""
+    return Cause(DRIFT, record.domain, record.kind)
+
+
+async def _record(tx: Tx, incident: Incident) -> DomainRecord | None:
+    """By the whole key: a long cause is cut."""
+    records = await tx.domain_records.all()
+    return next((record for record in records if cause_of_record(record).key == incident.cause), None)
 
 
 async def load_examples(tx: Tx, incident_id: UUID, offset: int, limit: int) -> list[Example]:

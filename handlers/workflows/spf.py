@@ -14,9 +14,9 @@ from uuid import UUID
 from handlers.contract import CommandRequest, Services, audit
 from handlers.profile import TenantProfile
 from handlers.reply import UserError
-from handlers.spf_look import SpfLook, SpfState, Way
+from handlers.spf_look import SpfLook, SpfState, Way, alignment
 from notifier.channels import Route
-from notifier.mailauth import SpfCheck, check_host, lint_spf
+from notifier.mailauth import SpfCheck, check_host, lint_spf, sending_identity
 from store.models import AuditEntry, DnsWatch, Post, WatchEnd
 from store.unit import Tx
 
@@ -48,7 +48,14 @@ async def look_at(services: Services, tenant: int, domain: str) -> SpfLook:
         lint_spf(domain, resolver=services.resolver, required_include=profile.required_include),
         _ways(services, profile, domain),
     )
-    return SpfLook(report, profile.required_include, ways)
+    return SpfLook(report, profile.required_include, ways, await _alignment(services, profile, domain))
+
+
+async def _alignment(services: Services, profile: TenantProfile, domain: str) -> tuple[str, ...]:
+    """What DMARC makes of the mail whose envelope bears this domain."""
+    facts = [route.sender_facts for route in profile.routes if route.envelope_domain.lower() == domain]
+    found = await asyncio.gather(*(sending_identity(one, resolver=services.resolver) for one in facts))
+    return alignment(found)
 
 
 async def _ways(services: Services, profile: TenantProfile, domain: str) -> tuple[Way, ...]:

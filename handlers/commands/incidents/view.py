@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from handlers import words
 from handlers.blocks import Mrkdwn, actions, button, code, context, divider, fit, header, lines, md, section
 from handlers.cards import Example, IncidentData
+from handlers.domain_words import before_and_after, meaning
 from handlers.incident_words import person, when
 from handlers.masks import mask_in_text
 from handlers.profile import Role, TenantProfile
@@ -51,6 +52,8 @@ def card(
         header(f"{_MARK[incident.state]} {incident.title}"),
         section(lines([_size(data, profile), *_news(data, profile)])),
     ]
+    if data.record is not None:
+        blocks.append(section(lines([md("{}", meaning(data.record)), before_and_after(data.record)])))
     if data.examples:
         blocks.append(section(lines([md("*For example*"), *(_example(e) for e in data.examples)])))
     if incident.state is not IncidentState.RESOLVED:
@@ -65,12 +68,18 @@ def spoken(data: IncidentData) -> str:
     """The card in one line, for notifications and screen readers."""
     i = data.incident
     urgent = "Urgent: " if i.urgent and i.state is not IncidentState.RESOLVED else ""
-    return f"{urgent}{i.title}. {_plural(i.count, 'message')}. {_STATE[i.state]}."
+    count = "" if _of_record(i) else f" {_plural(i.count, 'message')}."
+    return f"{urgent}{i.title}.{count} {_STATE[i.state]}."
+
+
+def _of_record(incident: Incident) -> bool:
+    """About a record of ours: it counts changes, not messages."""
+    return kind_of(incident.cause).about is About.RECORD
 
 
 def _size(data: IncidentData, profile: TenantProfile) -> str:
     i = data.incident
-    about = md("*{}*", _plural(i.count, "message"))
+    about = md("*{}*", _plural(i.count, "change" if _of_record(i) else "message"))
     if data.people:
         about = md("{} of *{}*", about, _plural(data.people, "subscriber"))
     first, last = when(i.first_at, profile, data.now), when(i.last_at, profile, data.now)
@@ -81,7 +90,7 @@ def _news(data: IncidentData, profile: TenantProfile) -> list[str]:
     """How urgent, who has it, what has happened since; empty lines are left out."""
     i = data.incident
     rows: list[str] = []
-    if i.state is not IncidentState.RESOLVED:
+    if i.state is not IncidentState.RESOLVED and not _of_record(i):
         rows.append(
             md(":red_circle: *Urgent:* it cannot wait until morning")
             if i.urgent
@@ -108,7 +117,7 @@ def _news(data: IncidentData, profile: TenantProfile) -> list[str]:
 def _grown(incident: Incident) -> str:
     """It has at least doubled since somebody took it; told by an edit only."""
     then = incident.acknowledged_count
-    if not then or incident.count < 2 * then:
+    if not then or incident.count < 2 * then or _of_record(incident):
         return ""
     return f"It has grown from {then:,} to {_plural(incident.count, 'message')} since it was acknowledged"
 
@@ -140,7 +149,7 @@ def _buttons(data: IncidentData, role: Role) -> list[Block]:
     acts, cause = role >= Role.AGENT, parse(i.cause)
     open_ = acts and i.state is IncidentState.OPEN
     unresolved = acts and i.state is not IncidentState.RESOLVED
-    spf = kind_of(i.cause).about is About.ENVELOPE
+    spf = kind_of(i.cause).about is About.ENVELOPE or (_of_record(i) and cause.detail == "spf")
     resolve = button("Resolve", "incidents.resolve", value, style="primary" if data.over else None)
     return actions(
         button("Acknowledge", "incidents.acknowledge", value, style=None if data.over else "primary")
@@ -148,6 +157,7 @@ def _buttons(data: IncidentData, role: Role) -> list[Block]:
         else None,
         resolve if unresolved else None,
         button("Check SPF", "spf.open", {"d": cause.about}) if spf else None,
+        button("Look again", "mail.recheck") if unresolved and _of_record(i) else None,
         button("Show affected", "incidents.affected", value) if data.people else None,
         button("What was said", "incidents.raw", value) if data.examples else None,
     )
@@ -234,7 +244,7 @@ def _row(data: IncidentData, profile: TenantProfile) -> str:
 
 def _recent(incident: Incident, profile: TenantProfile) -> str:
     at = when(incident.resolved_at, profile) if incident.resolved_at else ""
-    count = _plural(incident.count, "message")
+    count = _plural(incident.count, "change" if _of_record(incident) else "message")
     return md(
         ":white_check_mark: {} · {} · {} {}: {}",
         incident.title,
