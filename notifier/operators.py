@@ -1,4 +1,4 @@
-"""Who runs a domain's mail, by the name of its MX host: people know Google and Microsoft, not host names. Pure.
+"""Who runs a domain's mail, by the name of its MX host: people know Google, not host names. Pure.
 
 The table is by suffix, from what each operator documents as its MX or as the servers to allow, and from the
 names under which their servers answer. What is not in it is called by its organisation's domain.

@@ -7,14 +7,13 @@ read along the key, back to those made before the window (ids sort by birth).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, and_, case, func, literal, select, text
 
-from store.models import Channel, EventKind, Outcome, Reason
+from store.models import Bounces, Channel, EventKind, Outcome, Reason, RouteCounts
 from store.repository import Repository
 from store.tables import FAILURES, deliveries, events, incident_members
 
@@ -22,31 +21,6 @@ LIFETIME = timedelta(days=3)
 """A mail that is put off is tried for so long: what was accepted lately was made at most so long before."""
 _NONE = UUID(int=0)
 _ENDS = (EventKind.BOUNCED, EventKind.FAILED)
-
-
-@dataclass(frozen=True, slots=True)
-class RouteCounts:
-    """E-mail on one route since an instant; `last_success` within LIFETIME before it too."""
-
-    accepted: int = 0
-    refused: int = 0
-    put_off: int = 0
-    waiting: int = 0
-    last_success: datetime | None = None
-    last_failure: datetime | None = None
-    last_cls: str = ""
-    last_reason: Reason = Reason.NONE
-    last_domain: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Bounces:
-    """Deliveries that bounced or failed on a day (an index into the edges asked for)."""
-
-    day: int
-    domain: str
-    cls: str
-    count: int
 
 
 class MailHealth(Repository):

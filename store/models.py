@@ -983,3 +983,28 @@ class PastDiagnosis:
     created_at: datetime
     previous_id: UUID | None = None
     """The result that it was compared with."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteCounts:
+    """E-mail on one route since an instant; the last success and failure may be three days older."""
+
+    accepted: int = 0
+    refused: int = 0
+    put_off: int = 0
+    waiting: int = 0
+    last_success: datetime | None = None
+    last_failure: datetime | None = None
+    last_cls: str = ""
+    last_reason: Reason = Reason.NONE
+    last_domain: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounces:
+    """Deliveries that bounced or failed on a day (an index into the edges asked for)."""
+
+    day: int
+    domain: str
+    cls: str
+    count: int

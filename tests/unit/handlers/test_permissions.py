@@ -37,6 +37,7 @@ READS: dict[str, tuple[str, ...]] = {
     "help": ("", "menu", "open"),
     "home": ("", "opened", "refresh"),
     "incidents": ("", "open", "affected", "raw"),
+    "mail": ("", "trend", "drift"),
     "messages": ("", "ask", "asked", "open", "page", "timeline"),
     "run": ("dismiss", "left"),
     "spf": ("", "check", "open", "recheck"),
