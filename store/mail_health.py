@@ -28,7 +28,7 @@ class MailHealth(Repository):
         """For every one of `routes`, also where nothing happened."""
         accepted = await self._accepted(since)
         troubles = await self._troubles(since)
-        waiting = await self._waiting()
+        waiting = await self._waiting(routes)
         found: dict[str, RouteCounts] = {}
         for route in routes:
             last = await self._newest_failure(route, since - LIFETIME)
@@ -96,11 +96,13 @@ class MailHealth(Repository):
         )
         return (await self._tx.conn.execute(statement)).first()
 
-    async def _waiting(self) -> dict[str, int]:
+    async def _waiting(self, routes: Sequence[str]) -> dict[str, int]:
         d = deliveries.c
         statement = (
             select(d.route, func.count().label("waiting"))
-            .where(d.tenant_id == self._tenant, text("deliveries.stage = 'queued'"))
+            .where(
+                d.tenant_id == self._tenant, d.route.in_(list(routes)), text("deliveries.stage = 'queued'")
+            )
             .group_by(d.route)
         )
         return {row.route: row.waiting for row in await self._tx.conn.execute(statement)}

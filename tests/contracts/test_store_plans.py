@@ -55,6 +55,12 @@ ASKED: dict[str, Callable[[Tx], Awaitable[Any]]] = {
     "stuck": lambda tx: tx.of(1).incidents.stuck(RUN),
     "got through": lambda tx: tx.of(1).incidents.got_through(RUN, SINCE, [Outcome.DELIVERED]),
     "automatic": lambda tx: tx.of(1).conversations.auto_since("+15415550142", SINCE),
+    "bounces of days": lambda tx: tx.of(1).mail_health.bounces([SINCE, NOW]),
+    "troubles of a day": lambda tx: tx.of(1).mail_health._troubles(SINCE),
+    "a route's last failure": lambda tx: tx.of(1).mail_health._newest_failure("relay", SINCE),
+    "waiting by route": lambda tx: tx.of(1).mail_health._waiting(["relay", "own"]),
+    "routes of an incident": lambda tx: tx.of(1).mail_health.routes_of([RUN]),
+    "watches due": lambda tx: tx.dns_watches.take_due(lambda _: NOW),
     "posts bumped": lambda tx: tx.posts.bump("delivery", [(1, "a"), (1, "b")]),
     "posts behind": lambda tx: tx.posts.claim_behind(worker="w", lease_s=30),
 }
