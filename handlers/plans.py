@@ -9,6 +9,8 @@ from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from handlers.diagnosis.evidence import SpfState
+from notifier.addresses import AddressReport
 from notifier.sms_text import Segments
 from store.models import Delivery, Event, Invoice, Note, Subscriber, SubscriberStatus
 
@@ -23,6 +25,8 @@ class Target:
     """Why it is left out; empty when it goes."""
     last_failure: Delivery | None = None
     """The newest mail to this address, when it did not arrive."""
+    report: AddressReport | None = None
+    """What DNS says of it; None: nobody has looked yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +43,32 @@ class ResendPlan:
     """The mail server that is put to the test; None: it goes by the usual one."""
     notes: tuple[Note, ...] = ()
     """Those that warn or block; nothing is blocked here, but all of them are read first."""
+    spf: SpfState | None = None
+    """Our own record as it is now; None: no last mail failed for it."""
 
     @property
     def newest(self) -> str:
-        """What the preview knew of earlier sendings; compared again at the press."""
         return str(self.earlier[0].id) if self.earlier else ""
+
+    @property
+    def seen(self) -> str:
+        """What the preview showed: the newest sending, and whether an address was not on file."""
+        return f"{self.newest}:{'elsewhere' if self.elsewhere else ''}"
+
+    def still(self, seen: str) -> bool:
+        """Whether it holds at the press; an address that was left off file since is news."""
+        newest, _, elsewhere = seen.partition(":")
+        return newest == self.newest and (bool(elsewhere) or not self.elsewhere)
+
+    @property
+    def elsewhere(self) -> bool:
+        return any(not t.on_file for t in self.targets if not t.refusal)
+
+    @property
+    def meant(self) -> str | None:
+        """What was probably meant by an address that looks mistyped."""
+        suggestions = (t.report.suggestion for t in self.targets if t.report is not None)
+        return next((address for address in suggestions if address), None)
 
     @property
     def going(self) -> tuple[str, ...]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from handlers.words import bounce_words
-from notifier.addresses import Known
+from notifier.addresses import AddressReport, Known, check_address, unanswered
+from notifier.mailauth import Resolver
 from store.models import Channel
 from store.unit import Tx
 
@@ -26,4 +28,18 @@ async def known_of(tx: Tx, addresses: Sequence[str], *, other_than: UUID | None)
     return found
 
 
-__all__ = ["known_of"]
+CHECK_S = 1.2
+"""DNS has this long: a dialog must be answered within Slack's 3 s."""
+
+
+async def look_at(resolver: Resolver, address: str, known: Known | None = None) -> AddressReport:
+    """What is found about an address, within CHECK_S. No answer of DNS in time is no objection."""
+    books = known or Known()
+    try:
+        async with asyncio.timeout(CHECK_S):
+            return await check_address(address, resolver, books)
+    except TimeoutError:
+        return unanswered(address, books)
+
+
+__all__ = ["known_of", "look_at"]

@@ -6,24 +6,20 @@ dialog mends once, however often it arrives.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
 from handlers.contacts import Contact, Mended, Weighed
 from handlers.contract import CommandRequest, Services, audit
 from handlers.reply import UserError
-from handlers.workflows.address_books import known_of
+from handlers.workflows.address_books import known_of, look_at
 from handlers.workflows.address_questions import address_changed
 from handlers.workflows.diagnose import billing_points
-from notifier.addresses import check_address, unanswered
+from notifier.addresses import unanswered
 from store.addresses import normalise_email
 from store.models import Channel, ContactOverride, ContactRole, Point, Subscriber
 from store.types import derived_id
 from store.unit import Tx
-
-CHECK_S = 1.2
-"""DNS has this long: a dialog must be answered within Slack's 3 s."""
 
 
 async def contact_of(tx: Tx, subscriber_id: UUID) -> Contact:
@@ -61,11 +57,7 @@ async def weigh(services: Services, request: CommandRequest) -> Weighed:
     async with services.store.read(request.tenant) as tx:
         contact = await contact_of(tx, UUID(request.value["s"]))
         known = (await known_of(tx, [address], other_than=contact.subscriber.id))[address]
-    try:
-        async with asyncio.timeout(CHECK_S):
-            report = await check_address(typed, services.resolver, known)
-    except TimeoutError:
-        report = unanswered(typed, known)
+    report = await look_at(services.resolver, typed, known)
     refused = ""
     if any(p.address == report.address and p.problem is None for p in contact.points):
         refused = _ON_FILE

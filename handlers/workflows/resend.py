@@ -6,6 +6,7 @@ sends once, however often its button is pressed.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -18,8 +19,11 @@ from handlers.plans import ResendPlan, Target
 from handlers.profile import TenantProfile
 from handlers.reply import UserError
 from handlers.words import bounce_words
+from handlers.workflows.address_books import look_at
+from handlers.workflows.diagnose import spf_of
 from handlers.workflows.invoices import invoice_context
 from handlers.workflows.lookup import payer_of
+from notifier.addresses import AddressReport
 from notifier.links import link_for
 from notifier.outbox import Draft, Enqueued
 from notifier.outbox import email as to_email
@@ -113,6 +117,27 @@ async def plan(
     )
 
 
+async def weigh(services: Services, profile: TenantProfile, found: ResendPlan) -> ResendPlan:
+    """With what DNS says now: of each address, and of our own record where the last mail failed for it.
+
+    Outside of any transaction. A typed address where nothing can arrive is left out; one on file is told.
+    """
+    services.forget_dns()  # whoever asks may have mended a record a moment ago
+    going = [t.address for t in found.targets if not t.refusal]
+    looked = await asyncio.gather(*(look_at(services.resolver, address) for address in going))
+    reports = dict(zip(going, looked, strict=True))
+    spf = None
+    if any(t.last_failure and t.last_failure.cls == "blocked_auth" for t in found.targets):
+        spf = (await spf_of(services.resolver, profile, profile.route(found.test_of))).state
+    targets = tuple(_weighed(t, reports.get(t.address)) for t in found.targets)
+    return replace(found, targets=targets, spf=spf)
+
+
+def _weighed(target: Target, report: AddressReport | None) -> Target:
+    blocked = report.blocked if report is not None and not target.on_file else None
+    return replace(target, report=report, refusal=target.refusal or (blocked.sentence if blocked else ""))
+
+
 async def waits_of(tx: Tx, earlier: Sequence[Delivery]) -> dict[UUID, tuple[Event, ...]]:
     """Events of the newest of them."""
     events = await tx.events.of([(d.tenant, d.id) for d in earlier[:1]])
@@ -192,7 +217,7 @@ class Sent(StrEnum):
     NOW = "now"
     BEFORE = "before"
     CHANGED = "changed"
-    """Somebody else has sent it since the preview: look again first."""
+    """Somebody else has sent it since the preview, or an address was changed: look again first."""
 
 
 async def send(
@@ -202,12 +227,12 @@ async def send(
     invoice_id: UUID,
     to: Sequence[str],
     preview: str,
-    newest: str,
+    seen: str,
     test: RouteTest | None = None,
 ) -> tuple[Sent, ResendPlan]:
     """Writes the notification, its audit row and the card's post in one transaction.
 
-    `newest` is what the preview knew of earlier sendings.
+    `seen` is what the preview showed (ResendPlan.seen).
     """
     profile = services.profile(request.tenant)
     async with services.store.begin(request.tenant) as tx:
@@ -220,7 +245,7 @@ async def send(
             # Pressed twice, or run again after a crash: the first time counts.
             mine = await tx.audit.stands(audit_key(request, "invoice.resend", _subject(current)))
             return (Sent.NOW if mine else Sent.BEFORE), current
-        if current.newest != newest:
+        if not current.still(seen):
             return Sent.CHANGED, current
         if not current.going:
             raise UserError("None of these addresses can be used any more.", "Ask for another address.")
@@ -281,6 +306,7 @@ def _draft(
         context=invoice_context(profile, current.invoice, current.payer, current.subscriber)
         | {"left_out": left_out, "link": link, "attached": profile.attach_pdf}
         | ({"test_of": current.test_of} if current.test_of else {})
+        | ({} if any(t.on_file for t in current.targets if not t.refusal) else {"copy": True})
         | dict(context),
         recipients=[to_email(a, current.payer.id) for a in current.going],
         route=current.test_of or profile.default_route,

@@ -48,6 +48,11 @@ def texting(profile: TenantProfile) -> SmsProfile:
 
 def typed_number(text: str, profile: TenantProfile) -> str:
     """The number after "to", in E.164; UserError says what is wrong with it."""
+    if "@" in text:
+        raise UserError(
+            "A text goes to a telephone number, and that is an e-mail address.",
+            "Leave out `by text` to send a mail there.",
+        )
     found = normalise_phone(text, profile.region)
     if found.problem is not None:
         raise UserError(f"That number cannot be texted: {found.problem}", "Check it and ask again.")

@@ -33,6 +33,12 @@ class ContactCommand:
         if request.action in ("mend", "add"):
             async with services.store.read(request.tenant) as tx:
                 contact = await contacts.contact_of(tx, UUID(request.value["s"]))
+            wanted = str(request.value.get("p", ""))
+            if wanted and contacts.chosen(contact.points, wanted) is None:
+                raise UserError(
+                    "This address was changed meanwhile.",
+                    "Look at the addresses again, then mend the one that you mean.",
+                )
             # Not done: the look at the addresses is audited after the acknowledgement.
             return Answer(modal=view.dialog(contact, request.value))
         if request.action == "mended":

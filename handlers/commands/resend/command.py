@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from handlers.blocks import text_input
+from handlers.blocks import section, text_input
 from handlers.commands.resend import text_view, view
 from handlers.contract import CommandRequest, Services, audit
 from handlers.found import AccountOrInvoice, One, Several
+from handlers.plans import ResendPlan
 from handlers.profile import CommandSpec, Role, TenantProfile
 from handlers.questions import account_or_invoice, narrow_down
 from handlers.reply import Answer, FieldErrors, Modal, Reply, To, UserError
@@ -51,13 +52,18 @@ class Resend:
 
     async def answer(self, request: CommandRequest, services: Services) -> Answer:
         if request.action == "other":
-            field = text_input("address", "Send it to", placeholder="name@example.com")
-            modal = Modal("resend.asked", "Another address", [field], submit="Preview", carry=request.value)
-            return Answer(modal=modal, done=True)
+            return Answer(modal=await self._other(request, services), done=True)
         if request.action == "asked":
             problem = normalise_email(request.inputs.get("address", "")).problem
             return Answer(errors=FieldErrors({"address": problem})) if problem else Answer()
         return Answer()
+
+    async def _other(self, request: CommandRequest, services: Services) -> Modal:
+        async with services.store.read(request.tenant) as tx:
+            found = await self._pointed(tx, request)
+        field = text_input("address", "Send it to", placeholder="name@example.com")
+        blocks = [section(view.whose(found.subscriber, found.invoice)), field]
+        return Modal("resend.asked", "Another address", blocks, submit="Preview", carry=request.value)
 
     async def run(self, request: CommandRequest, services: Services) -> Sequence[Reply]:
         if request.action == "cancel":
@@ -67,7 +73,12 @@ class Resend:
         if request.action == "text":
             return [await self._text(request, services)]
         async with services.store.begin(request.tenant) as tx:
-            return [await self._preview(tx, request, services)]
+            planned = await self._preview(tx, request, services)
+        if isinstance(planned, Reply):
+            return [planned]
+        profile = services.profile(request.tenant)
+        plan = await resend.weigh(services, profile, planned)
+        return [view.preview(plan, profile, request.id, To.ASKER)]
 
     async def _send(self, request: CommandRequest, services: Services) -> Reply:
         profile = services.profile(request.tenant)
@@ -78,11 +89,12 @@ class Resend:
             invoice_id=UUID(request.value["i"]),
             to=request.value["to"],
             preview=request.value["p"],
-            newest=request.value.get("e", ""),
+            seen=(seen := str(request.value.get("e", ""))),
             test=test,
         )
         if outcome is resend.Sent.CHANGED:
-            return view.preview(plan, profile, request.id, To.REPLACE, changed=True)
+            plan = await resend.weigh(services, profile, plan)
+            return view.preview(plan, profile, request.id, To.REPLACE, seen=seen)
         return view.sent() if outcome is resend.Sent.NOW else view.sent_before()
 
     async def _text(self, request: CommandRequest, services: Services) -> Reply:
@@ -100,7 +112,7 @@ class Resend:
             return text_view.preview(plan, profile, request.value["p"], To.REPLACE, changed=True)
         return text_view.sent() if outcome is resend.Sent.NOW else text_view.sent_before()
 
-    async def _preview(self, tx: Tx, request: CommandRequest, services: Services) -> Reply:
+    async def _preview(self, tx: Tx, request: CommandRequest, services: Services) -> Reply | ResendPlan:
         profile = services.profile(request.tenant)
         if request.action:
             found, wish = await self._pointed(tx, request), _pressed(request, profile)
@@ -120,21 +132,23 @@ class Resend:
 
     async def _planned(
         self, tx: Tx, request: CommandRequest, services: Services, found: One, wish: Wish
-    ) -> Reply:
+    ) -> Reply | ResendPlan:
+        """A mail's plan is weighed outside of the transaction: DNS is asked."""
         profile = services.profile(request.tenant)
         _allow(request, wish.way)
         invoice = await resend.invoice_of(tx, found, profile.command)
         if wish.way in BY_TEXT:
             text = await resend_text.plan(tx, services, profile, invoice, wish.to, request.id)
-            payer, reply = text.payer, text_view.preview(text, profile, request.id)
+            planned: Reply | ResendPlan
+            payer, planned = text.payer, text_view.preview(text, profile, request.id)
         else:
             test = _test(profile, wish.way) if wish.way else None
             plan = await resend.plan(tx, invoice, [wish.to] if wish.to else None, test)
-            payer, reply = plan.payer, view.preview(plan, profile, request.id, To.ASKER)
+            payer, planned = plan.payer, plan
         # The preview shows addresses in full: who checks an address must see it. So it is a look.
         subject = f"account:{payer.account}"
         await audit(tx, request, "subscriber.contacts", subject, detail={"for": "resend preview"})
-        return reply
+        return planned
 
     async def _pointed(self, tx: Tx, request: CommandRequest) -> One:
         invoice = await tx.invoices.by_id(UUID(request.value["i"])) if "i" in request.value else None

@@ -44,6 +44,7 @@ ZONE: dict[str, object] = {
     "nullmx.example": {"MX": ["0 ."]},
     "nomx.example": {"TXT": ["no mail here"]},
     "cedar.example": {"MX": ["10 mx.cedar.example"]},
+    "other.example": {"MX": ["10 mx.other.example"]},
     "spf-b.visp.net": {"TXT": ["v=spf1 ip4:192.0.2.128/25 -all"]},
 }
 

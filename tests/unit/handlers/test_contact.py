@@ -385,3 +385,15 @@ async def test_hostile_addresses_in_the_dialog_are_shown_and_obeyed_by_nobody(ag
     legal(await agent.types("contact 1001"))
     await agent.answer(agent.request("contact", "mend", value={"s": str(sid)}))
     legal(await mends(agent, sid))
+
+
+async def test_a_card_whose_address_was_changed_meanwhile_opens_no_other_address(agent: Agent) -> None:
+    await dana(agent.services.store, OLD, "office@inbox.example")
+    card = await agent.types("contact 1001")
+    stale = next(a for a, value in buttons(card).items() if a.startswith("contact.mend"))
+    async with agent.services.store.read(1) as tx:
+        subscriber = await tx.subscribers.by_account("1001")
+    assert subscriber is not None
+    await mends(agent, subscriber.id, NEW, p=buttons(card)[stale]["p"])
+    with pytest.raises(UserError, match="changed meanwhile"):
+        await agent.answer(agent.press(card, stale))

@@ -11,10 +11,13 @@ import pytest
 
 from handlers.contract import Services
 from handlers.reply import Reply, To, UserError
+from notifier import tracking
 from notifier.tracking import DELIVERY_SURFACE
 from store.models import (
     AuditEntry,
+    Channel,
     Confidence,
+    ContactRole,
     Delivery,
     EventKind,
     InvoiceStatus,
@@ -22,6 +25,7 @@ from store.models import (
     Notification,
     NotificationKind,
     Priority,
+    Reason,
     Stage,
 )
 from tests.builders import billing_email, event, note_of, usd
@@ -86,15 +90,99 @@ async def test_with_no_usable_address_there_is_no_send_button(agent: Agent) -> N
     await cast.dana(agent.services.store)
     await cast.suppress(agent.services.store, "dana@inbox.example")
     preview = await agent.types("resend 1001")
-    assert buttons(preview) == {}
-    assert "`/isp resend 20001 to new@address.example`" in said(preview)
+    assert set(buttons(preview)) == {"contact.mend", "resend.bytext", "resend.other"}, "the other ways"
+    assert "Ask for another address, or another way" in said(preview)
+
+
+async def test_a_typed_look_alike_is_warned_of_and_what_was_meant_comes_first(agent: Agent) -> None:
+    await cast.dana(agent.services.store)
+    preview = await agent.types("resend 1001 to dana@gmial.com")
+    assert "Its owner is probably a stranger" in said(preview)
+    assert list(buttons(preview)) == ["resend.use", "resend.send", "resend.cancel"]
+    assert "Send all the same" in said(preview)
+    meant = await agent.presses(preview, "resend.use")
+    assert buttons(meant)["resend.send"]["to"] == ["dana@gmail.com"]
+    assert "stranger" not in said(meant)
+
+
+async def test_a_typed_address_where_nothing_can_arrive_is_not_sent_to(agent: Agent) -> None:
+    await cast.dana(agent.services.store)
+    for address in ("x@nosuch.example", "x@nullmx.example"):
+        preview = await agent.types(f"resend 1001 to {address}")
+        assert f"{address}: not sent, " in said(preview)
+        assert "resend.send" not in buttons(preview)
+
+
+async def test_an_address_on_file_that_looks_mistyped_is_told_and_still_goes(agent: Agent) -> None:
+    await cast.add(agent.services.store, "1001", billing_email("dana@gmial.com"), invoices=("20001",))
+    preview = await agent.types("resend 1001")
+    assert "Its owner is probably a stranger" in said(preview)
+    assert buttons(preview)["resend.send"]["to"] == ["dana@gmial.com"]
+
+
+async def test_an_address_that_was_taken_back_since_gets_nothing_on_the_press(agent: Agent) -> None:
+    sid = await cast.dana(agent.services.store)
+    preview = await agent.types("resend 1001")
+    async with agent.services.store.begin(1) as tx:
+        assert await tx.subscribers.change_point(
+            sid, ContactRole.BILLING, Channel.EMAIL, "dana@inbox.example", "d@inbox.example"
+        )
+    again = await agent.presses(preview, "resend.send")
+    assert "An address was changed since. Nothing went out on your press." in said(again)
+    assert "dana@inbox.example (not on file for this account)" in said(again)
+    assert await _notifications(agent.services, "20001") == []
+    assert (await agent.presses(again, "resend.send")).text == "On its way.", "now it was read"
+
+
+async def test_a_copy_to_an_address_off_file_does_not_say_that_the_account_is_billed_to_it(
+    agent: Agent,
+) -> None:
+    await cast.dana(agent.services.store)
+    await agent.presses(await agent.types("resend 1001 to me@inbox.example"), "resend.send")
+    await agent.presses(await agent.types("resend 1001"), "resend.send")
+    own, copy = await _notifications(agent.services, "20001")
+    assert ("copy" in copy.context, "copy" in own.context) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("domain", "hint"),
+    [
+        ("mail.cascade.example", "It will fail again until our SPF record is mended: `/isp spf`."),
+        ("down.example", "DNS does not say whether our SPF record is right"),
+        ("nested.example", "Our SPF record is right now."),
+    ],
+)
+async def test_a_mail_refused_for_our_record_says_how_the_record_is_now(
+    agent: Agent, domain: str, hint: str
+) -> None:
+    await cast.dana(agent.services.store)
+    await agent.presses(await agent.types("resend 1001"), "resend.send")
+    (delivery,) = await _deliveries(agent.services, "20001")
+    refused = event(
+        delivery.id, EventKind.BOUNCED, cls="blocked_auth", status="5.7.23", reason=Reason.INFRASTRUCTURE
+    )
+    async with agent.services.store.system() as tx:
+        await tracking.record(tx, [tracking.Report(1, refused)])
+    ours = agent.services.tenants[1]
+    routes = tuple(replace(route, envelope_domain=domain, egress_ips=()) for route in ours.routes)
+    services = replace(agent.services, tenants={1: replace(ours, routes=routes)})
+    assert hint in said(await agent_on(services).types("resend 1001"))
+
+
+async def test_the_dialog_for_another_address_says_whose_invoice_it_is(agent: Agent) -> None:
+    await cast.dana(agent.services.store)
+    await cast.suppress(agent.services.store, "dana@inbox.example")
+    press = agent.press(await agent.types("resend 1001"), "resend.other")
+    modal = (await agent.answer(press)).modal
+    assert modal is not None
+    assert "Dana Whitfield* · account 1001 · invoice 20001" in str(modal.blocks)
 
 
 async def test_without_any_address_the_preview_says_so(agent: Agent) -> None:
     await cast.add(agent.services.store, "1290", name="Lou Landline", invoices=("20290",))
     preview = await agent.types("resend 1290")
     assert "No e-mail address on file" in said(preview)
-    assert buttons(preview) == {}
+    assert set(buttons(preview)) == {"contact.mend", "resend.bytext", "resend.other"}, "the other ways"
 
 
 async def test_a_new_address_is_warned_about(agent: Agent) -> None:

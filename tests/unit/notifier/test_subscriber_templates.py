@@ -167,6 +167,16 @@ def test_mail_says_why_it_came_and_whom_to_call_and_offers_no_unsubscribing(
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_a_copy_to_an_address_off_file_says_that_somebody_asked_for_it(language: str) -> None:
+    kind = NotificationKind.RESEND
+    rendered = render(load(kind, language), sample(kind, language, copy=True))
+    for part in (rendered.text, rendered.html):
+        assert ("somebody asked Cascade" if language == "en" else "alguien pidió a Cascade") in part
+        assert "billed to this address" not in part
+        assert "se factura a esta" not in part
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("kind", INVOICE_KINDS)
 def test_mail_names_the_attachment_the_portal_and_the_link_only_where_there_are_some(
     kind: NotificationKind, language: str
