@@ -148,6 +148,12 @@ def walk_names(domain: str) -> list[str]:
     return [domain, *(".".join(labels[-count:]) for count in range(first, 0, -1))]
 
 
+def walk_questions(domain: str) -> list[Question]:
+    """What a tree walk from here may ask; none for what is no full domain name."""
+    plain = checkable_domain(domain)
+    return [] if plain is None else [Question(PREFIX + name, "TXT") for name in walk_names(plain)]
+
+
 class TreeWalker:
     """Tree walks of one evaluation; each name is asked once."""
 
@@ -174,7 +180,7 @@ class TreeWalker:
         if known is not None:
             return known
         names = walk_names(domain)
-        wanted = [Question(PREFIX + name, "TXT") for name in names]
+        wanted = walk_questions(domain)
         yield Ahead(lambda: [one for one in wanted if one not in self._answers], _NO_FOLLOW)
         records: list[Found] = []
         for name in names:

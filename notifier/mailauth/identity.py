@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from notifier.mailauth.answers import Resolver, Steps
+from notifier.mailauth.answers import Ahead, Question, Resolver, Steps
 from notifier.mailauth.client import client_of, envelope_of
-from notifier.mailauth.dkim_record import DkimRecordCheck, DkimState, PublicKey, dkim_record_steps
-from notifier.mailauth.dmarc import DmarcCheck, DmarcResult, Identifier, dmarc_steps
+from notifier.mailauth.dkim_record import DkimRecordCheck, DkimState, PublicKey, dkim_record_steps, key_name
+from notifier.mailauth.dmarc import DmarcCheck, DmarcResult, Identifier, dmarc_steps, walk_questions
 from notifier.mailauth.driver import drive
 from notifier.mailauth.evaluate import Evaluation
 from notifier.mailauth.identity_words import headline, sentences
@@ -125,6 +125,7 @@ async def sending_identity(
 def identity_steps(facts: SenderFacts) -> Steps[SendingIdentity]:
     spf: list[EgressSpf] = []
     envelope = envelope_of(f"bounces@{facts.envelope_domain}", facts.helo)
+    yield Ahead(lambda: _questions(facts), lambda _question, _answer: ())
     for ip in facts.egress_ips:
         spf.append(EgressSpf(ip, (yield from Evaluation(client_of(ip), envelope).run())))
     worst = worst_result([one.check.result for one in spf])
@@ -137,6 +138,18 @@ def identity_steps(facts: SenderFacts) -> Steps[SendingIdentity]:
     sender = None if worst is None else Identifier(facts.envelope_domain, worst.value)
     dmarc = yield from dmarc_steps(facts.from_domain, sender, signatures)
     return SendingIdentity(facts, tuple(spf), worst, dkim, dmarc, _standing(dmarc))
+
+
+def _questions(facts: SenderFacts) -> list[Question]:
+    """What will be asked whatever SPF says, so that it is on its way meanwhile."""
+    domains = [facts.from_domain, facts.envelope_domain]
+    questions: list[Question] = []
+    if facts.signs is not None:
+        domains.append(facts.signs.domain)
+        questions.append(Question(key_name(facts.signs.domain, facts.signs.selector), "TXT"))
+    for domain in domains:
+        questions += walk_questions(domain)
+    return list(dict.fromkeys(questions))
 
 
 _SIGNATURE = {DkimState.RIGHT: "pass", DkimState.UNKNOWN: "temperror"}

@@ -375,6 +375,19 @@ async def test_a_route_with_a_key_signs_each_attempt_and_keeps_the_message(ed255
         assert ed25519 or dkim.verify(content, dnsfunc=lambda *_, **__: signer.public.record.encode())
 
 
+async def test_a_signature_outlives_the_relay(line: RelayLine) -> None:
+    signer = load_signer("cascade.example", "k1", new_key())
+    line.world.mend_spf()
+    session = line.provider.session(replace(line.route, dkim=signer))
+    message = message_to(content=message_to().content + b".dots\r\n..and spaces \t \r\n\r\n")
+    assert isinstance(await session.submit(message), Accepted)
+    await session.close()
+    (mail,) = await line.world.inbox(to(1))
+    raw = mail["raw"].encode()
+    assert b"Received:" in raw
+    assert dkim.verify(raw, dnsfunc=lambda *_, **__: signer.public.record.encode())
+
+
 async def test_a_route_without_a_key_leaves_the_message_as_it_is() -> None:
     script = Script()
     async with dialogue(script) as session:

@@ -3,9 +3,11 @@
 import asyncio
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from notifier.mailauth import SpfResult, StaticResolver, TermOutcome, check_host
-from tests.unit.notifier.mailauth.support import HELPERS, NOBODY, check, check_record, spf
+from tests.unit.notifier.mailauth.support import D_HOSTS, HELPERS, NOBODY, check, check_record, spf
 
 PASS, FAIL, SOFTFAIL, NEUTRAL = SpfResult.PASS, SpfResult.FAIL, SpfResult.SOFTFAIL, SpfResult.NEUTRAL
 NONE, TEMPERROR, PERMERROR = SpfResult.NONE, SpfResult.TEMPERROR, SpfResult.PERMERROR
@@ -281,3 +283,17 @@ def test_a_check_that_takes_too_long_is_temperror() -> None:
         check_host(NOBODY, "a@d.example", "h", resolver=StaticResolver(zone), time_limit=-1.0)
     )
     assert answer.result is TEMPERROR
+
+
+@given(
+    st.text(alphabet="v=spf1 +-~?almxincudetrp46:/.%{}dslohi_,\u00e9\x00\t0128", max_size=60),
+    st.text(max_size=20),
+    st.text(max_size=20),
+    st.sampled_from([NOBODY, "2001:db8::10", "::ffff:192.0.2.10"]),
+)
+def test_whatever_is_published_or_said_ends_in_a_result(record: str, local: str, helo: str, ip: str) -> None:
+    zone = {**HELPERS, "d.example": {**D_HOSTS, **spf(f"v=spf1 {record}")}}
+    answer = check(zone, ip, f"{local}@d.example", helo)
+    assert answer.result in SpfResult
+    assert (answer.problem is None) == (answer.result not in ("none", "temperror", "permerror"))
+    assert check(zone, ip, "", helo).result in SpfResult
