@@ -298,6 +298,7 @@ _TABLE: tuple[tuple[C, tuple[str, ...]], ...] = (
             r"(?:personal|private|user|recipients?|individual|mailbox) ~2(?:filter|block ?list|black ?list|white ?list|safe ?list|rules?|preferences)\b",
             r"(?:white ?list|safe ?list|allow ?list|approved senders) ~3(?:only|of the (?:recipient|user))",
             r"(?:mail|e ?mail|message) ~2filtered",
+            r"preferences of ~2(?:person|recipient|user|addressee)\b",
         ),
     ),
     # Closed for now.

@@ -18,6 +18,7 @@ MAX_PARTS = 64
 MAX_TEXT = 64 * 1024
 
 _HEADER = re.compile(rb"^([!-9;-~]{1,200})[ \t]{0,20}:[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE)
+_LINE_END = re.compile(rb"\r{1,3}\n")
 _PARAM = re.compile(r';\s*([a-z0-9*_-]{1,40})\s*=\s*(?:"([^"]{0,300})"|([^\s;"]{1,300}))', re.IGNORECASE)
 _ENCODED_WORD = re.compile(r"=\?([^?\s]{1,40})\?([bq])\?([^?]{0,400})\?=(?:\s+(?==\?))?", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]{0,2000}>")
@@ -78,7 +79,8 @@ def canonical(raw: bytes) -> bytes:
     """LF line ends, a bounded size, no NUL and no mbox line: what every later step relies on."""
     head = raw[:MAX_BYTES]
     if b"\r" in head:
-        head = head.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        # Relays that convert line ends twice leave CR CR LF.
+        head = _LINE_END.sub(b"\n", head).replace(b"\r", b"\n")
     if b"\0" in head:
         head = head.replace(b"\0", b"")
     head = head.lstrip(b"\n \t")

@@ -55,6 +55,12 @@ _REFUSAL = re.compile(r"^[ \t>]*(?:<<<\s*)?[45]\d\d[ \-]|rcpt to:", re.IGNORECAS
 _ANSWERED = re.compile(r"^[ \t>]*(?:<<<|Out:)[ \t]*([45]\d\d[ -][^\n]*)")
 
 
+# A pipelined DATA after the only RCPT was refused: it says nothing about the refusal.
+_NO_RECIPIENT_LEFT = re.compile(
+    r"^[ \t]*<<<[ \t]*(?:503|554)[^\n]*(?:need rcpt|no valid recipients)", re.IGNORECASE
+)
+
+
 class _Mention(NamedTuple):
     address: str
     line: int
@@ -79,6 +85,9 @@ def notice(
         return []
     own = _own_addresses(headers)
     lines = [line[:MAX_LINE] for line in body.split("\n")[:MAX_LINES]]
+    if any(line.startswith("<<<") and not _NO_RECIPIENT_LEFT.match(line) for line in lines):
+        lines = [line for line in lines if not _NO_RECIPIENT_LEFT.match(line)]
+        body = "\n".join(lines)
     mentions = _mentions(lines, own, headers)
     if not evidence and not is_robot(headers) and not any(m.rank >= 2 for m in mentions):
         return []

@@ -170,7 +170,8 @@ def _wrapped(message: _Message, depth: int) -> list[BounceReport]:
         return []
     if "report-type" not in message.returned.first("content-type").lower():
         return []
-    return _parse(part.payload, depth + 1)
+    inner = _parse(part.payload, depth + 1)
+    return inner if any(report.recipient for report in inner) else []
 
 
 def _forwarded(message: _Message) -> list[BounceReport]:

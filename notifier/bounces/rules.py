@@ -232,7 +232,7 @@ STRONG: tuple[Rule, ...] = (
         ("due to spam classification", "rejected as spam", "classified as spam", "is likely unsolicited"),
     ),
     # Exchange Online directory-based edge blocking: this is its only wording for an unknown recipient.
-    Rule(C.NO_SUCH_USER, ("recipient address rejected access denied",)),
+    Rule(C.NO_SUCH_USER, ("recipient address rejected access denied",), firm=True),
     Rule(C.BLOCKED_REPUTATION, ("all recipient addresses rejected",)),
     # Too much mail for one user at this moment, said with a "user ... receiving" that looks like others.
     Rule(
