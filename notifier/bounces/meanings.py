@@ -82,7 +82,7 @@ class Meaning(NamedTuple):
 def _meaning(cls: C, text: str, hard: bool | None = None) -> Meaning:
     pattern = re.sub(r"~(\d)", r"(?:\\S+ ){0,\1}", text)
     pattern = re.sub(r"\b[A-Z]{3,}\b", lambda m: _VOCABULARY[m[0]], pattern)
-    return Meaning(f"{cls}: {text}", cls, r"(?<![^\s/.])" + pattern, hard)
+    return Meaning(f"{cls}: {text}", cls, " " + pattern, hard)
 
 
 # RFC 7505 and its like: the name exists and declares that it takes no mail. Hard, although not "missing".
@@ -281,6 +281,7 @@ _TABLE: tuple[tuple[C, tuple[str, ...]], ...] = (
             r"(?:mail |e ?mail |destination |recipient |remote |target )*(?:domains?|hosts?|hostname|host|site|mx|mail exchanger|destination system|fqdn|tld)\b",
             r"no ~3(?:mx|mail exchangers?|mail servers?|dns|a|aaaa|address) (?:records?|hosts?|servers?|entr\w+|found)",
             r"nxdomain",
+            r"no ~1(?:hosts?|domain|site|mail exchangers?) ~1(?:found|known|exists?)\b",
             r"(?:find|locate|look up) ~3(?:domain|host)\b",
         ),
     ),
@@ -398,4 +399,4 @@ _CLAUSE = re.compile(
 
 def core(words: str) -> str:
     """A normalised text without the clauses that stand between a noun and what is said of it."""
-    return _CLAUSE.sub("", words)
+    return _CLAUSE.sub("", words.replace("/", " "))

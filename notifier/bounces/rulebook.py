@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from . import meanings, rules
@@ -26,6 +27,7 @@ _BOILERPLATE = (
 # "Our anti-spam system": the name of a filter is no reason.
 _FILTER_NAME = re.compile(r" anti ?(?:spam|virus|malware|abuse)(?=[ .])")
 _BRIDGE = 80
+MAX_MEANING = 1500
 
 
 def normalised(text: str) -> str:
@@ -50,7 +52,8 @@ class Found(NamedTuple):
 
 class _Tokens(NamedTuple):
     found: Found
-    every: tuple[tuple[str, ...], ...]  # one of these, each wholly
+    single: tuple[str, ...]
+    joint: tuple[tuple[str, ...], ...]  # one of these, each wholly
 
 
 class _Bridged(NamedTuple):
@@ -109,12 +112,17 @@ class Rulebook:
             if kept(m.name)
         )
         self._weak = tuple(_phrases(rules.WEAK, kept))
+        # A report about hundreds of recipients says the same of each.
+        self._meant = lru_cache(maxsize=256)(self._by_meaning)
 
     def by_operator(self, raw: str) -> Found | None:
         """The first operator's token in a lower-case text."""
         for rule in self._tokens:
-            for every in rule.every:
-                if all(token in raw for token in every):
+            for token in rule.single:
+                if token in raw:
+                    return rule.found
+            for first, *others in rule.joint:
+                if first in raw and all(token in raw for token in others):
                     return rule.found
         return None
 
@@ -123,7 +131,10 @@ class Rulebook:
         return _first(self._strong, words)
 
     def by_meaning(self, words: str) -> Found | None:
-        """The first meaning in a normalised text."""
+        """The first meaning in a normalised text; only its beginning is looked at."""
+        return self._meant(words[:MAX_MEANING])
+
+    def _by_meaning(self, words: str) -> Found | None:
         core = meanings.core(words)
         for meaning in self._meanings:
             if meaning.pattern.search(core):
@@ -148,8 +159,10 @@ def names() -> list[str]:
 
 def _tokens(table: Iterable[rules.Rule], kept: Callable[[str], bool]) -> Iterable[_Tokens]:
     for rule in table:
-        every = tuple(tuple(name.split(" & ")) for name in rule.phrases if kept(name))
-        yield _Tokens(Found(rule.cls, _hard(rule), rule.firm), every)
+        names = [name for name in rule.phrases if kept(name)]
+        joint = tuple(tuple(name.split(" & ")) for name in names if " & " in name)
+        single = tuple(name for name in names if " & " not in name)
+        yield _Tokens(Found(rule.cls, _hard(rule), rule.firm), single, joint)
 
 
 def _phrases(table: Iterable[rules.Rule], kept: Callable[[str], bool]) -> Iterable[_Phrases]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from notifier.bounces import BounceReport, classify_reply, parse_bounce, returned_headers
 from notifier.bounces.mime import MAX_BYTES, canonical, content_type, decoded_words, html_text
 
+from .shapes import SHAPES
 from .test_delivery_reports import block, delivery_report
 from .test_notices import EXCHANGE, EXIM, GOOGLE, HTML_ONLY, OLD_SENDMAIL, QMAIL
 from .test_other_mail import ARF
@@ -22,6 +23,7 @@ SAMPLES = [text.encode() for text in (EXCHANGE, EXIM, GOOGLE, HTML_ONLY, OLD_SEN
         block("bob@example.com", "failed", "5.1.1", "550 5.1.1 User unknown"), "<bob@example.com>: no"
     )
 ]
+SHAPED = [raw.encode() for raw, _ in SHAPES.values()]
 # Generous against a loaded machine; what it guards against is minutes, not milliseconds.
 LIMIT_S = 3.0
 
@@ -64,6 +66,52 @@ def test_shuffled_lines_never_raise(raw: bytes, chance: random.Random) -> None:
     lines = raw.split(b"\n")
     chance.shuffle(lines)
     survives(b"\n".join(lines))
+
+
+@pytest.mark.parametrize("name", ["exim several", "courier", "exchange online", "amavis spam"])
+def test_a_cut_at_every_place_is_survived(name: str) -> None:
+    raw = SHAPES[name][0].encode()
+    for length in range(len(raw)):
+        parse_bounce(raw[:length])
+
+
+@given(
+    st.sampled_from(SHAPED),
+    st.sampled_from([b"\n", b"\r\n", b"\r", b"\r\r\n"]),
+    st.lists(st.tuples(st.integers(0, 4000), st.integers(0, 60), st.binary(max_size=6)), max_size=6),
+)
+@settings(max_examples=400, deadline=None)
+def test_mutated_notices_never_raise(raw: bytes, ending: bytes, damage: list[tuple[int, int, bytes]]) -> None:
+    for at, cut, junk in damage:
+        at %= len(raw)
+        raw = (raw[:at] + junk + raw[at + cut :]) or b" "
+    survives(raw.replace(b"\n", ending))
+
+
+@given(st.sampled_from(SHAPED), st.sampled_from(SHAPED))
+@settings(max_examples=200, deadline=None)
+def test_one_notice_inside_another_never_raises(outer: bytes, inner: bytes) -> None:
+    half = len(outer) // 2
+    survives(outer[:half] + inner + outer[half:])
+
+
+TELLING = tuple(
+    "user recipient mailbox not found unknown host server too many message exceeds size policy sender rejected "
+    "does exist the your ip 550 5.1.1 <a@b.example> addr".split()  # noqa: SIM905 (a text of words)
+)
+
+
+@given(
+    st.lists(
+        st.sampled_from(TELLING),
+        max_size=800,
+    )
+)
+@settings(max_examples=100, deadline=None)
+def test_sentences_of_telling_words_take_bounded_time(words: list[str]) -> None:
+    started = time.process_time()
+    classify_reply(550, None, " ".join(words))
+    assert time.process_time() - started < LIMIT_S
 
 
 CODES = st.one_of(st.none(), st.integers(), st.text(max_size=8))
@@ -127,6 +175,14 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "json bomb": lambda: b'From: a@b\n\n{"notificationType"' + b":[" * 200_000,
     "numbers": lambda: daemon(b"5.1.1." * 100_000 + b"550-" * 100_000),
     "parts of text": text_parts,
+    "many recipients, each with words": lambda: delivery_report(
+        "\n".join(block(f"u{n}@b.example", "failed", "5.0.0") for n in range(900)),
+        "\n".join(
+            f"<u{n}@b.example>: what the user, the host and the server said of {n}" for n in range(900)
+        ),
+    ),
+    "the same words for ever": lambda: daemon(b"the user host server message not " * 30_000),
+    "an answer in every word": lambda: daemon(b"550 5.1.1 550-5.1.1 " * 50_000),
 }
 
 
