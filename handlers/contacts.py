@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from notifier.addresses import AddressReport, Finding, Gravity, Kind
@@ -14,6 +15,17 @@ class Contact:
 
     subscriber: Subscriber
     points: tuple[Point, ...]
+
+
+ADDRESS_FIELD = "address"
+AGAIN = "again"
+"""Fields of the pages after the first, numbered. Each of another name: Slack keeps what was typed in a field
+of the same name, and would not show the suggestion."""
+
+
+def field_of(inputs: Mapping[str, str]) -> str:
+    """The field of the page that was submitted."""
+    return next((name for name in inputs if name.startswith(AGAIN)), ADDRESS_FIELD)
 
 
 @dataclass(frozen=True, slots=True)

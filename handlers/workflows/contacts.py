@@ -6,16 +6,17 @@ dialog mends once, however often it arrives.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from handlers.contacts import Contact, Mended, Weighed
+from handlers.contacts import Contact, Mended, Weighed, field_of
 from handlers.contract import CommandRequest, Services, audit
 from handlers.reply import UserError
 from handlers.workflows.address_books import known_of, look_at
 from handlers.workflows.address_questions import address_changed
 from handlers.workflows.diagnose import billing_points
-from notifier.addresses import unanswered
+from notifier.addresses import AddressReport, Known, unanswered
 from store.addresses import normalise_email
 from store.models import Channel, ContactOverride, ContactRole, Point, Subscriber
 from store.types import derived_id
@@ -38,16 +39,17 @@ def chosen(points: Sequence[Point], point_id: str) -> Point | None:
 
 
 _ON_FILE = "This address is on file already."
-_FIELDS = ("address", "again")
-
-
-def typed_in(request: CommandRequest) -> str:
-    """The field that holds the address: the one of the second page where there was one."""
-    return _FIELDS[1] if _FIELDS[1] in request.inputs else _FIELDS[0]
 
 
 def _typed(request: CommandRequest) -> str:
-    return request.inputs.get(typed_in(request), "")
+    return request.inputs.get(field_of(request.inputs), "")
+
+
+async def look(services: Services, contact: Contact, known: Mapping[str, Known]) -> list[AddressReport]:
+    """What is known of each address on file. What DNS does not answer in time is unknown."""
+    return await asyncio.gather(
+        *(look_at(services.resolver, p.address, known.get(p.address)) for p in contact.points)
+    )
 
 
 async def weigh(services: Services, request: CommandRequest) -> Weighed:

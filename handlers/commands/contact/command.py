@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
 from handlers.commands.contact import view
+from handlers.contacts import Contact, field_of
 from handlers.contract import CommandRequest, Services, audit
 from handlers.found import AccountOrInvoice, Several
 from handlers.profile import CommandSpec, Role
 from handlers.questions import account_or_invoice, narrow_down
 from handlers.reply import Answer, FieldErrors, Reply, UserError
 from handlers.workflows import contacts
+from handlers.workflows.address_books import known_of
 from handlers.workflows.lookup import find, payer_of
+from notifier.addresses import Known
 from store.models import Subscriber
 from store.unit import Tx
 
@@ -49,7 +52,7 @@ class ContactCommand:
         """Refused in its field; or a second page with what to think of; or nothing to say, and it runs."""
         found = await contacts.weigh(services, request)
         if found.refused:
-            return Answer(errors=FieldErrors({contacts.typed_in(request): found.refused}))
+            return Answer(errors=FieldErrors({field_of(request.inputs): found.refused}))
         read_already = str(request.value.get("w", "")) == found.report.address
         if found.report.blocked or (found.doubts and not read_already):
             return Answer(modal=view.sure(found, request.value), done=True)
@@ -65,9 +68,16 @@ class ContactCommand:
                 subscriber = (await contacts.contact_of(tx, UUID(request.value["s"]))).subscriber
                 await self._looked(tx, request, subscriber)
                 return []
-            return [await self._typed(tx, request, services)]
+            found = await self._asked(tx, request, services)
+        if isinstance(found, Reply):
+            return [found]
+        contact, asked, known = found
+        return [view.addresses(contact, asked, await contacts.look(services, contact, known))]
 
-    async def _typed(self, tx: Tx, request: CommandRequest, services: Services) -> Reply:
+    async def _asked(
+        self, tx: Tx, request: CommandRequest, services: Services
+    ) -> Reply | tuple[Contact, Subscriber, Mapping[str, Known]]:
+        """Whose addresses, who was asked about, and what our books say of them; or a question back."""
         profile = services.profile(request.tenant)
         if request.action == "open":
             subscriber = (await contacts.contact_of(tx, UUID(request.value["s"]))).subscriber
@@ -83,7 +93,8 @@ class ContactCommand:
         payer = await payer_of(tx, subscriber)
         contact = await contacts.contact_of(tx, payer.id)
         await self._looked(tx, request, payer)
-        return view.addresses(contact, subscriber)
+        usable = [p.address for p in contact.points if p.problem is None]
+        return contact, subscriber, await known_of(tx, usable, other_than=payer.id)
 
     async def _looked(self, tx: Tx, request: CommandRequest, subscriber: Subscriber) -> None:
         subject = f"account:{subscriber.account}"

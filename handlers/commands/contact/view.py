@@ -8,20 +8,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from handlers.blocks import actions, button, clean, context, fit, lines, md, option, section, select_input
+from handlers.blocks import (
+    Mrkdwn,
+    actions,
+    button,
+    clean,
+    context,
+    fit,
+    lines,
+    md,
+    option,
+    section,
+    select_input,
+)
 from handlers.blocks import text_input as field
-from handlers.contacts import Contact, Mended, Weighed, doubts
+from handlers.contacts import ADDRESS_FIELD, AGAIN, Contact, Mended, Weighed, doubts
 from handlers.reply import Block, Modal, Reply, To
-from notifier.addresses import Finding, Gravity, Kind
+from notifier.addresses import AddressReport, AddressStatus, Finding, Gravity, Kind
 from store.models import Subscriber
 
 MOST_OPTIONS = 100
 LONGEST = 254
-AGAIN = "again"
-"""The field of the second page. Of another name than that of the first: Slack keeps what was typed in a
-field of the same name, and would not show the suggestion."""
 _MARKS = {Gravity.BLOCKS: ":x:", Gravity.WARNS: ":warning:", Gravity.TELLS: ":information_source:"}
 _STAYS = "It holds here at once. Billing keeps the old one until somebody tells it."
+_JOINS = "It holds here at once. Billing does not have it until somebody tells it."
 
 
 def dialog(contact: Contact, value: Mapping[str, Any]) -> Modal:
@@ -45,9 +55,9 @@ def dialog(contact: Contact, value: Mapping[str, Any]) -> Modal:
     hint = "This is what was probably meant. Ask the customer." if suggestion else ""
     initial_text = suggestion or (clean(first.address)[:LONGEST] if first is not None else "")
     blocks.append(
-        field("address", "New address", placeholder="name@example.com", initial=initial_text, hint=hint)
+        field(ADDRESS_FIELD, "New address", placeholder="name@example.com", initial=initial_text, hint=hint)
     )
-    blocks.append(context(_STAYS))
+    blocks.append(context(_STAYS if first is not None else _JOINS))
     carry = {k: v for k, v in value.items() if k in ("s", "i", "p", "add")}
     return Modal("contact.mended", _title(adding=adding), blocks, submit="Save", carry=carry)
 
@@ -75,36 +85,45 @@ def sure(found: Weighed, value: Mapping[str, Any]) -> Modal:
     hint = "This is what was probably meant. Ask the customer, or type it again as it was."
     if suggestion and found.report.blocked:
         hint = "This is what was probably meant. Ask the customer."
+    page = int(value.get("n", 0)) + 1
     blocks.append(
         field(
-            AGAIN,
+            f"{AGAIN}{page}",
             "New address",
             initial=clean(found.proposed)[:LONGEST],
             hint=hint if suggestion else "Save keeps it all the same.",
         )
     )
-    blocks.append(context(_STAYS))
+    blocks.append(context(_STAYS if found.before else _JOINS))
     carry = {k: v for k, v in value.items() if k in ("s", "i", "p", "add")}
-    carry |= {"w": found.report.address} | ({"p": str(found.before.id)} if found.before else {})
+    carry |= {"w": found.report.address, "n": page} | ({"p": str(found.before.id)} if found.before else {})
     submit = "Use it" if suggestion else "Save all the same"
     return Modal("contact.mended", _title(adding=found.before is None), blocks, submit=submit, carry=carry)
 
 
 def _findings(findings: Sequence[Finding]) -> list[Block]:
-    return [section(md(f"{_MARKS[f.gravity]} {{}} {{}}", f.sentence, f.todo)) for f in findings]
+    return [section(_found(finding)) for finding in findings]
 
 
-def addresses(contact: Contact, asked: Subscriber) -> Reply:
-    """What is on file, in full, with a button for each."""
+def _found(finding: Finding) -> Mrkdwn:
+    return md(f"{_MARKS[finding.gravity]} {{}}", f"{finding.sentence} {finding.todo}".rstrip())
+
+
+def addresses(contact: Contact, asked: Subscriber, reports: Sequence[AddressReport]) -> Reply:
+    """What is on file, in full, with what is known of each and a button for each."""
     s = contact.subscriber
     title = f"E-mail addresses of account {s.account}"
     rows: list[Block] = [section(md("*{}* · {}", title, s.name))]
     if s.id != asked.id:
         rows.append(section(md("Account {} pays for {}: invoices go here.", s.account, asked.account)))
-    for index, point in enumerate(contact.points):
-        mend = button("Mend address…", f"contact.mend:{index}", {"s": str(s.id), "p": str(point.id)})
-        problem = f" — :warning: {point.problem}" if point.problem else ""
-        rows.append(section(md("{}{}", point.address or "(empty)", problem), accessory=mend))
+    for index, (point, report) in enumerate(zip(contact.points, reports, strict=True)):
+        value = {"s": str(s.id), "p": str(point.id)}
+        value |= {"g": report.suggestion} if report.suggestion else {}
+        mend = button("Mend address…", f"contact.mend:{index}", value)
+        told = [_found(finding) for finding in report.findings]
+        if point.problem and report.status is not AddressStatus.MALFORMED:
+            told.insert(0, md(":x: {}", point.problem))  # its source knew of something that we cannot see
+        rows.append(section(lines([md("*{}*", point.address or "(empty)"), *told]), accessory=mend))
     if not contact.points:
         rows.append(section(md("There is no address on file yet.")))
     label = "Add another address…" if contact.points else "Add an address…"
@@ -120,7 +139,8 @@ def mended(done: Mended, invoice: str = "") -> Reply:
     o, s = done.override, done.subscriber
     verb = "Mended" if o.old_address else "Added"
     title = f"{verb} for account {s.account}."
-    before = md("Before: ~{}~", o.old_address) if o.old_address else md("Before: not on file")
+    before = md("Before: ~{}~", o.old_address) if o.old_address else ""
+    now = md("Now: *{}*", o.new_address) if o.old_address else md("One more: *{}*", o.new_address)
     again = {"i": invoice} if invoice else {"s": str(s.id)}
     told = doubts(done.report) if done.report else ()
     listed = any(finding.kind is Kind.SUPPRESSED for finding in told)
@@ -129,9 +149,7 @@ def mended(done: Mended, invoice: str = "") -> Reply:
         title,
         fit(
             [
-                section(
-                    lines([md(":white_check_mark: *{}*", title), before, md("Now: *{}*", o.new_address)])
-                ),
+                section(lines([md(":white_check_mark: *{}*", title), before, now])),
                 *_findings(told),
                 section(md(":point_right: *Tell billing too*: it still has the old one."))
                 if o.old_address

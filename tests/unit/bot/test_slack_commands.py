@@ -188,7 +188,7 @@ async def test_a_dialog_turns_a_page_before_anything_runs(office: Office) -> Non
     await office.settled()
     async with office.store.read(1) as tx:
         assert await tx.overrides.active([sid]) == {}, "nothing ran yet"
-    values = {"again": {"again": "noreply@inbox.example"}}
+    values = {"again1": {"again1": "noreply@inbox.example"}}
     done = await office.slack.post("slack/submit", user="U_AGENT", view_id=modal["id"], values=values)
     assert (done["errors"], done["views"]) == (None, [])
     await office.settled()

@@ -60,6 +60,32 @@ async def test_the_dialog_shows_before_and_what_was_probably_meant(agent: Agent)
     assert OLD in str(answer.modal.blocks)
 
 
+async def test_the_list_tells_what_is_known_of_each_address_and_carries_what_was_meant(agent: Agent) -> None:
+    store = agent.services.store
+    points = (
+        billing_email(OLD),
+        billing_email("dana@gmail,com", problem="There is a comma in the domain name."),
+        billing_email("office@inbox.example"),
+        billing_email("dana@down.example"),
+    )
+    await cast.add(store, "1001", *points, invoices=("20001",))
+    await cast.add(store, "1002", billing_email("office@inbox.example"))
+    await cast.suppress(store, "dana@down.example")
+    shown = await agent.types("contact 1001")
+    golden("contact_list", shown)
+    meant = {name: value.get("g") for name, value in buttons(shown).items()}
+    assert meant == {
+        "contact.mend:0": NEW,
+        "contact.mend:1": NEW,
+        "contact.mend:2": None,
+        "contact.mend:3": None,
+        "contact.add": None,
+    }
+    dialog = await agent.answer(agent.press(shown, "contact.mend:1"))
+    assert dialog.modal is not None
+    assert NEW in str(dialog.modal.blocks)
+
+
 async def test_opening_the_dialog_is_a_look_at_contacts_and_audited(agent: Agent) -> None:
     sid = await dana(agent.services.store)
     request = agent.request("contact", "mend", value={"s": str(sid)})
@@ -126,7 +152,7 @@ async def test_what_somebody_should_read_first_stands_on_a_second_page(
     assert answer.modal is not None
     assert sentence in str(answer.modal.blocks)
     assert "dana.old@inbox.example" in str(answer.modal.blocks), "what it replaces"
-    (field,) = [b for b in answer.modal.blocks if b.get("block_id") == "again"]
+    (field,) = [b for b in answer.modal.blocks if b.get("block_id") == "again1"]
     assert field["element"]["initial_value"] == filled_in
     assert answer.modal.submit == submit
 
@@ -136,7 +162,7 @@ async def turns_page(agent: Agent, sid: UUID, typed: str, then: str, **value: An
     answer = await agent.answer(submits(agent, sid, typed, **value))
     assert answer.modal is not None
     carried = dict(answer.modal.carry or {})
-    return agent.request("contact", "mended", value=carried, inputs={"again": then})
+    return agent.request("contact", "mended", value=carried, inputs={"again1": then})
 
 
 async def test_what_was_probably_meant_is_saved_by_one_press(agent: Agent) -> None:
@@ -156,10 +182,13 @@ async def test_who_has_read_it_may_keep_what_they_typed_unless_nothing_can_arriv
     dead = await turns_page(agent, sid, "dana@hotmial.com", "dana@hotmial.com")
     again = await agent.answer(dead)
     assert again.modal is not None, "nothing can arrive at hotmial.com"
+    assert [b["block_id"] for b in again.modal.blocks if b["type"] == "input"] == ["again2"], (
+        "Slack keeps what was typed in a field of the same name"
+    )
     third = await turns_page(agent, sid, OLD, "dana@nowhere.example")
     refused = await agent.answer(third)
     assert refused.errors is not None
-    assert list(refused.errors.errors) == ["again"], "the field that is on the page"
+    assert list(refused.errors.errors) == ["again1"], "the field that is on the page"
 
 
 async def test_a_suppressed_address_is_kept_but_no_resend_is_offered(agent: Agent) -> None:
