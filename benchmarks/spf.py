@@ -1,7 +1,8 @@
 """SPF against pyspf 2.0.14: evaluations per CPU second, and wall time when each DNS answer takes 30 ms.
 
-Both sides read the same zone in this process, take turns, and count the median of three. A measurement
-passes when `rate` is at least `limit`; for the wall times a rate is evaluations per second of wall time.
+Both sides read the same zone in this process, take turns, and count their best of five (the others tell what
+else the machine was doing). A measurement passes when `rate` is at least `limit`; for wall times a rate is
+evaluations per second of wall time.
 `spf_cpu` is as it runs, with parsed records kept; `spf_cpu_uncached` forgets them before each evaluation.
 `times` is our rate over pyspf's.
 """
@@ -9,7 +10,6 @@ passes when `rate` is at least `limit`; for the wall times a rate is evaluations
 import asyncio
 import json
 import resource
-import statistics
 import time
 from collections.abc import Callable
 
@@ -39,7 +39,7 @@ ZONE: dict[str, dict[str, list[str]]] = {
 }
 QUESTIONS = 13
 DELAY = 0.030
-ROUNDS = 3
+ROUNDS = 5
 EVALUATIONS = 1000
 
 _PeerRow = tuple[tuple[str, str], object]
@@ -141,13 +141,13 @@ def _measure(
     for _ in range(ROUNDS):
         ours.append(own())
         theirs.append(peer())
-    other = statistics.median(theirs)
+    rate, other = max(ours), max(theirs)
     return {
         "name": name,
-        "rate": round(statistics.median(ours), 2),
+        "rate": round(rate, 2),
         "limit": round(other * times, 2),
         "peer": round(other, 2),
-        "times": round(statistics.median(ours) / other, 2),
+        "times": round(rate / other, 2),
         "rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
     }
 

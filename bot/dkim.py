@@ -95,5 +95,6 @@ def write_key(path: Path, *, ed25519: bool, bits: int, domain: str, selector: st
     say(f"{path} holds a new private key; only you can read it. Publish this:")
     _tell_record(f"{selector.lower()}._domainkey.{signer.domain}", signer.public, say)
     say("Put what the file holds into an environment variable and name it in app.yaml, under the route:")
+    say(f'  export ISPBOT_DKIM_KEY="$(cat {path})"')
     say(f"  dkim: {{domain: {signer.domain}, selector: {selector}, key_env: ISPBOT_DKIM_KEY}}")
     say("Then `ispbot dkim` tells whether DNS has it. Publish first, sign after.")

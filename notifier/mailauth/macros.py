@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 _MACRO = re.compile(r"%(?:\{([A-Za-z])([0-9]*)([rR]?)([-.+,/_=]*)\}|([%_-]))")
 _SPLIT_AT_DOT = "."
+_new = tuple.__new__  # cheaper than a NamedTuple's own constructor
 DOMAIN_LETTERS = frozenset("slodiphv")
 EXPLANATION_LETTERS = DOMAIN_LETTERS | frozenset("crt")  # section 7.2: c, r, t only in explanation text
 _ESCAPES = {"%": "%", "_": " ", "-": "%20"}
@@ -60,7 +61,7 @@ def compile_macros(text: str, letters: frozenset[str] = DOMAIN_LETTERS) -> Macro
     for part in kept:
         if isinstance(part, Macro) and part.letter == "p":
             needs_ptr = True
-    return MacroText(text, kept, literal, needs_ptr, position == len(text))
+    return _new(MacroText, (text, kept, literal, needs_ptr, position == len(text)))
 
 
 def _macro(found: re.Match[str], letters: frozenset[str]) -> str | Macro:
@@ -74,13 +75,9 @@ def _macro(found: re.Match[str], letters: frozenset[str]) -> str | Macro:
     keep = digits.lstrip("0")
     if digits and not keep:
         raise MacroError(f"'{found.group()}' keeps zero parts; the number must be at least 1")
-    return Macro(
-        letter.lower(),
-        int(keep[:4]) if keep else 0,  # four digits already mean all of any name
-        bool(reverse),
-        delimiters or _SPLIT_AT_DOT,
-        letter.isupper(),
-    )
+    kept = int(keep[:4]) if keep else 0  # four digits already mean all of any name
+    parts = (letter.lower(), kept, bool(reverse), delimiters or _SPLIT_AT_DOT, letter.isupper())
+    return _new(Macro, parts)
 
 
 def _merged(parts: list[str | Macro]) -> tuple[str | Macro, ...]:

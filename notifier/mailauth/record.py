@@ -178,9 +178,17 @@ def _quick_term(text: str, start: int) -> Directive | None:
         if name in ("all", "a", "mx"):
             return _new(Directive, (text, start, qualifier, name, None, 32, 128, 0, 0, 0))
         return None
-    if name == "all" or not is_plain(rest):
+    if name == "all":
         return None
-    spec = _new(DomainSpec, (_NO_MACROS, True, rest.lower()))
+    if is_plain(rest):
+        spec = _new(DomainSpec, (_NO_MACROS, True, rest.lower()))
+    elif "%" in rest and name in ("exists", "include") and _VISIBLE.fullmatch(rest):
+        try:
+            spec = parse_domain_spec(rest, text)
+        except TermError:
+            return None  # and is told so in a sentence
+    else:
+        return None
     return _new(Directive, (text, start, qualifier, name, spec, 32, 128, 0, 0, 0))
 
 

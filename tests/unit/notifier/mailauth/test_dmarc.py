@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Mapping
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from notifier.mailauth import DmarcCheck, DmarcResult, Mode, Policy, StaticResolver, check_dmarc
 from notifier.mailauth.dmarc import walk_names
@@ -238,3 +240,47 @@ def test_the_sentences_say_whose_policy_what_it_asks_and_why() -> None:
         "DKIM passes for d.example, and that domain counts for d.example.",
         "DMARC passes by DKIM.",
     )
+
+
+TAGS = st.sampled_from(
+    [
+        "",
+        "p=reject",
+        "p=none",
+        "psd=y",
+        "psd=n",
+        "sp=x",
+        "np=reject",
+        "aspf=s",
+        "t=y",
+        "rua=mailto:a@b.example",
+    ]
+)
+LABELS = st.lists(st.sampled_from(["a", "b", "mail", "xn--p1ai"]), max_size=9).map(
+    lambda some: ".".join([*some, "d", "example"])
+)
+
+
+@given(
+    st.dictionaries(LABELS, st.lists(TAGS, max_size=3).map("; ".join), max_size=6),
+    LABELS,
+    LABELS,
+    st.sampled_from(["pass", "fail", "none", "temperror"]),
+)
+def test_any_tree_of_records_gives_a_result_in_few_questions(
+    records: dict[str, str], domain: str, other: str, result: str
+) -> None:
+    zone = {f"_dmarc.{name}": txt(f"v=DMARC1; {tags}") for name, tags in records.items()}
+    check = dmarc(zone, domain, (other, result))
+    assert check.organisational is not None
+    assert domain == check.organisational or domain.endswith(f".{check.organisational}")
+    assert len([one for one in check.asked if one.rtype == "TXT"]) <= 16
+    assert (check.result == "pass") == bool(check.policy and check.passing)
+    assert (check.policy is None) == (check.result in ("none", "permerror"))
+    assert check.sentences
+    # Who is of the same organisation is so from either side.
+    back = dmarc(zone, other, (domain, result))
+    if check.policy and back.policy and "aspf=s" not in f"{check.record} {back.record}":
+        assert check.spf is not None
+        assert back.spf is not None
+        assert check.spf.aligned == back.spf.aligned
