@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-LIFETIME_S = 3
+LIFETIME_S = 4
 """How long it tries before it gives a mail up; it warns after one second."""
 
 _MAIN = """\
@@ -44,6 +44,7 @@ bounce_queue_lifetime = {lifetime}s
 minimal_backoff_time = 1s
 maximal_backoff_time = 1s
 queue_run_delay = 1s
+transport_retry_time = 1s
 delay_warning_time = 1s
 """
 

@@ -103,7 +103,7 @@ class Office:
         return self.sending.route(tenant=tenant, port=self.relay.port, timeout_s=10, **more)
 
     async def ends(self, item: Delivery, stage: Stage = Stage.CLOSED) -> Delivery:
-        return await self.sending.until(item, stage, timeout_s=20)
+        return await self.sending.until(item, stage, timeout_s=30)
 
     async def last(self, item: Delivery, kind: EventKind) -> Event:
         return (await self.said(item, kind))[-1]
@@ -134,14 +134,14 @@ async def office(sending: Sending, relay: Postfix, store: Store) -> AsyncIterato
             responder=responder,
             keyring=KEYRING,
             worker="w",
-            lease_s=30,
+            lease_s=3,
         )
-        inbox = Inbox(store, worker="w", lease_s=30)
+        inbox = Inbox(store, worker="w", lease_s=3)
         domains = {name: tenant for tenant, name in DOMAIN.items()}
         handler = Watched(store=store, inbox=inbox, runner=runner, domains=domains)
         handler.came = []
         loop = asyncio.get_running_loop()
-        writing = asyncio.create_task(inbox.run())
+        loops = [asyncio.create_task(inbox.run()), asyncio.create_task(runner.run())]
         servers = [
             await listen(handler, "127.0.0.1", LISTENER, DOMAIN[1]),
             *await listen_lmtp(handler, "127.0.0.1", LMTP, None, DOMAIN[1]),
@@ -149,11 +149,13 @@ async def office(sending: Sending, relay: Postfix, store: Store) -> AsyncIterato
         ]
         await postfix.answers(relay.port)
         yield Office(sending, relay, handler)
+        print(relay.log(), *sending.logs, sep="\n")  # shown where a test fails
         for server in servers:
             server.close()
         await runner.drain(10)
-        writing.cancel()
-        await asyncio.wait([writing])
+        for task in loops:
+            task.cancel()
+        await asyncio.wait(loops)
 
 
 async def test_real_reports_end_in_the_right_state(office: Office) -> None:
