@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, TextClause, delete, func, select, text, update
 
 from store.models import EventSource, Orphan, Unmatched
-from store.repository import Repository, storable
+from store.repository import BATCH, Repository, batched, storable
 from store.tables import orphans
 from store.types import new_id
 
@@ -67,6 +68,24 @@ class Orphans(Repository):
     async def count_waiting(self) -> int:
         statement = select(func.count()).select_from(orphans).where(*self._open())
         return int((await self._tx.conn.execute(statement)).scalar_one())
+
+    async def waiting_about(self, addresses: Sequence[str]) -> dict[str, datetime]:
+        """Address -> when the newest report about it came that waits; those without any are left out.
+
+        Whoever sent such a report has proved nothing: it is no evidence against the address.
+        """
+        found: dict[str, datetime] = {}
+        wanted = {address.casefold(): address for address in addresses}
+        c = orphans.c
+        for batch in batched(sorted(wanted), BATCH):
+            about = func.lower(c.recipient)
+            statement = (
+                select(about.label("about"), func.max(c.received_at).label("newest"))
+                .where(*self._open(), about.in_(batch))
+                .group_by(about)
+            )
+            found.update((wanted[row.about], row.newest) for row in await self._tx.conn.execute(statement))
+        return found
 
     def _open(self) -> tuple[ColumnElement[bool] | TextClause, ...]:
         c = orphans.c

@@ -8,7 +8,17 @@ from functools import cached_property
 from handlers.cards import Notice
 from handlers.diagnosis.evidence import AddressFact, Evidence, InvoiceFacts, PhoneFact, SpfState
 from notifier.addresses import AddressStatus
-from store.models import Channel, Delivery, Event, EventKind, InvoiceStatus, Outcome, SubscriberStatus
+from notifier.mailauth.identity import Standing
+from store.models import (
+    Channel,
+    Delivery,
+    Event,
+    EventKind,
+    EventSource,
+    InvoiceStatus,
+    Outcome,
+    SubscriberStatus,
+)
 
 ARRIVED = (Outcome.SENT, Outcome.DELIVERED)
 LOST = (Outcome.BOUNCED, Outcome.FAILED, Outcome.SUPPRESSED, Outcome.EXPIRED)
@@ -55,9 +65,22 @@ class Tried:
         return self.delivery.outcome in LOST
 
     @property
+    def delayed(self) -> Event | None:
+        """A relay took it and reports that it is still trying."""
+        if self.delivery.outcome is not Outcome.SENT:
+            return None
+        return next((e for e in reversed(self.events) if e.kind is EventKind.DELAYED), None)
+
+    @property
     def arrived(self) -> bool:
         """Taken by a server that is probably the right one."""
-        return self.delivery.outcome in ARRIVED and not self.misspelled
+        return self.delivery.outcome in ARRIVED and not self.misspelled and self.delayed is None
+
+    @property
+    def ended_by(self) -> Event | None:
+        """The event that tells how it was lost; None: it was not, or only we decided it."""
+        ends = [e for e in self.events if e.kind in (EventKind.BOUNCED, EventKind.FAILED)]
+        return ends[-1] if ends else None
 
     def happened(self, kind: EventKind) -> bool:
         return any(e.kind is kind for e in self.events)
@@ -96,7 +119,7 @@ class Case:
         def rank(t: Tried) -> tuple[int, bool]:
             if t.arrived:
                 return 0, t.delivery.channel is Channel.SMS
-            if t.delivery.outcome is Outcome.NONE:
+            if t.delivery.outcome is Outcome.NONE or t.delayed is not None:
                 return 1, t.delivery.channel is Channel.SMS
             return 2 if t.lost or t.delivery.outcome in ARRIVED else 3, t.delivery.channel is Channel.SMS
 
@@ -141,6 +164,23 @@ class Case:
     @property
     def spf(self) -> SpfState:
         return self.e.spf.state if self.e.spf else SpfState.UNKNOWN
+
+    @property
+    def dmarc(self) -> SpfState:
+        """Whether DMARC passes for what the route sends; unknown where nobody told us its addresses."""
+        identity = self.e.identity
+        if identity is None or identity.standing is Standing.UNKNOWN:
+            return SpfState.UNKNOWN
+        if identity.passes:
+            return SpfState.RIGHT
+        return SpfState.WRONG if identity.facts.egress_ips else SpfState.UNKNOWN
+
+    def by_our_relay(self, tried: Tried) -> bool:
+        """What was said to us, our own relay said: no recipient's server has spoken."""
+        ended = tried.ended_by
+        return (
+            ended is not None and ended.source is EventSource.SMTP and tried.delivery.route in self.e.relays
+        )
 
 
 def may_text(phone: PhoneFact) -> bool:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+from uuid import UUID
 
-from handlers.cards import Notice
+from handlers.cards import KnownIncident, Notice
 from notifier.addresses import AddressFinding
+from notifier.mailauth.identity import SendingIdentity
 from store.models import (
     ContactOverride,
     Exclusion,
     Hold,
-    Incident,
     Invoice,
     Package,
     Point,
@@ -97,10 +99,14 @@ class Evidence:
     spf: SpfFact | None
     """None: not checked."""
     company: Company | None
-    incident: Incident | None
-    """An unresolved one of our own that caught a delivery of the newest invoice."""
+    incidents: tuple[KnownIncident, ...]
+    """All that are unresolved, the most urgent first."""
+    caught: frozenset[UUID]
+    """Those of them that caught a delivery of the newest invoice."""
     route: str
-    relay: bool
+    """By which the deciding mail went, or would go."""
+    relays: frozenset[str]
+    """Our routes that are relays: what they say is not what the recipient's server says."""
     other_route: str | None
     """The provider's own mail server, for the test by another server."""
     send_mode: str
@@ -108,3 +114,13 @@ class Evidence:
     """Whether this provider sends texts at all."""
     now: datetime
     today: date
+    identity: SendingIdentity | None = None
+    """What recipients make of the route's mail right now: SPF, DKIM and DMARC; None: not asked."""
+    operators: frozenset[str] = frozenset()
+    """Who runs the mail of these addresses: domains, as incidents name them."""
+    reports: Mapping[str, datetime] = field(default_factory=dict)
+    """Address -> since when the newest report about it waits unmatched."""
+
+    @property
+    def relay(self) -> bool:
+        return self.route in self.relays

@@ -14,7 +14,8 @@ from handlers import words
 from handlers.cards import is_overdue
 from handlers.diagnosis.case import Case, Tried, may_text
 from handlers.diagnosis.evidence import AddressFact, PhoneFact, SpfState
-from handlers.diagnosis.telling import local_day
+from handlers.diagnosis.known import known_to, known_words
+from handlers.diagnosis.telling import local_day, trouble
 from handlers.masks import mask_address
 from handlers.profile import TenantProfile
 from handlers.text_words import TEXT_CAUSES
@@ -28,12 +29,16 @@ MOST_ADDRESSES = 4
 class Step(StrEnum):
     """The guide "Troubleshooting missing invoice e-mails", in its order."""
 
+    KNOWN = "Known incident"
+    """Before the guide's own steps: what hits many needs no search."""
     PROFILE = "Profile"
     ADDRESS = "Address"
     LOG = "Message log"
     ERRORS = "Last answer"
     SETTINGS = "Our mail server"
+    REPORTS = "Reports"
     SPF = "SPF record"
+    IDENTITY = "DKIM and DMARC"
     OTHER_WAYS = "Other ways"
     SMS = "Texts"
 
@@ -55,15 +60,50 @@ class Line:
 
 def lines_of(case: Case, profile: TenantProfile) -> tuple[Line, ...]:
     return (
+        *_known(case, profile),
         _profile(case, profile),
         *_addresses(case, profile),
         _log(case, profile),
         _errors(case, profile),
+        *_reports(case, profile),
         _settings(case),
         _spf(case),
+        *_identity(case),
         _other_ways(case),
         *_texts(case, profile),
     )
+
+
+def _known(case: Case, profile: TenantProfile) -> list[Line]:
+    known = known_to(case)
+    if known is None:
+        return []
+    mark = Mark.BAD if known.incident.id in case.e.caught else Mark.WARN
+    return [Line(Step.KNOWN, mark, known_words(known, case, profile))]
+
+
+def _reports(case: Case, profile: TenantProfile) -> list[Line]:
+    """What nobody has signed proves nothing: it is told, and blames nobody."""
+    return [
+        Line(
+            Step.REPORTS,
+            Mark.WARN,
+            f"a report about {mask_address(address)} waits unmatched since {local_day(since, profile)}, "
+            "and may be forged: see bounces",
+        )
+        for address, since in sorted(case.e.reports.items())
+    ]
+
+
+def _identity(case: Case) -> list[Line]:
+    identity = case.e.identity
+    if identity is None:
+        return []
+    mark = {SpfState.RIGHT: Mark.OK, SpfState.WRONG: Mark.WARN, SpfState.UNKNOWN: Mark.SKIPPED}[case.dmarc]
+    if mark is Mark.SKIPPED and not identity.facts.egress_ips:
+        told = f"not judged: nobody has told us the addresses that {identity.facts.route} sends from"
+        return [Line(Step.IDENTITY, mark, told)]
+    return [Line(Step.IDENTITY, mark, identity.headline.rstrip("."))]
 
 
 _BAD_STATUS = {
@@ -215,15 +255,13 @@ def _answer(tried: Tried, profile: TenantProfile, *, name: bool) -> str:
 def _settings(case: Case) -> Line:
     e = case.e
     kind = f"the relay {e.route}" if e.relay else e.route
-    if e.incident is not None:
-        return Line(Step.SETTINGS, Mark.BAD, f"{kind}; open incident: {e.incident.title}")
     if e.send_mode != "live":
         return Line(Step.SETTINGS, Mark.BAD, f"{kind}; send mode {e.send_mode}: not everything leaves")
     failing = [
         t for t in case.mails if t.last_wait and not t.last_wait.cls and t.delivery.outcome is Outcome.NONE
     ]
     if failing:
-        return Line(Step.SETTINGS, Mark.BAD, f"{kind} could not be reached at the last try")
+        return Line(Step.SETTINGS, Mark.BAD, f"{kind} {trouble(failing[0])}, as of the last try")
     return Line(Step.SETTINGS, Mark.OK, f"{kind}, no trouble known")
 
 

@@ -6,8 +6,10 @@ that decides is judged by ATTEMPT_RULES. The last rule of each table always hold
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from handlers.diagnosis.case import ARRIVED, Case, Tried
 from handlers.diagnosis.causes import Cause
@@ -142,12 +144,59 @@ def _route_down(case: Case, t: Tried) -> bool:
     )
 
 
+def _never_left(_: Case, t: Tried) -> bool:
+    """Nobody but ourselves has said anything."""
+    d = t.delivery
+    return d.outcome is Outcome.FAILED and d.reason in _OURS_DOWN and not d.cls
+
+
+def _by_our_relay(case: Case, t: Tried) -> bool:
+    """Its refusal to pass anything on says nothing of the recipient."""
+    return _refused("relay_or_security")(case, t) and case.by_our_relay(t)
+
+
 def _refused(*classes: str) -> Callable[[Case, Tried], bool]:
     return lambda _, t: t.delivery.outcome in _REFUSED and t.delivery.cls in classes
 
 
-def _spf(state: SpfState) -> Callable[[Case, Tried], bool]:
-    return lambda c, t: _refused("blocked_auth")(c, t) and c.spf is state
+class Check(StrEnum):
+    """What a server may find wrong with a sender."""
+
+    SPF = "SPF"
+    DKIM = "DKIM"
+    DMARC = "DMARC"
+    REVERSE_DNS = "reverse DNS"
+
+
+# RFC 7372 section 3 and the IANA registry of enhanced status codes: 5.7.20 to 22 DKIM, 23 and 24 SPF, 25
+# reverse DNS, 26 several; operators that answer with 26 mean DMARC or name it.
+_CHECK_NAMES: dict[Check, re.Pattern[str]] = {
+    Check.REVERSE_DNS: re.compile(r"5\.7\.25\b|\bptr\b|reverse[ -]?(?:dns|lookup|hostname)|\brdns\b", re.I),
+    Check.DMARC: re.compile(r"5\.7\.26\b|\bdmarc", re.I),
+    Check.SPF: re.compile(r"5\.7\.2[34]\b|\bspf\b", re.I),
+    Check.DKIM: re.compile(r"5\.7\.2[012]\b|\bdkim\b", re.I),
+}
+
+
+def named_checks(tried: Tried) -> tuple[Check, ...]:
+    """Which checks the server names in its answer; none where it only says that they failed."""
+    ended = tried.ended_by
+    said = f"{ended.status} {ended.diagnostic}" if ended else tried.delivery.diagnostic
+    return tuple(check for check, pattern in _CHECK_NAMES.items() if pattern.search(said))
+
+
+def _auth(check: Check, state: SpfState) -> Callable[[Case, Tried], bool]:
+    """Refused for our sender checks, by this one or without a word on which, and how it stands now."""
+
+    def holds(case: Case, tried: Tried) -> bool:
+        if not _refused("blocked_auth")(case, tried):
+            return False
+        named = named_checks(tried)
+        if check is Check.DMARC:
+            return Check.DMARC in named and case.dmarc is state
+        return (Check.SPF in named or not named) and Check.DMARC not in named and case.spf is state
+
+    return holds
 
 
 _ADDRESS_WRONG = ("no_such_user", "domain_missing")
@@ -161,6 +210,13 @@ def _about_the_address(t: Tried) -> bool:
         suppression = t.address.suppression if t.address else None
         return suppression is not None and suppression.reason in _ADDRESS_WRONG
     return False
+
+
+def _no_mail(_: Case, t: Tried) -> bool:
+    """RFC 7505 section 4.1: a null MX comes back as a refusal for good, of whatever class."""
+    if t.delivery.outcome is Outcome.SUPPRESSED:
+        return t.address is not None and t.address.suppression is not None
+    return t.delivery.outcome in _REFUSED and t.delivery.cls == "relay_or_security"
 
 
 def _domain_gone(case: Case, t: Tried) -> bool:
@@ -211,12 +267,13 @@ ATTEMPT_RULES: tuple[AttemptRule, ...] = (
         "refused, and the domain is misspelled",
         Cause.MISSPELLED,
         # Whatever it was refused for: the address is what has to be mended first.
-        lambda _, t: t.misspelled and t.lost and t.delivery.reason not in _OURS_DOWN,
+        # Where nobody answered, because our own way out was down, nothing is said against it.
+        lambda c, t: t.misspelled and t.lost and not _never_left(c, t) and not _by_our_relay(c, t),
     ),
     AttemptRule(
         "refused, and the domain takes no mail",
         Cause.NO_MAIL_DOMAIN,
-        lambda c, t: t.is_dns(AddressStatus.NULL_MX) and _domain_gone(c, t),
+        lambda c, t: t.is_dns(AddressStatus.NULL_MX) and (_domain_gone(c, t) or _no_mail(c, t)),
     ),
     AttemptRule("refused, and the domain is dead", Cause.DEAD_DOMAIN, _domain_gone),
     AttemptRule("there is no such mailbox", Cause.NO_MAILBOX, _refused("no_such_user")),
@@ -225,18 +282,32 @@ ATTEMPT_RULES: tuple[AttemptRule, ...] = (
     AttemptRule("the recipient's filter refused it", Cause.FILTERED, _refused("filtered")),
     AttemptRule("the address is on the do-not-send list", Cause.SUPPRESSED, _is(Outcome.SUPPRESSED)),
     # We are wrong.
-    AttemptRule("refused for SPF, which is still wrong", Cause.SPF_WRONG, _spf(SpfState.WRONG)),
-    AttemptRule("refused for sender checks, and SPF is right now", Cause.SPF_MENDED, _spf(SpfState.RIGHT)),
+    AttemptRule(
+        "refused for our server's name in DNS",
+        Cause.REVERSE_DNS,
+        lambda c, t: _refused("blocked_auth")(c, t) and named_checks(t) == (Check.REVERSE_DNS,),
+    ),
+    AttemptRule("refused by DMARC, which fails still", Cause.DMARC_WRONG, _auth(Check.DMARC, SpfState.WRONG)),
+    AttemptRule("refused by DMARC, which passes now", Cause.DMARC_MENDED, _auth(Check.DMARC, SpfState.RIGHT)),
+    AttemptRule("refused for SPF, which is still wrong", Cause.SPF_WRONG, _auth(Check.SPF, SpfState.WRONG)),
+    AttemptRule(
+        "refused for sender checks, and SPF is right now", Cause.SPF_MENDED, _auth(Check.SPF, SpfState.RIGHT)
+    ),
     AttemptRule("refused for sender checks", Cause.SENDER_CHECKS, _refused("blocked_auth")),
     AttemptRule("refused for our server's reputation", Cause.REPUTATION, _refused("blocked_reputation")),
     AttemptRule("taken for spam", Cause.CONTENT, _refused("spam_content")),
     AttemptRule("too big", Cause.TOO_BIG, _refused("too_big")),
+    AttemptRule(
+        "our own relay refused to pass it on",
+        Cause.OUR_RELAY_REFUSED,
+        _by_our_relay,
+    ),
     AttemptRule("refused as a relay or for security", Cause.RELAY_REFUSED, _refused("relay_or_security")),
     AttemptRule("put off until it was too late", Cause.TOO_BUSY, _refused("rate_limited", "temporary")),
     AttemptRule(
         "it never left our side",
         Cause.OUR_FAULT,
-        lambda _, t: t.delivery.outcome is Outcome.FAILED and t.delivery.reason in _OURS_DOWN,
+        _never_left,
     ),
     AttemptRule("it went out of date", Cause.EXPIRED, _is(Outcome.EXPIRED)),
     AttemptRule("it was cancelled", Cause.CANCELLED, _is(Outcome.CANCELLED)),
@@ -247,6 +318,7 @@ ATTEMPT_RULES: tuple[AttemptRule, ...] = (
         Cause.COMPLAINT,
         lambda _, t: t.delivery.outcome in ARRIVED and t.happened(EventKind.COMPLAINT),
     ),
+    AttemptRule("the relay is still trying", Cause.STILL_TRYING, lambda _, t: t.delayed is not None),
     AttemptRule(
         "it went to the payer",
         Cause.SENT_TO_PAYER,

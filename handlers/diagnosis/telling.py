@@ -10,11 +10,11 @@ from handlers import format as fmt
 from handlers import words
 from handlers.diagnosis.case import Case, Tried
 from handlers.diagnosis.causes import Cause
-from handlers.diagnosis.rules import Ruling
+from handlers.diagnosis.rules import Check, Ruling, named_checks
 from handlers.diagnosis.tellings import TELLINGS
 from handlers.profile import TenantProfile
 from handlers.text_words import TEXT_CAUSES
-from store.models import Channel, Invoice, Outcome
+from store.models import Channel, Invoice, Outcome, Reason
 
 
 class Blanks(dict[str, str]):
@@ -75,12 +75,22 @@ def _of_attempt(case: Case, tried: Tried, profile: TenantProfile) -> dict[str, s
     d, now = tried.delivery, case.e.now
     server = words.server_of(d.address) if d.channel is Channel.EMAIL else "the telephone network"
     suggestion = tried.suggestion or ""
+    witness = f"our relay {d.route}" if case.by_our_relay(tried) else server
+    named = named_checks(tried)
+    identity = case.e.identity
     suppression = tried.address.suppression if tried.address else None
     dead = tried.address is not None and tried.address.finding.takes_mail is False
     return {
         "route": d.route,
         "server": server,
         "SERVER": server.upper(),
+        "witness": witness,
+        "checks": ", ".join(named) if named else "SPF, DKIM, DMARC",
+        "looked": _looked(case, named),
+        "unaligned": identity.headline.rstrip(".") if identity else "",
+        "trouble": trouble(tried),
+        "delay": _delay(tried, server),
+        "delayed_by": d.route,
         "domain": tried.domain,
         "meant": suggestion.rpartition("@")[2],
         "refused": f"{tried.domain} takes no mail" if dead else f"{server} refused mail to it",
@@ -94,6 +104,35 @@ def _of_attempt(case: Case, tried: Tried, profile: TenantProfile) -> dict[str, s
         "text_why": TEXT_CAUSES.get(d.cls, TEXT_CAUSES["sms_other"]),
         "how": words.status(d, tried.events, profile.time_zone).lower(),
     }
+
+
+def _looked(case: Case, named: tuple[Check, ...]) -> str:
+    """What we could find out ourselves where the record is not plainly at fault, or mended."""
+    if named == (Check.DKIM,):
+        identity = case.e.identity
+        return identity.headline.rstrip(".") if identity else "DKIM could not be looked at just now"
+    what = "DMARC" if Check.DMARC in named else "SPF"
+    return f"how we stand with {what} could not be looked up just now"
+
+
+_LOGIN = ("530", "534", "535", "538")
+
+
+def trouble(tried: Tried) -> str:
+    """What our way out did (RFC 4954 section 6 for the login); whoever answers has been reached."""
+    wait = tried.last_wait
+    if wait is not None and (wait.reply_code in _LOGIN or wait.reason is Reason.CONFIG):
+        return "refuses our login"
+    return "turns us away" if wait is not None and wait.reply_code else "cannot be reached"
+
+
+def _delay(tried: Tried, server: str) -> str:
+    delayed = tried.delayed
+    if delayed is None:
+        return ""
+    if delayed.cls not in words.BOUNCE_WORDS:
+        return f", {server} has not taken it"
+    return f" at {server}: {words.BOUNCE_WORDS[delayed.cls]}"
 
 
 def _why(tried: Tried) -> str:

@@ -9,7 +9,7 @@ from handlers.diagnosis.causes import Act, Cause, Certainty, Telling
 
 _C, _L, _U = Certainty.CERTAIN, Certainty.LIKELY, Certainty.UNKNOWN
 _RECORDS = "our own records"
-_SERVER = "{server} said so"
+_SERVER = "{witness} said so"
 _SENT_TO = "We sent {invoice} on {day}"
 _SPELL = "Could you spell your e-mail address for me, letter by letter?"
 _OURS = "The fault is on our side, and your address is fine. I can send it to you another way right now."
@@ -168,8 +168,16 @@ TELLINGS: dict[Cause, Telling] = {
         "Your mail server asked us to come back later. We try again {next}, by ourselves.",
         (Act.TEXT, Act.LOG, Act.OTHER_SERVER, Act.OTHER_ADDRESS),
     ),
+    Cause.STILL_TRYING: Telling(
+        "NOT DELIVERED YET: the relay is still trying{delay}",
+        "is still being tried by the relay",
+        _C,
+        "the relay {delayed_by} told us, {age}",
+        "Your mail server has not taken it yet, and ours keeps trying. I can text you a link meanwhile.",
+        (Act.TEXT, Act.LOG, Act.OTHER_SERVER, Act.OTHER_ADDRESS),
+    ),
     Cause.ROUTE_DOWN: Telling(
-        "OUR PROBLEM: our mail server {route} cannot be reached, next try {next}",
+        "OUR PROBLEM: our mail server {route} {trouble}, next try {next}",
         "waits for our mail server",
         _C,
         _RECORDS,
@@ -297,6 +305,30 @@ TELLINGS: dict[Cause, Telling] = {
         "We tried to text you on {day}, and it did not arrive. Is there another way to reach you?",
         (Act.RESEND, Act.OTHER_ADDRESS, Act.LOG),
     ),
+    Cause.REVERSE_DNS: Telling(
+        "OUR PROBLEM: {server} refuses us because our mail server has no proper name in DNS",
+        "was refused because of our server's name in DNS",
+        _C,
+        _SERVER + " (reverse DNS); SPF has no part in it",
+        _OURS,
+        (Act.TEXT, Act.OTHER_SERVER, Act.OTHER_ADDRESS, Act.LOG),
+    ),
+    Cause.DMARC_WRONG: Telling(
+        "OUR PROBLEM: our mail fails DMARC, so {server} refuses it",
+        "was refused because our mail fails DMARC",
+        _C,
+        _SERVER + ", and it is so still: {unaligned}",
+        _OURS,
+        (Act.SPF, Act.TEXT, Act.OTHER_SERVER, Act.OTHER_ADDRESS, Act.LOG),
+    ),
+    Cause.DMARC_MENDED: Telling(
+        "WAS OUR PROBLEM: {server} refused our mail by DMARC, and it passes now",
+        "was refused because our mail failed DMARC",
+        _L,
+        _SERVER + "; looked at just now: {unaligned}",
+        "The fault was on our side and seems to be mended. I am sending it again right now.",
+        (Act.RESEND, Act.SPF, Act.TEXT, Act.LOG),
+    ),
     Cause.SPF_WRONG: Telling(
         "OUR PROBLEM: our SPF record is wrong, so {server} refuses us",
         "was refused because of our SPF record",
@@ -314,10 +346,10 @@ TELLINGS: dict[Cause, Telling] = {
         (Act.RESEND, Act.SPF, Act.TEXT, Act.LOG),
     ),
     Cause.SENDER_CHECKS: Telling(
-        "OUR PROBLEM: {server} refuses our sender checks (SPF, DKIM, DMARC)",
+        "OUR PROBLEM: {server} refuses our sender checks ({checks})",
         "was refused because of our sender checks",
         _L,
-        _SERVER + "; our SPF record could not be looked at just now",
+        _SERVER + "; {looked}",
         _OURS,
         (Act.SPF, Act.TEXT, Act.OTHER_SERVER, Act.OTHER_ADDRESS, Act.LOG),
     ),
@@ -344,6 +376,14 @@ TELLINGS: dict[Cause, Telling] = {
         _SERVER,
         "Your mail provider does not take a mail of this size. I can text you a link instead.",
         (Act.TEXT, Act.OTHER_ADDRESS, Act.LOG),
+    ),
+    Cause.OUR_RELAY_REFUSED: Telling(
+        "OUR PROBLEM: our mail server {route} refuses to pass our mail on",
+        "was refused by our own mail server",
+        _C,
+        _SERVER,
+        _OURS,
+        (Act.OTHER_SERVER, Act.TEXT, Act.OTHER_ADDRESS, Act.LOG),
     ),
     Cause.RELAY_REFUSED: Telling(
         "PROBABLY OUR PROBLEM: {server} does not take mail for this address from us",

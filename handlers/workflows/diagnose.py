@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
+from handlers.cards import KnownIncident
 from handlers.contract import Services
 from handlers.diagnosis import (
     AddressFact,
@@ -26,19 +27,21 @@ from handlers.diagnosis import (
     diagnose,
 )
 from handlers.diagnosis.case import Case
+from handlers.diagnosis.known import operators_of
 from handlers.diagnosis.rules import rule_on
 from handlers.profile import TenantProfile
 from handlers.workflows.lookup import payer_of
 from handlers.workflows.profile_card import load_notices
-from notifier.addresses import AddressFinding, check_address, unanswered
+from notifier.addresses import check_address, unanswered
 from notifier.channels import Route
 from notifier.mailauth import Required, Resolver, SpfResult, lint_spf
+from notifier.mailauth.identity import sending_identity
+from notifier.mx import Destination, MailHosts, destination
 from store.consents import Consent
 from store.models import (
     Channel,
     ConsentState,
     ContactRole,
-    Incident,
     Invoice,
     Point,
     Subscriber,
@@ -47,6 +50,7 @@ from store.models import (
 from store.unit import Tx
 
 T = TypeVar("T")
+U = TypeVar("U")
 DNS_LIMIT_S = 1.5
 STORY = 3
 NOTICES = 40
@@ -62,11 +66,7 @@ async def examine(
     profile = services.profile(tenant)
     async with services.store.read(tenant) as tx:
         evidence = await _evidence(tx, profile, subscriber, asked)
-    findings, spf = await _ask_dns(services.resolver, profile, evidence)
-    addresses = tuple(
-        replace(fact, finding=findings.get(fact.point.address, fact.finding)) for fact in evidence.addresses
-    )
-    return diagnose(replace(evidence, addresses=addresses, spf=spf), profile)
+    return diagnose(await _ask_dns(services.resolver, profile, evidence), profile)
 
 
 async def _evidence(
@@ -89,23 +89,46 @@ async def _evidence(
         holds=tuple(await tx.notes.holds_of(subscriber.account)),
         spf=None,
         company=None,
-        incident=None,
+        incidents=await _unresolved(tx),
+        caught=await _caught(tx, facts),
         route=route.name,
-        relay=route.kind == "relay",
+        relays=frozenset(r.name for r in profile.routes if r.kind == "relay"),
         other_route=profile.remote_route if profile.remote_route != route.name else None,
         send_mode=profile.send_mode,
         texts=profile.sms is not None,
         now=tx.now,
         today=tx.now.astimezone(profile.time_zone).date(),
     )
-    return replace(evidence, company=await _company(tx, evidence), incident=await _incident(tx, facts))
+    by = _route_taken(profile, evidence) or route
+    other = profile.remote_route if profile.remote_route != by.name else None
+    evidence = replace(evidence, route=by.name, other_route=other)
+    return replace(evidence, company=await _company(tx, evidence), reports=await _reports(tx, evidence))
 
 
-async def _incident(tx: Tx, facts: Sequence[InvoiceFacts]) -> Incident | None:
-    """An unresolved one of ours that caught a delivery of the newest invoice."""
+def _route_taken(profile: TenantProfile, evidence: Evidence) -> Route | None:
+    """By which the deciding mail went; None: nothing was mailed, or that route is no longer there."""
+    decider = Case(evidence, evidence.invoices[0] if evidence.invoices else None).decider
+    name = decider.delivery.route if decider is not None else ""
+    return next((route for route in profile.routes if route.name == name), None)
+
+
+async def _unresolved(tx: Tx) -> tuple[KnownIncident, ...]:
+    """Which of them concerns the recipient is known once DNS has said who runs their mail."""
+    found = await tx.incidents.unresolved()
+    people = await tx.incidents.people([incident.id for incident in found])
+    return tuple(KnownIncident(incident, people[incident.id]) for incident in found)
+
+
+async def _caught(tx: Tx, facts: Sequence[InvoiceFacts]) -> frozenset[UUID]:
     ids = [d.id for notice in (facts[0].notices if facts else ()) for d in notice.deliveries]
-    caught = await tx.incidents.of_deliveries(ids)
-    return max(caught.values(), key=lambda incident: incident.last_at, default=None)
+    return frozenset(incident.id for incident in (await tx.incidents.of_deliveries(ids)).values())
+
+
+async def _reports(tx: Tx, evidence: Evidence) -> Mapping[str, datetime]:
+    """About the addresses on file and those that were mailed."""
+    newest = evidence.invoices[0].notices if evidence.invoices else ()
+    mailed = [d.address for n in newest for d in n.deliveries if d.channel is Channel.EMAIL]
+    return await tx.orphans.waiting_about([*(a.point.address for a in evidence.addresses), *mailed])
 
 
 async def _invoice_facts(tx: Tx, invoices: Sequence[Invoice]) -> tuple[InvoiceFacts, ...]:
@@ -195,18 +218,37 @@ async def _company(tx: Tx, evidence: Evidence) -> Company | None:
     return Company(others, first) if others and first is not None else None
 
 
-async def _ask_dns(
-    resolver: Resolver, profile: TenantProfile, evidence: Evidence
-) -> tuple[dict[str, AddressFinding], SpfFact | None]:
+async def _ask_dns(resolver: Resolver, profile: TenantProfile, evidence: Evidence) -> Evidence:
+    """Everything side by side; what is not answered within the limit is unknown."""
     usable = [a.point.address for a in evidence.addresses if a.point.problem is None]
+    domains = sorted({address.rpartition("@")[2] for address in usable})
+    route = profile.route(evidence.route)
     checks = [_in_time(check_address(address, resolver), unanswered(address)) for address in usable]
-    findings, spf = await asyncio.gather(
-        asyncio.gather(*checks), spf_of(resolver, profile, profile.route(evidence.route))
+    servers = [_in_time(destination(resolver, domain), _NOT_KNOWN) for domain in domains]
+    findings, hosts, spf, identity = await asyncio.gather(
+        asyncio.gather(*checks),
+        asyncio.gather(*servers),
+        spf_of(resolver, profile, route),
+        _in_time(sending_identity(route.sender_facts, resolver=resolver), None),
     )
-    return {finding.address: finding for finding in findings}, spf
+    of = dict(zip(usable, findings, strict=True))
+    return replace(
+        evidence,
+        addresses=tuple(
+            replace(fact, finding=of.get(fact.point.address, fact.finding)) for fact in evidence.addresses
+        ),
+        spf=spf,
+        identity=identity,
+        operators=frozenset().union(
+            *(operators_of(domain, found.hosts) for domain, found in zip(domains, hosts, strict=True))
+        ),
+    )
 
 
-async def _in_time(work: Coroutine[Any, Any, T], otherwise: T) -> T:
+_NOT_KNOWN = Destination(MailHosts.UNKNOWN)
+
+
+async def _in_time(work: Coroutine[Any, Any, T], otherwise: U) -> T | U:
     try:
         async with asyncio.timeout(DNS_LIMIT_S):
             return await work

@@ -457,7 +457,7 @@ SCENARIOS = [
         "our route is down",
         put_off(reason=Reason.NETWORK),
         "OUR PROBLEM: our mail server relay cannot be reached, next try at",
-        ("could not be reached at the last try",),
+        ("cannot be reached, as of the last try",),
     ),
     Scenario(
         "in doubt",

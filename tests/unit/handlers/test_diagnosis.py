@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from handlers.cards import Notice
+from handlers.cards import KnownIncident, Notice
 from handlers.commands.diagnose import view
 from handlers.diagnosis import (
     TELLINGS,
@@ -30,9 +30,15 @@ from handlers.diagnosis import (
     diagnose,
 )
 from handlers.diagnosis.case import Case
+from handlers.diagnosis.known import operators_of
+from handlers.diagnosis.lines import Mark, Step
 from handlers.diagnosis.rules import ATTEMPT_RULES, INVOICE_RULES, rule_on
 from handlers.profile import Role
 from notifier.addresses import AddressFinding, AddressStatus
+from notifier.mailauth import SpfResult
+from notifier.mailauth.dmarc import DmarcCheck, DmarcResult
+from notifier.mailauth.dmarc_record import Policy
+from notifier.mailauth.identity import SenderFacts, SendingIdentity, Standing
 from sandbox.slack.content import suspicious
 from store.models import (
     Channel,
@@ -42,6 +48,7 @@ from store.models import (
     Delivery,
     Event,
     EventKind,
+    EventSource,
     Exclusion,
     Facts,
     Incident,
@@ -150,9 +157,10 @@ def evidence(*notices: Notice, **more: Any) -> Evidence:
         "holds": (),
         "spf": SpfFact("mail.cascade.example", SpfState.RIGHT),
         "company": None,
-        "incident": None,
+        "incidents": (),
+        "caught": frozenset(),
         "route": "visp",
-        "relay": True,
+        "relays": frozenset({"visp"}),
         "other_route": "remote",
         "send_mode": "live",
         "texts": True,
@@ -178,6 +186,19 @@ def sms(outcome: Outcome, reason: Reason = Reason.NONE, **more: Any) -> Delivery
 
 def waited(kind: EventKind = EventKind.DEFERRED, **more: Any) -> tuple[Event, ...]:
     return (event(new_id(), kind, **more),)
+
+
+def identity(standing: Standing, *ips: str) -> SendingIdentity:
+    """Neither SPF nor DKIM counts, whatever the standing says."""
+    facts = SenderFacts(
+        "visp", "cascade.example", "mail.cascade.example", ips or ("192.0.2.1",), "mx.example"
+    )
+    domain, record = "cascade.example", "v=DMARC1; p=reject"
+    policy = Policy.REJECT
+    dmarc = DmarcCheck(
+        DmarcResult.FAIL, domain, domain, domain, record, policy, "p", policy, False, None, (), (), None
+    )
+    return SendingIdentity(facts, (), SpfResult.SOFTFAIL, None, dmarc, standing)
 
 
 @dataclass(frozen=True)
@@ -228,12 +249,32 @@ ATTEMPTS = [
         mail(Outcome.SUPPRESSED),
         more={"addresses": (at(suppression=listed()),)},
     ),
+    Attempt(
+        "refused for our server's name in DNS",
+        mail(BOUNCED, "blocked_auth", diagnostic="550 5.7.25 The IP address has no PTR record"),
+        more=WRONG,
+    ),
+    Attempt(
+        "refused by DMARC, which fails still",
+        mail(BOUNCED, "blocked_auth", diagnostic="550 5.7.26 Refused by DMARC policy"),
+        more=WRONG | {"identity": identity(Standing.FAILS)},
+    ),
+    Attempt(
+        "refused by DMARC, which passes now",
+        mail(BOUNCED, "blocked_auth", diagnostic="550 5.7.26 Refused by DMARC policy"),
+        more=WRONG | {"identity": identity(Standing.DKIM)},
+    ),
     Attempt("refused for SPF, which is still wrong", mail(BOUNCED, "blocked_auth"), more=WRONG),
     Attempt("refused for sender checks, and SPF is right now", mail(BOUNCED, "blocked_auth")),
     Attempt("refused for sender checks", mail(BOUNCED, "blocked_auth"), more={"spf": None}),
     Attempt("refused for our server's reputation", mail(BOUNCED, "blocked_reputation")),
     Attempt("taken for spam", mail(BOUNCED, "spam_content")),
     Attempt("too big", mail(BOUNCED, "too_big")),
+    Attempt(
+        "our own relay refused to pass it on",
+        mail(BOUNCED, "relay_or_security", route="visp"),
+        (event(new_id(), EventKind.BOUNCED, source=EventSource.SMTP),),
+    ),
     Attempt("refused as a relay or for security", mail(BOUNCED, "relay_or_security")),
     Attempt("put off until it was too late", mail(FAILED, "rate_limited", reason=Reason.POLICY)),
     Attempt("it never left our side", mail(FAILED, reason=Reason.CONFIG)),
@@ -241,6 +282,7 @@ ATTEMPTS = [
     Attempt("it was cancelled", mail(Outcome.CANCELLED)),
     Attempt("a look-alike domain took it", mail(Outcome.DELIVERED), more=TYPO),
     Attempt("the recipient marked it as spam", mail(Outcome.DELIVERED), waited(EventKind.COMPLAINT)),
+    Attempt("the relay is still trying", mail(Outcome.SENT), waited(EventKind.DELAYED)),
     Attempt("it went to the payer", mail(Outcome.DELIVERED), more={"payer": person("1100")}),
     Attempt("no bounce in 72 hours", mail(Outcome.DELIVERED, confidence=Confidence.PRESUMED)),
     Attempt("their server took it", mail(Outcome.DELIVERED)),
@@ -362,9 +404,53 @@ def test_steps_that_cannot_be_taken_are_not_offered() -> None:
 
 
 def test_an_open_incident_is_named() -> None:
-    incident = Incident(new_id(), "k", "visp is down", IncidentState.OPEN, False, 3, NOW, NOW)
-    found = diagnose(evidence(notice(mail()), incident=incident), profile())
-    assert any("open incident: visp is down" in line.text for line in found.lines)
+    ours = incident_of("route_down:visp", "The route visp cannot be reached")
+    e = evidence(notice(mail()), incidents=(ours,), caught=frozenset({ours.incident.id}))
+    (line,) = [line for line in diagnose(e, profile()).lines if line.step is Step.KNOWN]
+    assert line.mark is Mark.BAD
+    assert line.text == (
+        "The route visp cannot be reached, since 1:00 AM: 41 messages of 38 subscribers, this one among them"
+    )
+
+
+CONCERNED: dict[str, tuple[str, dict[str, Any], bool]] = {
+    "their operator": ("blocked_reputation:inbox.example", {"operators": frozenset({"inbox.example"})}, True),
+    "another operator": ("blocked_reputation:other.example", {"operators": frozenset({"i.example"})}, False),
+    "a burst at their operator": (
+        "burst:inbox.example:temporary",
+        {"operators": frozenset({"inbox.example"})},
+        True,
+    ),
+    "DNS did not say whose it is": ("blocked_reputation:inbox.example", {}, False),
+    "our way out": ("route_down:visp", {}, True),
+    "our other way out": ("route_down:remote", {}, False),
+    "our envelope domain": ("blocked_auth:mail.cascade.example", {}, False),
+    "texts": ("sms_filtered:+15415550100", {}, False),
+}
+
+
+@pytest.mark.parametrize("name", CONCERNED)
+def test_an_incident_is_named_also_where_this_mail_was_not_part_of_it(name: str) -> None:
+    cause, more, concerned = CONCERNED[name]
+    e = evidence(incidents=(incident_of(cause, "Something refuses us"),), **more)
+    told = [line for line in diagnose(e, profile()).lines if line.step is Step.KNOWN]
+    assert bool(told) is concerned
+    if told:
+        assert told[0].mark is Mark.WARN
+        assert told[0].text.endswith("41 messages of 38 subscribers, nothing of this invoice so far")
+
+
+def test_who_runs_the_mail_of_a_domain() -> None:
+    assert operators_of("cedar.example", ("mx1.bigmail.example", "mx2.bigmail.example")) == {
+        "cedar.example",
+        "bigmail.example",
+    }
+    assert operators_of("bigmail.example", ("mx.bigmail.example",)) == {"bigmail.example"}
+    assert operators_of("cedar.example", ()) == {"cedar.example"}
+
+
+def incident_of(cause: str, title: str) -> KnownIncident:
+    return KnownIncident(Incident(new_id(), cause, title, IncidentState.OPEN, False, 41, NOW, NOW), 38)
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
@@ -390,7 +476,9 @@ def test_hostile_data_is_shown_and_never_obeyed(text: str) -> None:
                 invoice=invoice(number=text[:40]),
                 addresses=(fact,) * 6,
                 holds=(hold_of("1", reason=text),),
-                incident=Incident(new_id(), "k", text, IncidentState.OPEN, False, 3, NOW, NOW),
+                incidents=(known := incident_of("k", text),),
+                caught=frozenset({known.incident.id}),
+                reports={address: NOW},
                 company=Company(3, NOW),
             )
             found = diagnose(e, profile())
