@@ -12,6 +12,13 @@ from typing import Final
 
 from rapidfuzz.distance import OSA
 
+from notifier.addresses.mailboxes import DISPOSABLE
+
+
+def _name(domain: str) -> str:
+    return domain.partition(".")[0]
+
+
 WELL_KNOWN: Final = (
     *("gmail.com", "yahoo.com", "hotmail.com", "outlook.com", "icloud.com", "aol.com", "comcast.net"),
     *("live.com", "msn.com", "me.com", "att.net", "sbcglobal.net", "verizon.net", "bellsouth.net"),
@@ -158,6 +165,12 @@ _BARE: Final = {
     "gmial": "gmail.com",
 }
 """A well-known domain that lost its dot, or its end -> the domain."""
+_OF_NAME: Final = {
+    **{_name(known): known for known in reversed(WELL_KNOWN[:7])},
+    **{name: f"{name}.net" for name in ("sbcglobal", "verizon", "bellsouth", "earthlink", "centurylink")},
+    "protonmail": "protonmail.com",
+}
+"""Names that are an operator's under whatever end: `gmail.in` takes no mail and is meant as gmail.com."""
 _SHORT: Final = 4
 """Names of at most so many letters are one letter from too many others: their ends alone are respelled."""
 
@@ -167,7 +180,7 @@ def respelled(domain: str, *, takes_mail: bool | None) -> str | None:
 
     `takes_mail` False lets guesses in; True or None (DNS did not answer) leaves the known misspellings.
     """
-    if domain in GENUINE:
+    if domain in GENUINE or domain in DISPOSABLE:
         return None
     return KNOWN_TYPOS.get(domain) or (nearest(domain) if takes_mail is False else None)
 
@@ -191,7 +204,7 @@ def nearest(domain: str) -> str | None:
         return None
     if (meant := _near(domain)) is not None:
         return meant
-    for meant in (_without_more(domain), _other_end(domain)):
+    for meant in (_without_more(domain), _OF_NAME.get(_name(domain)), _other_end(domain)):
         if meant is not None:
             return KNOWN_TYPOS.get(meant) or (meant if meant in GENUINE else _near(meant) or meant)
     return None
@@ -215,7 +228,7 @@ def _near(domain: str) -> str | None:
     close: list[tuple[int, int, str]] = []
     for rank, known in enumerate(WELL_KNOWN):
         distance = OSA.distance(domain, known, score_cutoff=2)
-        if distance == 1 or (distance == 2 and len(known) >= 9):
+        if distance == 1 or (distance == 2 and len(known) >= 9 and _begins_alike(domain, known)):
             close.append((distance, rank, known))
     close = [entry for entry in close if _believable(domain, entry[2])]
     if not close:
@@ -223,14 +236,17 @@ def _near(domain: str) -> str | None:
     best = min(close)[0]
     candidates = [known for distance, _, known in close if distance == best]
     names = {_name(known) for known in candidates}
-    # `yahoo.cz` may be any of yahoo's: of one name the most common end counts, of two names neither.
-    return candidates[0] if len(names) == 1 else None
+    # `yahoo.cz` may be any of yahoo's: of one name the most common end counts. Of two names neither, unless
+    # one has most of all mailboxes and the others few: `fmail.com` is rather gmail.com than ymail.com.
+    alone = candidates[0] in WELL_KNOWN[:4] and not set(candidates[1:]) & set(WELL_KNOWN[:8])
+    return candidates[0] if len(names) == 1 or alone else None
+
+
+def _begins_alike(domain: str, known: str) -> bool:
+    """Two slips seldom hit the first letter; `00gmail.com` has something before the name."""
+    return domain[0] == known[0] or (domain.endswith(known) and not domain[: -len(known)].isalpha())
 
 
 def _believable(domain: str, known: str) -> bool:
     """`aol.co` is aol.com; `apl.com` is somebody else's."""
     return len(_name(known)) > _SHORT or _name(domain) == _name(known)
-
-
-def _name(domain: str) -> str:
-    return domain.partition(".")[0]

@@ -53,6 +53,8 @@ SLIPS = {
     **dict.fromkeys(("cox.nett", "cox.ner"), "cox.net"),
     # two slips, and what was put before it
     **dict.fromkeys(("gmial.con", "gmal.con", "www.gmail.com", "www.gmial.com"), "gmail.com"),
+    **dict.fromkeys(("gmail.in", "gmail.co.in", "gmail.co.com", "00gmail.com", "fmail.com"), "gmail.com"),
+    **dict.fromkeys(("hotmail.xyz", "hatmail.com"), "hotmail.com"),
     # other countries
     "yaho.co.uk": "yahoo.co.uk",
     "hotmial.co.uk": "hotmail.co.uk",
@@ -84,6 +86,7 @@ REAL = (
 STRANGERS = (
     *("cedarmill.example", "you.com", "google.com", "mall.com", "apl.com", "act.net"),
     *("fix.net", "one.com", "mean.com", "oulu.fi", "yoyo.com", "cloud.com", "harborview.org", "bt.com"),
+    *("yopmail.com", "famous.com", "kasmail.com", "zetmail.com", "omail.de", "spymail.net"),
     *("hotmarket.com", "commcast.io", "liveoak.com", "verdant.net", "earthworks.net", "goldmail.io"),
 )
 """Domains of businesses that nobody of ours knows: not even a dead one is taken for a mailbox operator's."""
