@@ -131,10 +131,13 @@ def _index(language: str) -> int:
     return LANGUAGES.index(primary) if primary in LANGUAGES else 0
 
 
-# Words of the keywords of handlers.intents that are of one language only.
+# Words that are of one language only. No English keyword of handlers.intents: whoever speaks another
+# language writes those too, since our texts name them.
 _WORDS = {
     language: frozenset(words.split("|"))
     for language, words in {
+        "en": "unsubscribe|remove|delete|wrong|number|please|text|texting|texts|messages|message|from|these"
+        "|this|the|my|you|your|am|is|are|was|dont|never|already|got|get|it|and|to",
         "es": "alto|pare|paren|parar|basta|detener|cancelar|baja|salir|equivocado|iniciar|comenzar|reanudar"
         "|suscribir|ayuda|informacion|saldo|debo|cuanto|factura|recibo|reenviar|enviar|pagar|pago|quiero"
         "|gracias|hola|favor|mensajes|mande|manden|escriba|escriban|molesten|numero|cuenta|tarjeta|mi|mis|su"

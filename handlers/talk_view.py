@@ -28,12 +28,12 @@ from handlers.blocks import (
 )
 from handlers.blocks import option as choice
 from handlers.intents import read_intent
-from handlers.masks import mask_phone, shown_name
+from handlers.masks import mask_links, mask_phone, shown_name
 from handlers.profile import TenantProfile
 from handlers.reply import Block, Modal, Reply, To
 from handlers.talk import ASK_CANCEL, MEDIA, Decision, Talk, TextPlan
 from handlers.text_cost import cost_rows, exactly, time_rows
-from store.models import AUTO, ConversationLine, Delivery, Event, Said
+from store.models import AUTO, ConversationLine, Delivery, Event, Said, SubscriberStatus
 
 _USER = re.compile(r"[UW][A-Z0-9_]{2,20}")
 _PICTURES = {"image": "a picture", "video": "a video", "audio": "a sound", "text": "a contact or note"}
@@ -56,7 +56,14 @@ def card(talk: Talk, profile: TenantProfile) -> Reply:
     c, s = talk.conversation, talk.subscriber
     title = f"Texts with {shown_name(s)} · {s.account}" if s else f"Texts with {mask_phone(c.number)}"
     rows: list[str] = [md(":iphone: {}", esc(_who(talk)))]
-    if s is not None:
+    if s is not None and s.status is SubscriberStatus.ARCHIVED:
+        rows.append(
+            md(":warning: *Former subscriber*: the account is archived, and numbers are given to strangers.")
+        )
+        rows.append(md("Make sure who writes before you speak of the account."))
+    elif s is not None and s.payer_account is not None:
+        rows.append(md("Account *{}* pays for it: invoices are theirs to see.", s.payer_account))
+    elif s is not None:
         rows.append(_money(talk, profile))
     elif talk.candidates:
         accounts = ", ".join(one.account for one in talk.candidates[:8])
@@ -146,15 +153,30 @@ def came_in(line: ConversationLine, talk: Talk, profile: TenantProfile, picture:
     return Reply(shorten(said, 150) or "A text", rows)
 
 
-def many(count: int, last: ConversationLine | None, talk: Talk, profile: TenantProfile) -> Reply:
-    """One line for a minute in which too many texts came."""
+def many(count: int, last: ConversationLine | None, talk: Talk, profile: TenantProfile, minute: str) -> Reply:
+    """One line for a minute in which too many texts came. `minute`: what its button carries."""
     number = mask_phone(talk.conversation.number)
-    text = f"{count} texts within a minute, too many to show one by one."
-    rows = [section(md(":speech_balloon: *{}*", text))]
+    text = f"{count} texts within a minute: not all of them are shown one by one."
+    show = button("Show all", "thread.burst", {"m": minute})
+    rows = [section(md(":speech_balloon: *{}*", text), accessory=show)]
     if last is not None:
         when = fmt.clock_time(last.at, profile.time_zone, profile.locale, seconds=True)
         rows.append(context(md("{} · the last one at {}: {}", number, when, shorten(_said(last), 300))))
     return Reply(text, rows)
+
+
+def burst(said: Sequence[ConversationLine], talk: Talk, profile: TenantProfile) -> Reply:
+    """All texts of one minute, for whoever asked."""
+    number = mask_phone(talk.conversation.number)
+    title = f"{len(said)} texts from {number}"
+    rows = [
+        md("{} {}", fmt.clock_time(line.at, profile.time_zone, profile.locale, seconds=True), _said(line))
+        for line in said
+    ]
+    return Reply(title, fit([section(md("*{}*", title)), *(section(row) for row in rows[:_MOST_SHOWN])]))
+
+
+_MOST_SHOWN = 45
 
 
 def event(line: ConversationLine, talk: Talk, mend: Mapping[str, str] | None = None) -> Reply:
@@ -177,7 +199,8 @@ def event(line: ConversationLine, talk: Talk, mend: Mapping[str, str] | None = N
         )
         blocks.append(context("Texts: they get no more of them. Service: you talk to them about it."))
     else:
-        blocks.append(context("Decided."))
+        about = "the texts: they get no more" if talk.opted_out else "the service: texts go on"
+        blocks.append(context(md("Decided. It is about {}.", about)))
     return Reply(line.body, blocks)
 
 
@@ -191,16 +214,23 @@ def went_out(
         for delivery, events in deliveries
     ]
     when = fmt.clock_time(line.at, profile.time_zone, profile.locale)
-    text = Mrkdwn(shorten(esc(line.body), _LONGEST_LINE))
+    said = mask_links(line.body)
+    text = Mrkdwn(shorten(esc(said), _LONGEST_LINE))
     return Reply(
-        shorten(line.body, 150),
+        shorten(said, 150),
         [section(md(":arrow_right: {}", text)), context(md("{} · {}", esc(by), when), *states)],
     )
 
 
-def not_sent(line_id: str, thread: dict[str, str], *, may_send: bool) -> Reply:
-    """Below a note: that nobody but the team has seen it."""
+def not_sent(line_id: str, thread: dict[str, str], *, may_send: bool, card: bool = False) -> Reply:
+    """Below a note: that nobody but the team has seen it. `card`: a card number was taken out of it."""
     blocks = [section(md(":lock: *Not sent. Team only.*"))]
+    if card:
+        blocks.append(
+            section(
+                md(":warning: There was a card number in it. It is not kept here: *delete your message*.")
+            )
+        )
     if may_send:
         blocks += actions(button("Send as text", "thread.as_text", {"n": line_id} | thread))
     return Reply("Not sent. Team only.", blocks)

@@ -252,6 +252,15 @@ class Conversations(Repository):
         ).first()
         return int(count), _line(last) if last else None
 
+    async def all_between(
+        self, conversation_id: UUID, start: datetime, end: datetime, limit: int = 100
+    ) -> list[ConversationLine]:
+        """What came in then (end excluded), oldest first."""
+        c = conversation_lines.c
+        then = (c.conversation_id == conversation_id, c.said == Said.IN, c.at >= start, c.at < end)
+        rows = await self._tx.conn.execute(self._lines().where(*then).order_by(c.id).limit(limit))
+        return [_line(row) for row in rows]
+
     async def auto_since(self, number: str, since: datetime, limit: int = 100) -> list[ConversationLine]:
         """Automatic texts to this number, in all its conversations, the newest first."""
         c = conversation_lines.c

@@ -33,7 +33,7 @@ class ConversationLineSurface:
                 count, last = await tx.conversations.came_between(
                     conversation.id, start, start + timedelta(minutes=1)
                 )
-                return view.many(count, last, talk, profile)
+                return view.many(count, last, talk, profile, key)
         if line is None:
             return None
         if line.said is Said.EVENT:

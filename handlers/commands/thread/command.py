@@ -80,6 +80,8 @@ class Thread:
                 async with services.store.begin(request.tenant) as tx:
                     await tx.conversations.drop_draft(UUID(request.value["d"]))
                 return [view.cancelled()]
+            case "burst":
+                return [await self._burst(request, services)]
             case "close":
                 return await self._close(request, services)
             case "chosen":
@@ -111,7 +113,18 @@ class Thread:
         if note is None:
             raise LookupError("a note that is neither new nor there")
         may_send = request.actor.role >= Role.AGENT and conversation.closed_at is None
-        return [view.not_sent(str(note.id), _thread(request), may_send=may_send)]
+        card = words != request.text.strip()
+        return [view.not_sent(str(note.id), _thread(request), may_send=may_send, card=card)]
+
+    async def _burst(self, request: CommandRequest, services: Services) -> Reply:
+        minute = talks.minute_of(str(request.value["m"]))
+        if minute is None:
+            raise _GONE
+        async with services.store.read(request.tenant) as tx:
+            conversation = await _conversation(tx, minute[0])
+            talk = await talks.load(tx, conversation)
+            said = await tx.conversations.all_between(minute[0], minute[1], minute[1] + timedelta(minutes=1))
+        return view.burst(said, talk, services.profile(request.tenant))
 
     async def _preview(self, request: CommandRequest, services: Services) -> Reply:
         profile = services.profile(request.tenant)

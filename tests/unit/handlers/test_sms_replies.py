@@ -403,6 +403,52 @@ async def test_a_flood_becomes_one_line_a_minute(dana: Texting) -> None:
     assert len(thread) == SHOWN_A_MINUTE + 1
     assert f"{count} texts within a minute" in thread[-1]
     assert f"text {count - 1}" in thread[-1]
+    shown = said(await dana.agent().presses((await dana.lines())[-1], "thread.burst"))
+    assert [f"text {number}" in shown for number in range(count)] == [True] * count, "every one can be read"
+
+
+async def test_an_invoices_link_is_not_shown_in_the_channel(dana: Texting) -> None:
+    await dana.texts("please call me")
+    await dana.texts("INVOICE")
+    assert "/i/" in (await dana.sent())[-1]
+    thread = await dana.thread()
+    assert "[link]" in thread[-1]
+    assert "/i/" not in "\n".join(thread)
+
+
+async def test_a_former_subscribers_card_says_so_and_shows_no_money(desk: Texting) -> None:
+    archived = SubscriberStatus.ARCHIVED
+    await cast.add(desk.store, "1315", mobile(PHONE), status=archived, balance=usd("31.00"))
+    await desk.texts("I never got my invoice")
+    card = said(await desk.card())
+    assert "Former subscriber" in card
+    assert "$31.00" not in card
+
+
+async def test_the_card_of_an_account_that_another_pays_names_the_payer_and_no_money(desk: Texting) -> None:
+    await cast.add(desk.store, "1100")
+    await cast.add(desk.store, "1103", mobile(PHONE), payer_account="1100", balance=usd("31.00"))
+    await desk.texts("I never got my invoice")
+    card = said(await desk.card())
+    assert "Account *1100* pays for it" in card
+    assert "$31.00" not in card
+
+
+@pytest.mark.parametrize(
+    ("words", "language", "answered"),
+    [
+        ("unsubscribe me from these messages", "en", "you get no more texts"),
+        ("this is the wrong number", "es", "you get no more texts"),
+        ("ALTO", "en", "ya no recibe usted"),
+        ("desabonner", "en", "vous ne recevrez plus"),
+    ],
+)
+async def test_an_answer_speaks_the_language_of_the_words(
+    desk: Texting, words: str, language: str, answered: str
+) -> None:
+    await cast.add(desk.store, "1001", mobile(PHONE), language=language)
+    await desk.texts(words)
+    assert answered in (await desk.sent())[-1]
 
 
 async def test_a_long_conversation_is_not_a_flood(dana: Texting, clock: FakeClock) -> None:

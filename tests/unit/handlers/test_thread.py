@@ -97,6 +97,7 @@ async def test_a_card_number_in_a_note_is_not_kept_and_cannot_be_sent(desk: Text
     async with desk.store.read(1) as tx:
         (note,) = await tx.conversations.lines(conversation.id, said=(Said.NOTE,))
     assert note.body == f"read to me: {REMOVED_CARD}"
+    assert "It is not kept here: *delete your message*" in said(reply), "Slack still shows it"
     with pytest.raises(UserError, match="card number"):
         await agent.presses(reply, "thread.as_text")
 
