@@ -153,9 +153,9 @@ def _policy(check: DmarcCheck) -> str:
         return f"The DMARC record cannot be used: {check.problem}."
     if check.record is None:
         return f"{check.domain} has no DMARC record."
-    asks = {"none": "is let through", "quarantine": "goes to spam", "reject": "is refused"}
-    what = asks.get(str(check.disposition or check.policy), "is up to them")
-    return f"Mail that fails {what}."
+    asks = {"none": "let mail that fails through", "quarantine": "put mail that fails into spam"}
+    what = asks.get(str(check.disposition or check.policy), "refuse mail that fails")
+    return f"Receivers are asked to {what}."
 
 
 _DKIM = {

@@ -152,5 +152,32 @@ async def test_mended_spf_record_turns_the_check_green_and_lets_mail_through(des
     await desk.shows("Accepted by strict.example's server", after=mended["ts"])
 
 
+async def test_a_record_that_somebody_breaks_is_an_alert_the_next_day_and_ends_by_itself(desk: Desk) -> None:
+    async def publish(record: str) -> None:
+        body = {"name": "mail.cascade.example", "type": "TXT", "values": [record]}
+        await desk.call("PUT", "/sandbox/dns", body)
+
+    right = "v=spf1 mx ip4:203.0.113.25 include:spf.visp.net ~all"
+    page = await desk.type("/isp mail")
+    assert "*visp* · relay" in words(page)
+    await desk.press(page, "mail.recheck")
+    await desk.shows("The SPF record of mail.cascade.example is right now", channel="C_ONCALL")
+    await publish("v=spf1 ip4:203.0.113.25 -all")
+    await desk.call("POST", "/sandbox/clock", {"advance_s": 86_400})
+    alert = await desk.shows(
+        "SPF record of mail.cascade.example was changed and is wrong", channel="C_ONCALL"
+    )
+    assert f"Before:\n```{right}```" in words(alert)
+    await publish(right)
+    await desk.call("POST", "/sandbox/clock", {"advance_s": 900})
+
+    async def mended() -> bool:
+        return "Resolved by the daily look at DNS" in words(await desk.reread(alert))
+
+    await desk.until(mended, "the alert ends by itself")
+    told = await desk.shows("is right now", channel="C_ONCALL", after=alert["ts"])
+    assert told["thread_ts"] == alert["ts"]
+
+
 async def test_nothing_on_the_wire_would_have_displeased_the_real_services(desk: Desk) -> None:
     assert [row["problem"] for row in await desk.problems()] == []

@@ -43,7 +43,9 @@ async def _recheck(request: CommandRequest, services: Services) -> Reply:
         await audit(tx, request, "mail.recheck", "domains", detail=detail)
     data = await load(services, request.tenant)
     note = view.rechecked(len(looked.changed), looked.unanswered)
-    return view.overview(data, services.profile(request.tenant), request.actor.role, note=note)
+    # Pressed on the page itself it takes the page's place; an alert in the channel stays.
+    to = To.REPLACE if "p" in request.value else To.ASKER
+    return view.overview(data, services.profile(request.tenant), request.actor.role, to, note)
 
 
 async def _trend(request: CommandRequest, services: Services) -> Reply:

@@ -50,7 +50,7 @@ def overview(data: MailData, profile: TenantProfile, role: Role, to: To = To.ASK
     blocks.append(section(_chart(data.trend, profile)))
     changed = any(record.changed_at for domain in data.domains for record in domain.records)
     blocks += actions(
-        button("Recheck DNS", "mail.recheck") if role >= Role.AGENT else None,
+        button("Recheck DNS", "mail.recheck", {"p": 1}) if role >= Role.AGENT else None,
         button("Bounces by cause and domain", "mail.trend", {"o": 0}) if data.trend.total else None,
         button("What changed in DNS", "mail.drift") if changed else None,
     )
@@ -156,9 +156,11 @@ def _refuser(refuser: Refuser, data: MailData, profile: TenantProfile) -> Mrkdwn
 
 def _domain(domain: SendingDomain, data: MailData, profile: TenantProfile) -> Block:
     rows = [md("*{}* · {}", domain.domain, ", ".join(domain.uses))]
-    rows += [_record(record) for record in sorted(domain.records, key=_order)]
+    said = [(_order(record), _record(record)) for record in domain.records]
     if domain.records and "From" in domain.uses and not _signed(domain):
-        rows.append(md(":heavy_minus_sign: DKIM: we do not sign with a key of this domain."))
+        none = md(":heavy_minus_sign: DKIM: we do not sign with a key of this domain.")
+        said.append(((_ORDER.index("dkim"), ""), none))
+    rows += [row for _, row in sorted(said)]
     if domain.records:
         oldest = min(record.checked_at for record in domain.records)
         rows.append(md("_seen {}{}_", fmt.age(oldest, data.now), _change(domain, data, profile)))
@@ -289,8 +291,8 @@ def breakdown(trend: Trend, offset: int, to: To = To.ASKER) -> Reply:
     rows = [_line(name or "no address", counts) for name, counts in page]
     blocks.append(section(lines([md("*Where*"), *(rows or [md("Nowhere on this page.")])])))
     last = offset + len(page)
-    if len(trend.domains) > PAGE:
-        blocks.append(context(md("{} to {} of {}", min(offset + 1, last), last, len(trend.domains))))
+    of = f"{min(offset + 1, last)} to {last} of {len(trend.domains)} · " if len(trend.domains) > PAGE else ""
+    blocks.append(context(md("{}each line on its own scale, today is the last", of)))
     blocks += actions(
         button("Before", "mail.trend:before", {"o": max(offset - PAGE, 0), "p": 1}) if offset else None,
         button("More", "mail.trend:more", {"o": last, "p": 1}) if last < len(trend.domains) else None,
