@@ -123,6 +123,11 @@ def is_robot(headers: Headers) -> bool:
     return not sender or bool(_ROBOT.search(sender)) or _null_path(headers)
 
 
+def names_robot(headers: Headers) -> bool:
+    """Whether the name or address in From is one that only mail systems use."""
+    return bool(_ROBOT.search(headers.first("from")) or _MAYBE_ROBOT.search(headers.first("from")))
+
+
 def _null_path(headers: Headers) -> bool:
     path = headers.first("return-path").strip().lower()
     return path in ("<>", "<null>") or "mailer-daemon" in path

@@ -120,8 +120,9 @@ def _parse(raw: bytes, depth: int) -> list[BounceReport]:
     found = reports.feedback_report(message.parts, message.returned)
     if not found:
         found = _delivery_reports(message)
-    if not found and len(message.parts) == 1:
-        found = reports.service_notification(message.human)
+    if not found and (raw.lstrip()[:1] == b"{" or len(message.parts) == 1):
+        text = raw.decode("utf-8", "replace") if raw.lstrip()[:1] == b"{" else message.human
+        found = reports.service_notification(text)
     if not found:
         found = reports.read_receipt(message.parts)
     if not found:
@@ -130,11 +131,21 @@ def _parse(raw: bytes, depth: int) -> list[BounceReport]:
         )
     if not found and depth < _MAX_WRAPPING:
         found = _wrapped(message, depth)
+    if not found and _answered_by_a_person(message):
+        return reports.auto_reply(message.headers, message.human)
     if not found:
         found = _forwarded(message) or _notice(message)
     if not found and reports.is_auto_reply(message.headers, message.subject):
         found = reports.auto_reply(message.headers, message.human)
     return found
+
+
+def _answered_by_a_person(message: _Message) -> bool:
+    """An automatic reply under a person's name, whatever its words: robots answer in their own."""
+    headers = message.headers
+    if notices.names_robot(headers) or "x-failed-recipients" in headers or message.returned_part is not None:
+        return False
+    return bool(headers.first("from").strip("<> ")) and reports.is_auto_reply(headers, message.subject)
 
 
 def _delivery_reports(message: _Message) -> list[BounceReport]:

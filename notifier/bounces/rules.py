@@ -158,6 +158,13 @@ PROVIDER: tuple[Rule, ...] = (
         ("?p=relaydenied", "?p=tlsrequired", "?p=notauthorizederror", "?p=wantauthentication"),
     ),
     Rule(C.BLOCKED_REPUTATION, ("?p=rfcmessagenoncompliant", "?p=policyviolation")),
+    # Facebook (postmaster.facebook.com/response_codes): the family of the code names the reason.
+    Rule(C.MAILBOX_FULL, ("postmaster.facebook.com & rcp-p4",)),
+    Rule(C.FILTERED, ("postmaster.facebook.com & rcp-p2", "postmaster.facebook.com & rcp-p3")),
+    Rule(C.TEMPORARY, ("postmaster.facebook.com & rcp-t", "postmaster.facebook.com & int-")),
+    Rule(C.RATE_LIMITED, ("postmaster.facebook.com & con-t", "postmaster.facebook.com & rct-")),
+    Rule(C.BLOCKED_AUTH, ("postmaster.facebook.com & dns-",)),
+    Rule(C.BLOCKED_REPUTATION, ("postmaster.facebook.com & pol-", "postmaster.facebook.com & msg-")),
     # AOL before Yahoo's systems.
     Rule(
         C.BLOCKED_REPUTATION, ("aol will not accept delivery of this message", "postmaster.aol.com & conb1")

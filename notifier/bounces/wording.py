@@ -340,7 +340,7 @@ AUTO_REPLY_SUBJECTS = (
     r"out[ -]of[ -](?:the[ -])?office",
     r"i am (?:currently )?(?:out of|away)",
     r"away from (?:my|the) (?:mail|office|desk)",
-    r"vacation (?:reply|message|notice)",
+    r"vacation(?:\s*$| (?:reply|message|notice))",
     r"on vacation",
     r"holiday (?:reply|notice)",
     r"on (?:annual |maternity )?leave",
