@@ -1,12 +1,15 @@
 """How rightly bounces are read: on the labelled mail, and with what a hidden part of it taught left out.
 
-Three figures each of class, hard flag and recipients found, over every labelled recipient:
+Class, hard flag and recipients found, as shares of all labelled recipients:
 
 - `seen`: all rules, all messages. Rules were written with these messages at hand, so it flatters.
 - `family hidden`: for each family of messages (the name before the number), the rules whose only support
   in the corpus is that family are left out, and the family is read without them.
 - `half hidden`: the same for a random half, several splits of fixed seeds; rules supported by the hidden
   half alone are left out. Rules that no message supports (from documentation) stay in both.
+- `family hidden, phrases`: as above, but only phrases are left out; operators' documented tokens and the
+  meanings, which are about language and not about messages, stay.
+- `without phrases`: operators' tokens, meanings and codes alone.
 
 `--misses` lists what is wrong, `--confusion` counts label against verdict, `--rules` lists rules by support.
 """
@@ -134,7 +137,7 @@ def support(corpus: Corpus) -> dict[str, set[str]]:
 
 
 def hidden(corpus: Corpus, supported: dict[str, set[str]], files: set[str]) -> list[Row]:
-    """These files, read without the rules that only they support."""
+    """These files, read without the rules (of those given) that only they support."""
     fitted = {rule for rule, names in supported.items() if names and names <= files}
     classify.use(rulebook.Rulebook(lambda name: name not in fitted))
     try:
@@ -160,13 +163,26 @@ def halves_hidden(corpus: Corpus, supported: dict[str, set[str]], splits: int = 
     return rows
 
 
+def without_phrases(corpus: Corpus) -> list[Row]:
+    phrases = rulebook.phrases()
+    classify.use(rulebook.Rulebook(lambda name: name not in phrases))
+    try:
+        return read(corpus, corpus.messages)
+    finally:
+        classify.use(rulebook.Rulebook())
+
+
 def figures(corpus: Corpus) -> dict[str, Score]:
-    """The three honest and less honest figures by name."""
+    """The honest and less honest figures by name."""
     supported = support(corpus)
+    phrases = rulebook.phrases()
+    only_phrases = {name: files for name, files in supported.items() if name in phrases}
     return {
         "seen": score(read(corpus, corpus.messages)),
         "family hidden": score(families_hidden(corpus, supported)),
         "half hidden": score(halves_hidden(corpus, supported)),
+        "family hidden, phrases": score(families_hidden(corpus, only_phrases)),
+        "without phrases": score(without_phrases(corpus)),
     }
 
 

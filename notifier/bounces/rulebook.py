@@ -146,15 +146,16 @@ class Rulebook:
         return _first(self._weak, words)
 
 
+def phrases() -> frozenset[str]:
+    """The names of all rules that are phrases: no operator's tokens, no meanings."""
+    tables = rules.MAIL_LESS + rules.STRONG + rules.WEAK
+    return frozenset(name for rule in tables for name in rule.phrases)
+
+
 def names() -> list[str]:
-    """The names of all rules, in the order of the tables."""
-    listed = [
-        name
-        for table in (rules.PROVIDER, rules.MAIL_LESS + rules.STRONG, rules.WEAK)
-        for rule in table
-        for name in rule.phrases
-    ]
-    return listed + [meaning.name for meaning in meanings.MEANINGS]
+    """The names of all rules: tokens, phrases, meanings."""
+    tokens = [name for rule in rules.PROVIDER for name in rule.phrases]
+    return [*tokens, *sorted(phrases()), *(meaning.name for meaning in meanings.MEANINGS)]
 
 
 def _tokens(table: Iterable[rules.Rule], kept: Callable[[str], bool]) -> Iterable[_Tokens]:

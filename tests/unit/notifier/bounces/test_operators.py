@@ -1,4 +1,4 @@
-"""What the big operators answer live, operator by operator."""
+"""What the big operators answer live, operator by operator, and what anybody else says for the same."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pytest
 from notifier.bounces import BounceClass, classify_reply
 
 from .operators import ANSWERS
+from .wordings import WORDINGS
 
 ROWS = [(operator, *row) for operator, rows in ANSWERS.items() for row in rows]
 HARD = {BounceClass.NO_SUCH_USER, BounceClass.DOMAIN_MISSING}
@@ -26,3 +27,13 @@ def test_operators_answer_gets_its_class(
 def test_at_least_150_answers_are_known() -> None:
     assert len(ROWS) >= 150
     assert len({row[1:4] for row in ROWS}) == len(ROWS)
+
+
+ANY = [(cls, *row) for cls, rows in WORDINGS.items() for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("cls", "code", "enhanced", "text"), ANY, ids=[f"{row[0]}: {row[3][:50]}" for row in ANY]
+)
+def test_any_wording_is_understood(cls: BounceClass, code: int, enhanced: str, text: str) -> None:
+    assert classify_reply(code, enhanced, text).cls == cls
