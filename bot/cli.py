@@ -1,4 +1,4 @@
-"""`ispbot`: demo, run, bot, worker, migrate, import, notify, check, dkim."""
+"""`ispbot`: demo, run, bot, worker, migrate, import, notify, bounce, check, dkim."""
 
 from __future__ import annotations
 
@@ -342,6 +342,30 @@ def notify_invoices_(
         raise _fail(" ".join(filter(None, (error.sentence, error.next_step))), 2) from None
     except (DatabaseError, OSError) as error:
         raise _fail(str(error)) from None
+
+
+@app.command()
+def bounce(
+    sources: Annotated[list[str], typer.Argument(help="FILE (.eml, mbox), DIR (Maildir or files), or -")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    environment: EnvironmentOption = None,
+    tenant: Annotated[str | None, typer.Option(help="whose they are where no header tells")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only read and match, write nothing")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON document instead of lines")] = False,
+    full: Annotated[bool, typer.Option("--full", help="addresses as they are, not masked")] = False,
+) -> None:
+    """Take bounce messages in from files; twice changes nothing twice."""
+    from bot.bounces_cli import Wanted, take_bounces
+
+    loaded = _config(config, environment)
+    key = _provider(loaded, tenant)
+    wanted = Wanted(sources, dry_run, as_json, full)
+    try:
+        all_read = asyncio.run(take_bounces(loaded, key, wanted, sys.stdin.buffer, out, err))
+    except DatabaseError as error:
+        raise _fail(str(error)) from None
+    if not all_read:
+        raise typer.Exit(1)
 
 
 @app.command()

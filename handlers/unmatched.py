@@ -6,9 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from handlers.words import bounce_words
 from store.models import Delivery, Invoice, Notification, Orphan, Subscriber
 
 PAGE = 6
+_CLASSES = {
+    "feedback": "the recipient marked our mail as spam",
+    "delivered": "it arrived",
+    "auto_reply": "the mailbox answered automatically",
+}
+
+
+def class_words(cls: str) -> str:
+    """What a report says, without codes."""
+    return _CLASSES.get(cls) or bounce_words(cls)
 
 
 @dataclass(frozen=True, slots=True)

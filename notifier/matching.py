@@ -34,13 +34,19 @@ class Match:
 
 
 async def match(
-    tx: Tx, keyring: Keyring, found: Returned, envelope_to: str, tenant: int | None
+    tx: Tx,
+    keyring: Keyring,
+    found: Returned,
+    envelope_to: str,
+    tenant: int | None,
+    *,
+    lock: bool = True,
 ) -> list[Match | Unmatched]:
-    """For each report its delivery (locked), or why there is none."""
+    """For each report its delivery (locked, but where somebody only looks), or why there is none."""
     verp = returned.verp_token(envelope_to)
     tokens = {text: keyring.read_delivery_token(text) for text in (verp, *found.tokens) if text}
     valid = {text: token for text, token in tokens.items() if token is not None}
-    rows = await tx.deliveries.lock([(t.tenant, t.delivery_id) for t in valid.values()])
+    rows = await _rows(tx, [(t.tenant, t.delivery_id) for t in valid.values()], lock)
     good: dict[str, Match] = {}
     problems = {Unmatched.FORGED} if len(valid) < len(tokens) else set()
     for text, token in valid.items():
@@ -61,7 +67,17 @@ async def match(
         return _each_to_its_own(found.reports, [_of_latest(m) for m in named.values()])
     if problems:
         return [min(problems, key=list(Unmatched).index)] * len(found.reports)
-    return await _by_queue_id(tx, found, tenant)
+    return await _by_queue_id(tx, found, tenant, lock)
+
+
+async def _rows(tx: Tx, refs: Sequence[Ref], lock: bool) -> dict[Ref, Delivery]:
+    if lock:
+        return await tx.deliveries.lock(refs)
+    found: dict[Ref, Delivery] = {}
+    for tenant in sorted({tenant for tenant, _ in refs}):
+        mine = await tx.of(tenant).deliveries.get_many([one for owner, one in refs if owner == tenant])
+        found |= {(tenant, delivery_id): delivery for delivery_id, delivery in mine.items()}
+    return found
 
 
 def _problem(token: DeliveryToken, delivery: Delivery | None, now: datetime) -> Unmatched | None:
@@ -98,7 +114,7 @@ def _each_to_its_own(reports: Sequence[BounceReport], candidates: Sequence[Match
     return [found or alone or Unmatched.AMBIGUOUS for found in own]
 
 
-async def _by_queue_id(tx: Tx, found: Returned, tenant: int | None) -> list[Match | Unmatched]:
+async def _by_queue_id(tx: Tx, found: Returned, tenant: int | None, lock: bool) -> list[Match | Unmatched]:
     """Unsigned: what was queued under that name, and only about its very recipient."""
     if not found.queue_id:
         return [Unmatched.NO_TOKEN] * len(found.reports)
@@ -106,7 +122,7 @@ async def _by_queue_id(tx: Tx, found: Returned, tenant: int | None) -> list[Matc
     if len(rows) != 1 or rows[0].tenant != tenant or rows[0].channel is not Channel.EMAIL:
         return [Unmatched.AMBIGUOUS if rows else Unmatched.NO_TOKEN] * len(found.reports)
     ref = (rows[0].tenant, rows[0].id)
-    delivery = (await tx.deliveries.lock([ref])).get(ref, rows[0])
+    delivery = (await _rows(tx, [ref], lock)).get(ref, rows[0])
     unsigned = Match(delivery.tenant, delivery, delivery.attempt, signed=False, named=False)
     return [
         unsigned if names(r, delivery.address, silent=False) else Unmatched.AMBIGUOUS for r in found.reports

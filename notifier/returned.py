@@ -73,4 +73,9 @@ def fingerprint(raw: bytes) -> str:
     return hashlib.sha256(b"\n".join(fields) + b"\n\n" + b"".join(body.split())).hexdigest()
 
 
-__all__ = ["MOST_TOKENS", "Returned", "fingerprint", "read", "verp_token"]
+def printable(text: str) -> str:
+    """Foreign text for a terminal: without control sequences and halves of characters."""
+    return "".join(c if c.isprintable() else "�" for c in text)
+
+
+__all__ = ["MOST_TOKENS", "Returned", "fingerprint", "printable", "read", "verp_token"]

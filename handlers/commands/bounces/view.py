@@ -28,8 +28,8 @@ from handlers.blocks import (
 from handlers.masks import mask_email, shown_name
 from handlers.profile import Role, TenantProfile
 from handlers.reply import Block, Modal, Reply, To
-from handlers.unmatched import PAGE, Candidate, Matching, Queue
-from handlers.words import KIND_WORDS, bounce_words, status
+from handlers.unmatched import PAGE, Candidate, Matching, Queue, class_words
+from handlers.words import KIND_WORDS, status
 from store.models import Orphan, Unmatched
 
 WHY: dict[Unmatched, str] = {
@@ -43,10 +43,6 @@ WHY: dict[Unmatched, str] = {
 }
 """Why a report could not be matched, and what that means."""
 
-_CLASSES = {
-    "feedback": "the recipient marked our mail as spam",
-    "delivered": "it arrived",
-}
 _WRITER = re.compile(rb"^From:[^\n]{0,200}?([^\s<>\"',;:]{1,100}@[^\s<>\"',;:]{1,200})", re.I | re.M)
 NOTHING_STOPS = "Nobody signed this report. Matching it notes it on the message; mail to the address goes on."
 RAW_MAX, PIECE = 9000, 2900
@@ -56,7 +52,7 @@ RAW_MAX, PIECE = 9000, 2900
 def said_of(orphan: Orphan) -> str:
     if not orphan.cls:
         return "a mail without a report" if orphan.why is Unmatched.NO_REPORT else "not read"
-    return _CLASSES.get(orphan.cls) or bounce_words(orphan.cls)
+    return class_words(orphan.cls)
 
 
 def whom(orphan: Orphan) -> str:
