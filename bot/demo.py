@@ -192,7 +192,7 @@ def _write_config(state: Path, endpoints: Mapping[str, Any], database: str | Non
                     "default_route": "visp",
                     "remote_route": "remote",
                     "send_mode": "live",
-                    "test_mailboxes": ["me@inbox.example"],
+                    "test_mailboxes": ["me@inbox.example", "probe@strict.example"],
                 },
                 "sms": {
                     "account_sid": endpoints["twilio"]["account_sid"],

@@ -194,10 +194,15 @@ def _refused(notice: Notice, d: Delivery) -> list[str]:
     return [
         f"Recipient: {d.address}",
         f"Message-ID: {d.message_id}",
-        f"Sent: {_utc(d.created_at)}",
+        f"Sent: {_utc(_first_tried(notice, d))}",
         *(f"Answer, {at}: {answer}" for at, answer in _refusals(notice, d)),
         "",
     ]
+
+
+def _first_tried(notice: Notice, d: Delivery) -> datetime:
+    """When a server first had it before it; where none ever did, when it was queued."""
+    return min((e.at for e in notice.events.get(d.id, ()) if words.raw_answer(e)), default=d.created_at)
 
 
 __all__ = ["DEEDS", "Pack", "PostmasterPack", "evidence_pack", "postmaster_pack"]

@@ -66,7 +66,7 @@ def card(data: QuestionData, profile: TenantProfile) -> Reply:
     blocks += actions(*_buttons(data))
     when = fmt.moment(q.created_at, profile.time_zone, profile.locale)
     until = fmt.moment(q.expires_at, profile.time_zone, profile.locale)
-    tail = f"stands until {until}" if q.state is QuestionState.ASKED else "over"
+    tail = f"stands until {until}" if q.state is QuestionState.ASKED else "settled"
     blocks.append(context(md("Asked for by {} · {} · {}", mention(q.actor), when, tail)))
     return Reply(f"{title} {headline.rpartition(': ')[2]}", fit(blocks))
 
@@ -74,7 +74,8 @@ def card(data: QuestionData, profile: TenantProfile) -> Reply:
 def _steps(data: QuestionData, profile: TenantProfile) -> list[str]:
     """What has happened so far, in its order."""
     q = data.question
-    rows = [md(":one: Now on file: {}", mask_email(q.old_address))]
+    was = "Was on file" if data.mend is None else "On file"
+    rows = [md(":email: {}: {}", was, mask_email(q.old_address))]
     if data.asked is not None:
         for d in data.asked.deliveries:
             state = words.status(d, data.asked.events[d.id], profile.time_zone)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import aiohttp
 import pytest
@@ -168,15 +170,15 @@ async def test_stop_from_a_phone_ends_texts_and_shows_a_banner(desk: Desk) -> No
     await desk.until(lifted, "the banner goes")
 
 
-async def test_a_forged_stop_is_refused_and_changes_nothing(desk: Desk) -> None:
-    number = await number_of(desk, "1003")
+async def forged(desk: Desk, number: str, body: str) -> None:
+    """Somebody who knows the number and the webhook's address, but no token."""
     endpoints = json.loads((desk.state / "endpoints.json").read_text())
     form = {
         "AccountSid": endpoints["twilio"]["account_sid"],
         "MessageSid": "SM" + "f" * 32,
         "From": number,
         "To": endpoints["twilio"]["senders"][0],
-        "Body": "STOP",
+        "Body": body,
         "NumMedia": "0",
     }
     url = f"http://127.0.0.1:{endpoints['product']['http_port']}/twilio/inbound"
@@ -184,18 +186,66 @@ async def test_a_forged_stop_is_refused_and_changes_nothing(desk: Desk) -> None:
         for headers in ({}, {"X-Twilio-Signature": "AAAAAAAAAAAAAAAAAAAAAAAAAAA="}):
             async with session.post(url, data=form, headers=headers) as answer:
                 assert answer.status == 403
+
+
+async def test_a_forged_stop_is_refused_and_changes_nothing(desk: Desk) -> None:
+    number = await number_of(desk, "1003")
+    await forged(desk, number, "STOP")
     await texts(desk, number, "balance")
     await arrives(desk, number, "your balance is $47.95"), "still texted, so nothing was suppressed"
 
 
+async def by_day(desk: Desk) -> None:
+    """Business time goes on to the next morning where the cast lives, if it is quiet there now."""
+    now = datetime.now(ZoneInfo("America/Los_Angeles"))
+    if not 9 <= now.hour < 19:
+        morning = now.replace(hour=9, minute=5) + timedelta(days=now.hour >= 9)
+        await desk.call("POST", "/sandbox/clock", {"advance_s": (morning - now).total_seconds()})
+
+
+async def test_a_yes_from_the_phone_mends_the_address_and_sends_the_invoice_again(desk: Desk) -> None:
+    number, new = await number_of(desk, "1042"), "kevin.obrien@gmail.com"
+    await by_day(desk)
+    preview = await desk.type("/isp ask 1042")
+    assert f"is {new} your e-mail address? Reply YES or NO" in words(preview)
+    await asyncio.gather(desk.press(preview, "ask.send"), desk.press(preview, "ask.send"))
+    question = await arrives(desk, number, "your e-mail address?")
+    assert await phone(desk, number) == [question], "pressed twice, asked once"
+    card = await desk.shows("Asked, no answer so far")
+    assert number not in words(card)
+    assert new not in words(card)
+
+    await forged(desk, number, "YES")
+    await texts(desk, number, "Who is this?")
+    thread_card = await desk.shows("Texts with Kevin O. · 1042")
+    await in_thread(desk, thread_card, "Who is this?")
+    assert await desk.mails(new) == [], "a forged YES mends nothing"
+    assert "no answer so far" in words(await desk.reread(card))
+
+    await texts(desk, number, "Yes, please")
+    await arrives(desk, number, f"to {new} now.")
+    done = await desk.shows("again: Accepted by gmail.com's server")
+    assert done["ts"] == card["ts"], "one card, from the question to the server that took the invoice"
+    assert "They said yes" in words(done)
+    (mail,) = await desk.mails(new)
+    assert [a["content_type"] for a in mail["attachments"]] == ["application/pdf"]
+    await texts(desk, number, "yes")
+    await in_thread(desk, thread_card, "yes")
+    assert len(await desk.mails(new)) == 1
+
+    await desk.press(done, "contact.undo")
+    await desk.shows("is *kevin.obrien@gmial.com* again")
+
+
 async def test_stop_texting_me_gets_exactly_one_confirmation(desk: Desk) -> None:
     number = await number_of(desk, "1042")
+    before = len(await phone(desk, number))
     await texts(desk, number, "please stop texting me")
     await arrives(desk, number, "you get no more texts")
     await texts(desk, number, "I said stop texting me!")
     card = await desk.shows("Texts with Kevin O. · 1042")
     await in_thread(desk, card, "I said stop texting me!")
-    assert len(await phone(desk, number)) == 1
+    assert len(await phone(desk, number)) == before + 1
 
 
 async def test_two_accounts_on_one_number_are_asked_about_before_any_data(desk: Desk) -> None:

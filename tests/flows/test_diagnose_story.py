@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -121,6 +122,74 @@ async def test_a_viewer_may_read_the_diagnosis_and_press_nothing_that_changes(de
     answer = await desk.type("/isp why 1077", user="U_VIEWER")
     assert "the mailbox is full" in words(answer)
     assert not {a for a in action_ids(answer) if a.startswith(("resend.", "contact.", "release."))}
+
+
+async def test_the_same_mail_by_both_routes_shows_which_of_them_is_refused(desk: Desk) -> None:
+    """strict.example takes nothing but an SPF pass, and our record knows only the other server."""
+    preview = await desk.type("/isp trial probe@strict.example", user="U_LEAD")
+    presses = [desk.press(preview, "trial.send:0", user="U_LEAD") for _ in range(2)]
+    await asyncio.gather(*presses)
+    card = await desk.shows("Refused by visp only: it is our server visp, not the message.", user="U_LEAD")
+    said = words(card)
+    assert "Accepted by strict.example's server" in said
+    assert said.count("answered in") == 2
+    assert "5.7." in said, "in the server's own words"
+    assert "550" not in said.splitlines()[0]
+    mails = await desk.mails("probe@strict.example")
+    assert [m["subject"].split()[1][4:] for m in mails] == ["-B"], "each route sent one, and one got through"
+    refused = await desk.type("/isp trial someone@inbox.example", user="U_LEAD")
+    assert "our own test mailboxes only" in words(refused)
+
+
+async def test_an_escalation_reaches_client_success_with_nothing_personal_in_it(desk: Desk) -> None:
+    preview = await diagnosed_escalation(desk)
+    await desk.press(preview, "escalate.ask")
+    modal = (await desk.call("GET", "/sandbox/slack/views?user=U_AGENT"))["modals"][-1]
+    body = {
+        "user": "U_AGENT",
+        "view_id": modal["id"],
+        "values": {"question": {"question": "Can we be delisted? She is at grace.okafor@bigmail.example"}},
+    }
+    await desk.call("POST", "/sandbox/slack/submit", body)
+    card = await desk.shows("Evidence pack", after=preview["ts"])
+    await desk.shows("Accepted by visp.example's server", after=preview["ts"])
+    assert "account 1311" in words(card)
+    (mail,) = await desk.mails("success@visp.example")
+    said = mail["text"] + mail["html"]
+    for part in (
+        "Can we be delisted?",
+        "OUR PROBLEM",
+        "550 5.7.1",
+        "Message-ID",
+        " UTC",
+        "g•••r@bigmail.example",
+    ):
+        assert part in said, part
+    for secret in ("Okafor", "grace.okafor", "$", await number_of(desk, "1311")):
+        assert secret not in said, secret
+
+    await desk.press(preview, "escalate.postmaster")
+    letter = await desk.shows("Letter to postmaster@bigmail.example", after=preview["ts"])
+    assert "Recipient: grace.okafor@bigmail.example" in words(letter)
+    assert "Grace" not in words(letter)
+    assert "1311" not in words(letter)
+    assert "escalate.mail" not in action_ids(letter), "mailing it is for leads"
+
+
+async def diagnosed_escalation(desk: Desk) -> Message:
+    """Asked again until the bounce has come back."""
+
+    async def look() -> Message | None:
+        answer = await desk.type("/isp escalate 1311")
+        return answer if "550 5.7.1" in words(answer) else None
+
+    found: Message = await desk.until(look, "an escalation with the refusal in it")
+    return found
+
+
+async def number_of(desk: Desk, account: str) -> str:
+    state = await desk.call("GET", "/sandbox/state")
+    return next(str(row["number"]) for row in state["numbers"] if account in row["accounts"])
 
 
 async def test_a_mended_spf_record_changes_the_verdict(desk: Desk) -> None:

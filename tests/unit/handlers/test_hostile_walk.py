@@ -179,6 +179,8 @@ def _typed() -> Iterator[tuple[str, str]]:
             "diagnose",
             "messages",
             "contact",
+            "ask",
+            "escalate",
             "note",
             "hold",
             "text",
@@ -188,7 +190,9 @@ def _typed() -> Iterator[tuple[str, str]]:
             yield command, account
     yield from (("resend", rest) for rest in ("20001", "20001 by text", "33001", "33002 to x@inbox.example"))
     yield from (("run", "overdue"), ("run", "issued since 2026-02-01"), ("release", "p1@inbox.example"))
-    yield from ((name, "") for name in ("bounces", "failures", "incidents", "help", "home", "spf", "run"))
+    yield from (
+        (name, "") for name in ("bounces", "failures", "incidents", "help", "home", "spf", "run", "trial")
+    )
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
