@@ -12,10 +12,10 @@ from datetime import datetime
 from uuid import UUID
 
 from billing.csv_addresses import AddressTally
+from billing.csv_kinds import ImportKind
 from billing.csv_reader import Row, RowError
 from billing.csv_rows import (
     Cells,
-    ImportKind,
     InvoiceRow,
     PackageRow,
     SubscriberRow,

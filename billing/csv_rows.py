@@ -14,6 +14,7 @@ from enum import StrEnum
 from ipaddress import ip_address
 from typing import Final, TypeVar
 
+from billing.csv_kinds import ImportKind
 from billing.csv_reader import Row, RowError
 from notifier.addresses import FieldItem, parse_field
 from store.addresses import normalise_phone
@@ -31,13 +32,6 @@ from store.models import (
 from store.money import Money, MoneyError, exponent
 from store.packages import ServiceRecord
 from store.subscribers import PointRecord, SubscriberRecord
-
-
-class ImportKind(StrEnum):
-    SUBSCRIBERS = "subscribers"
-    PACKAGES = "packages"
-    INVOICES = "invoices"
-
 
 COLUMNS: Final[Mapping[ImportKind, tuple[str, ...]]] = {
     ImportKind.SUBSCRIBERS: (

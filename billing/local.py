@@ -12,9 +12,10 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 
+from billing.csv_kinds import ImportKind
 from billing.csv_mirror import IMPORTERS, ImportResult
 from billing.csv_reader import CsvFile, ImportProblem, RowError
-from billing.csv_rows import COLUMNS, ImportKind
+from billing.csv_rows import COLUMNS
 from store.models import Facts
 from store.repository import BATCH
 from store.unit import Store, Tx

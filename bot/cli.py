@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import structlog
 import typer
@@ -25,15 +25,17 @@ from rich.progress import (
 )
 from rich.table import Column, Table
 
-from billing.csv_addresses import AddressTally
-from billing.local import ImportKind, ImportProblem, ImportResult, import_csv
+from billing.csv_kinds import ImportKind
 from bot import logs
 from bot.config import Config, ConfigProblems, load_config
 from bot.demo import DemoFailed, DemoOptions, run_demo
 from handlers.reply import UserError
-from notifier.addresses import KIND_WORDS
 from store import migrate as migrations
 from store.engine import DatabaseError, Engine, is_sqlite
+
+if TYPE_CHECKING:
+    from billing.csv_addresses import AddressTally
+    from billing.local import ImportResult
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="The support desk of an internet provider."
@@ -214,6 +216,7 @@ def import_(
     loaded = _config(config, environment)
     tenants, key = loaded.app.tenants, _provider(loaded, tenant)
 
+    from billing.local import ImportProblem, import_csv
     from bot.wiring import ensure_tenants, open_store
 
     async def main() -> ImportResult:
@@ -302,6 +305,8 @@ def _tell_addresses(tally: AddressTally) -> None:
     """Lines and domains only: an address is nobody's business but the subscriber's."""
     if not tally.found:
         return
+    from notifier.addresses import KIND_WORDS
+
     table = Table("addresses", "what was found", "for example")
     for kind in KIND_WORDS:
         if kind in tally.found:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from billing.csv_kinds import ImportKind
 from billing.csv_reader import ImportProblem
-from billing.csv_rows import COLUMNS, ImportKind
+from billing.csv_rows import COLUMNS
 from billing.local import ImportResult, import_csv
 from store.engine import Engine
 from store.models import (

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from billing.csv_rows import COLUMNS, ImportKind
+from billing.csv_kinds import ImportKind
+from billing.csv_rows import COLUMNS
 from bot.cli import app
 from sandbox.dns import DnsPart
 from sandbox.world import World
