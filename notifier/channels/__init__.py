@@ -63,6 +63,7 @@ class Route:
             self.egress_ips,
             self.helo or self.envelope_domain,
             None if self.dkim is None else self.dkim.signing_key,
+            relayed=self.kind == "relay",
         )
 
 

@@ -127,7 +127,7 @@ def _compared(name: str, text: str, key: PublicKey) -> tuple[DkimState, bool, st
     except (binascii.Error, ValueError):
         return DkimState.BROKEN, testing, f"The key at {name} is damaged: it is not base64."
     if kind != key.kind or not _same(octets, key):
-        other = f"a key of another kind ({kind})" if kind != key.kind else "another key"
+        other = "a key of another kind" if kind != key.kind else "another key"
         return DkimState.DIFFERENT, testing, f"{name} publishes {other} than ours, so every signature fails."
     hashes = [one.strip().lower() for one in tags.get("h", "sha256").split(":")]
     services = [one.strip().lower() for one in tags.get("s", "*").split(":")]

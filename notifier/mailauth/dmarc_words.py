@@ -39,13 +39,15 @@ def _identifier(one: Aligned, check: DmarcCheck) -> str:
     name = _NAMES[one.method]
     if one.result == "pass":
         subject = f"{name} passes for {one.domain}"
+    elif one.result == "unasked":
+        subject = f"{name} for {one.domain} was not looked at"
     elif one.result == "temperror":
         subject = f"{name} for {one.domain} is not known yet"
     else:
         subject = f"{name} does not pass for {one.domain}"
     if one.aligned is None:
         return f"{subject}; whether that domain belongs to {check.domain} is not known yet."
-    join = "and" if one.aligned == (one.result == "pass") else "but"
+    join = "and" if one.aligned == (one.result in ("pass", "unasked")) else "but"
     if one.aligned:
         return f"{subject}, {join} that domain counts for {check.domain}."
     strict = " (the policy wants the very same name)" if one.mode == "strict" else ""

@@ -34,7 +34,8 @@ class SigningKey:
 @dataclass(frozen=True, slots=True)
 class SenderFacts:
     """What a route puts on the wire. `egress_ips` are the addresses that recipients see it come from; none
-    means that nobody told us. `signs` is None for a route without a DKIM key of ours."""
+    means that nobody told us. `signs` is None for a route without a DKIM key of ours; where mail is
+    `relayed`, the relay may sign it and we cannot know."""
 
     route: str
     from_domain: str
@@ -42,6 +43,7 @@ class SenderFacts:
     egress_ips: tuple[str, ...]
     helo: str
     signs: SigningKey | None = None
+    relayed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class Standing(StrEnum):
     BROKEN_POLICY = "broken_policy"
     """There is a DMARC record, and receivers cannot use it."""
     UNKNOWN = "unknown"
-    """DNS did not answer."""
+    """DNS did not answer, or nobody told us the addresses that decide about SPF."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,8 @@ def identity_steps(facts: SenderFacts) -> Steps[SendingIdentity]:
     if key is not None:
         dkim = yield from dkim_record_steps(key.domain, key.selector, key.public)
         signatures.append(Identifier(key.domain, _SIGNATURE.get(dkim.state, "fail")))
-    sender = None if worst is None else Identifier(facts.envelope_domain, worst.value)
+    # Without addresses SPF is asked of nobody; whether it would count can be said all the same.
+    sender = Identifier(facts.envelope_domain, _UNASKED if worst is None else worst.value)
     dmarc = yield from dmarc_steps(facts.from_domain, sender, signatures)
     return SendingIdentity(facts, tuple(spf), worst, dkim, dmarc, _standing(dmarc))
 
@@ -152,6 +155,7 @@ def _questions(facts: SenderFacts) -> list[Question]:
     return list(dict.fromkeys(questions))
 
 
+_UNASKED = "unasked"
 _SIGNATURE = {DkimState.RIGHT: "pass", DkimState.UNKNOWN: "temperror"}
 
 
@@ -169,6 +173,9 @@ _BY = {("spf",): Standing.SPF, ("dkim",): Standing.DKIM, ("spf", "dkim"): Standi
 
 
 def _standing(dmarc: DmarcCheck) -> Standing:
+    spf = dmarc.spf
+    if dmarc.result is DmarcResult.FAIL and spf is not None and spf.result == _UNASKED and spf.aligned:
+        return Standing.UNKNOWN
     if dmarc.result is DmarcResult.PASS:
         return _BY[tuple(dict.fromkeys(one.method for one in dmarc.passing))]
     return _STANDINGS[dmarc.result]

@@ -13,7 +13,6 @@ _HEADLINES = {
     "both": "DMARC passes by SPF and by DKIM.",
     "dkim": "DMARC passes by DKIM.",
     "spf": "DMARC passes by SPF.",
-    "unknown": "Whether DMARC passes is not known yet, since DNS did not answer.",
 }
 _SPF = {
     "pass": "is authorised to send for",
@@ -32,6 +31,13 @@ def headline(identity: SendingIdentity) -> str:
         return known
     facts, dmarc = identity.facts, identity.dmarc
     match identity.standing:
+        case "unknown" if identity.spf_result is None and dmarc.result == "fail":
+            return (
+                "Whether DMARC passes is not known, since nobody told us the addresses that "
+                f"'{facts.route}' sends from."
+            )
+        case "unknown":
+            return "Whether DMARC passes is not known yet, since DNS did not answer."
         case "no_policy":
             return f"{facts.from_domain} has no DMARC record."
         case "broken_policy":
@@ -43,11 +49,9 @@ def _reasons(identity: SendingIdentity) -> list[str]:
     facts, dmarc = identity.facts, identity.dmarc
     reasons: list[str] = []
     spf = dmarc.spf
-    if spf is None:
-        reasons.append("the addresses that this route sends from are not known, so SPF cannot be counted on")
-    elif spf.result != "pass":
+    if spf is not None and spf.result not in ("pass", "unasked"):
         reasons.append(f"SPF does not pass for {facts.envelope_domain}")
-    elif not spf.aligned:
+    elif spf is not None and not spf.aligned:
         reasons.append(
             f"SPF passes for {facts.envelope_domain}, which does not count for {facts.from_domain}"
         )
@@ -70,7 +74,8 @@ def sentences(identity: SendingIdentity) -> tuple[str, ...]:
             "cannot be checked."
         )
     if identity.dkim is None:
-        said.append(f"'{facts.route}' does not sign with a DKIM key of ours.")
+        relay = "; whether its relay signs, only a mail that arrived can show" if facts.relayed else ""
+        said.append(f"'{facts.route}' does not sign with a DKIM key of ours{relay}.")
     else:
         said.append(identity.dkim.sentence)
         if identity.dkim.state in ("missing", "different", "revoked", "broken"):

@@ -63,10 +63,26 @@ def test_the_worst_of_several_addresses_decides() -> None:
     assert found.standing is Standing.DKIM
 
 
-def test_a_route_whose_addresses_nobody_told_us_cannot_count_on_spf() -> None:
+def test_a_route_whose_addresses_nobody_told_us_is_not_blamed() -> None:
     found = identity(zone(), replace(FACTS, egress_ips=()))
-    assert (found.spf_result, found.standing) == (None, Standing.FAILS)
+    assert (found.spf_result, found.standing) == (None, Standing.UNKNOWN)
+    assert "nobody told us the addresses that 'own' sends from" in found.headline
     assert "egress_ips" in " ".join(found.sentences)
+    assert "SPF for mail.cascade.example was not looked at, and that domain counts" in " ".join(
+        found.sentences
+    )
+    assert identity(zone(), replace(SIGNED, egress_ips=())).standing is Standing.DKIM
+
+
+def test_an_envelope_that_cannot_count_fails_whatever_its_addresses_are() -> None:
+    found = identity(zone(), replace(FACTS, egress_ips=(), envelope_domain="bounces.visp.test"))
+    assert found.standing is Standing.FAILS
+    assert "does not count for cascade.example" in found.headline
+
+
+def test_what_a_relay_signs_we_cannot_know_and_say_so() -> None:
+    said = " ".join(identity(zone(spf={"TXT": ["v=spf1 -all"]}), replace(FACTS, relayed=True)).sentences)
+    assert "whether its relay signs, only a mail that arrived can show" in said
 
 
 @pytest.mark.parametrize(
@@ -137,4 +153,4 @@ def test_a_route_tells_its_own_facts() -> None:
         egress_ips=("192.0.2.1",),
         helo="mx.cascade.example",
     )
-    assert route.sender_facts == FACTS
+    assert route.sender_facts == replace(FACTS, relayed=True)
