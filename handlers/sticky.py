@@ -23,6 +23,8 @@ class HoldData:
     today: date
     acts_by_itself: bool
     """Billing may suspend by its own schedule, whatever is held here."""
+    instead_of: tuple[Hold, ...] = ()
+    """What the newest one took the place of."""
 
 
 @dataclass(frozen=True, slots=True)

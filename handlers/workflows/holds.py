@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from uuid import UUID
 
@@ -51,7 +52,7 @@ async def set_hold(
                 },
                 personal={"reason": reason},
             )
-    return await load(services, request.tenant, subscriber.id)
+    return replace(await load(services, request.tenant, subscriber.id), instead_of=tuple(before))
 
 
 async def end_hold(services: Services, request: CommandRequest, hold_id: UUID) -> Hold:

@@ -38,8 +38,8 @@ def help_page(specs: Sequence[CommandSpec], profile: TenantProfile) -> Reply:
         blocks.append(section(lines(rows)))
     blocks.append(
         context(
-            "Looking up shows the answer to you alone. Whatever touches a customer is shown to you first, "
-            "and posted in the channel once it is done."
+            "Looking up shows the answer to you alone. What goes to a customer is shown to you first, and "
+            "followed by a card in the channel once it is sent."
         )
     )
     return Reply("How to use it", fit(blocks))

@@ -39,6 +39,9 @@ def shown(data: HoldData, profile: TenantProfile, *, just_set: bool = False) -> 
             button("End hold", "hold.end", {"h": str(last.id)}),
         ),
     ]
+    if data.instead_of:
+        days = ", ".join(fmt.day(h.until, profile.locale) for h in data.instead_of)
+        blocks.append(context(md("It took the place of the hold until {}.", days)))
     if just_set:
         blocks.append(context("It shows on every card of this account. You get a message when it is over."))
     return Reply(title, fit(blocks))
@@ -73,5 +76,5 @@ def dialog(s: Subscriber, today: date, hold: Hold | None) -> Modal:
 
 
 def ended(hold: Hold) -> Reply:
-    text = f"The hold on account {hold.scope_key} has ended. Reminders that waited go out now."
+    text = f"The hold on account {hold.scope_key} has ended. If reminders waited for it, they go out now."
     return Reply(text, [section(md(":arrow_forward: {}", text))], To.REPLACE)

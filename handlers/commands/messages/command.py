@@ -51,7 +51,13 @@ class Messages:
                 subscriber, invoice = await self._pointed(tx, request)
             else:
                 profile = services.profile(request.tenant)
-                found = await find(tx, profile, plain_text(request.inputs.get("query", "")) or request.text)
+                asked = plain_text(request.inputs.get("query", "")) or request.text
+                if not asked:
+                    raise UserError(
+                        "Whose messages, or of which invoice?",
+                        f"Add an account or invoice: `{profile.command} messages 1042`.",
+                    )
+                found = await find(tx, profile, asked)
                 if not isinstance(found, One):
                     await audit(tx, request, "subscriber.search", "search")
                 if isinstance(found, AccountOrInvoice):
@@ -92,7 +98,8 @@ class Messages:
             subscriber=subscriber,
             invoice=invoice,
             profile=services.profile(request.tenant),
-            to=To.REPLACE if request.action == "page" else To.ASKER,
+            # Who turns a page of a shared card turns it for themselves.
+            to=To.REPLACE if request.action == "page" and "x" not in request.value else To.ASKER,
             role=request.actor.role,
             nonce=request.id[:12],
         )

@@ -34,7 +34,8 @@ def page(
     role: Role = Role.AGENT,
     nonce: str = "",
 ) -> Reply:
-    """`nonce` makes sharing this very page twice one post; viewers get no buttons that they may not use."""
+    """`nonce` makes sharing this very page twice one post; without one it is a shared card. Viewers get no
+    buttons that they may not use."""
     about = f"invoice {invoice.number}" if invoice else f"account {subscriber.account}"
     if not total:
         return Reply(
@@ -59,9 +60,10 @@ def page(
         )
     target = {"i": str(invoice.id)} if invoice else {"s": str(subscriber.id)}
     blocks.append(context(md("{} to {} of {}, newest first", first, last, total)))
+    turn = target if nonce else target | {"x": 1}
     blocks += actions(
-        button("Newer", "messages.page:newer", target | {"o": offset - PAGE}) if offset else None,
-        button("Older", "messages.page:older", target | {"o": offset + PAGE}) if last < total else None,
+        button("Newer", "messages.page:newer", turn | {"o": offset - PAGE}) if offset else None,
+        button("Older", "messages.page:older", turn | {"o": offset + PAGE}) if last < total else None,
         button("Share here", "messages.share", target | {"o": offset, "n": nonce})
         if role >= Role.AGENT and nonce
         else None,

@@ -72,7 +72,13 @@ def _typed(request: CommandRequest, profile: TenantProfile) -> Mapping[str, Any]
         )
     if "@" in text:
         return {"c": Channel.EMAIL, "a": normalise_email(text).address}
-    return {"c": Channel.SMS, "a": normalise_phone(text, profile.region).address}
+    number = normalise_phone(text, profile.region)
+    if number.problem is not None:
+        raise UserError(
+            "That is no e-mail address and no telephone number.",
+            f"Write it like this: `{profile.command} release ann@inbox.example`.",
+        )
+    return {"c": Channel.SMS, "a": number.address}
 
 
 async def _standing(tx: Tx, value: Mapping[str, Any]) -> Suppression:

@@ -426,3 +426,8 @@ async def test_a_card_whose_address_was_changed_meanwhile_opens_no_other_address
     await mends(agent, subscriber.id, NEW, p=buttons(card)[stale]["p"])
     with pytest.raises(UserError, match="changed meanwhile"):
         await agent.answer(agent.press(card, stale))
+
+
+async def test_what_is_no_address_cannot_be_released_and_says_how_one_is_written(agent: Agent) -> None:
+    with pytest.raises(UserError, match="no e-mail address and no telephone number"):
+        await agent_on(agent.services, Role.LEAD).types("release foo")

@@ -249,3 +249,10 @@ async def test_a_hostile_reason_stays_words_on_every_card(agent: Agent, name: st
 def test_holding_is_an_agents_right(services: Services) -> None:
     spec = next(spec for spec in services.specs if spec.name == "hold")
     assert {spec.needs(action) for action in ("", "ask", "asked", "end", "open")} == {Role.AGENT}
+
+
+async def test_a_hold_that_takes_the_place_of_another_names_it(agent: Agent) -> None:
+    await cast.dana(agent.services.store)
+    await agent.types("hold 1001 until Mar 20")
+    moved = await agent.types("hold 1001 until Mar 10")
+    assert "It took the place of the hold until Mar 20, 2026." in said(moved)

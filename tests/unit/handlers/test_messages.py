@@ -11,6 +11,7 @@ import pytest
 from handlers.contract import Services
 from handlers.reply import To, UserError
 from handlers.surfaces.delivery import SURFACE as DELIVERY
+from handlers.surfaces.messages import SURFACE as MESSAGES
 from handlers.surfaces.subscriber import SURFACE as SUBSCRIBER
 from store.models import (
     Channel,
@@ -223,3 +224,20 @@ async def test_a_text_that_stands_in_for_a_failed_mail_is_told_as_such(
     assert drawn is not None
     assert "Delivered to the phone, but 1 of 2 not" in said(legal(drawn))
     assert "•••• 0142, by text instead: Delivered to the phone" in said(drawn)
+
+
+async def test_asked_for_nothing_it_says_how_it_is_written(agent: Agent) -> None:
+    with pytest.raises(UserError) as told:
+        await agent.types("messages ")
+    assert "/isp messages 1042" in told.value.next_step
+
+
+async def test_whoever_turns_a_page_of_a_shared_card_turns_it_for_themselves(agent: Agent) -> None:
+    sid = await cast.dana(agent.services.store)
+    for _ in range(6):
+        await agent.presses(await agent.types("resend 1001"), "resend.send")
+    shared = await MESSAGES.draw(agent.services, 1, f"s{sid}:0:n")
+    assert shared is not None
+    assert (await agent.presses(shared, "messages.page:older")).to is To.ASKER
+    mine = await agent.types("messages 1001")
+    assert (await agent.presses(mine, "messages.page:older")).to is To.REPLACE
