@@ -8,6 +8,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from store.models import (
+    Aside,
     ContactOverride,
     Delivery,
     DomainRecord,
@@ -35,6 +36,12 @@ class Notice:
     events: Mapping[UUID, tuple[Event, ...]]
     incidents: Mapping[UUID, Incident] = field(default_factory=dict)
     """By delivery: the unresolved incident that caught it."""
+    aside: Mapping[UUID, Aside] = field(default_factory=dict)
+    """By delivery: why it counts less than others as proof (store.proof); most simply count."""
+
+    def counts(self, delivery: Delivery) -> bool:
+        """Whether it tells anything of whoever gets the invoices."""
+        return self.aside.get(delivery.id) in (None, Aside.KEPT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ class Target:
     on_file: bool
     refusal: str = ""
     """Why it is left out; empty when it goes."""
+    payers: bool = True
+    """On file for whoever pays, too: what arrives there is a proof (store.proof)."""
     last_failure: Delivery | None = None
     """The newest mail to this address, when it did not arrive."""
     report: AddressReport | None = None
@@ -71,6 +73,11 @@ class ResendPlan:
         return next((address for address in suggestions if address), None)
 
     @property
+    def to_file(self) -> bool:
+        """All of it goes to what is on file for whoever pays."""
+        return all(t.payers for t in self.targets if not t.refusal)
+
+    @property
     def going(self) -> tuple[str, ...]:
         return tuple(t.address for t in self.targets if not t.refusal)
 
@@ -88,6 +95,8 @@ class Number:
     on_file: bool
     refusal: str = ""
     """Why it is left out; empty when a text may go."""
+    payers: bool = True
+    """On file for whoever pays, too: what arrives there is a proof (store.proof)."""
     shared_with: tuple[str, ...] = ()
     """Other accounts that have it on file."""
 

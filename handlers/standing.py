@@ -14,7 +14,7 @@ OLD_IMPORT = timedelta(hours=24)
 
 
 class Proof(StrEnum):
-    """Whether the subscriber provably got an invoice, weakest last."""
+    """Whether the subscriber provably got an invoice (what counts: store.proof), weakest last."""
 
     PROVEN = "proven"
     """A receipt: by a handset or by the recipient's own server."""
@@ -23,7 +23,7 @@ class Proof(StrEnum):
     UNDER_WAY = "under_way"
     FAILED = "failed"
     NEVER = "never"
-    """Nothing about it went out from here."""
+    """Nothing about it went from here to what is on file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ _PROOF_WORDS = {
     Proof.UNDER_WAY: ":warning: *No proof that an invoice arrived*: one is still on its way.",
     Proof.FAILED: ":warning: *The invoices did not arrive.* They may not know that they owe anything.",
     Proof.NEVER: (
-        ":warning: *No proof that an invoice arrived*: none of these was sent from here. "
+        ":warning: *No proof that an invoice arrived*: none of these went from here to what is on file. "
         "They may not know that they owe anything."
     ),
 }

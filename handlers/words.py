@@ -20,6 +20,7 @@ from handlers.text_words import (
     text_status,
 )
 from store.models import (
+    Aside,
     Channel,
     Confidence,
     Delivery,
@@ -249,6 +250,15 @@ def masked_target(delivery: Delivery) -> str:
 def is_second_way(delivery: Delivery, asked_at: datetime) -> bool:
     """A text that stands in for mails that failed (notifier.fallback): it came after what was asked for."""
     return delivery.channel is Channel.SMS and delivery.created_at > asked_at
+
+
+ASIDE_WORDS: dict[Aside | None, str] = {
+    Aside.TEST: "",  # the title says so
+    Aside.ELSEWHERE: " (not on file)",
+    Aside.MENDED: " (mended since)",
+    Aside.KEPT: " (mended since)",
+}
+"""Behind an address that counts less as proof (store.proof)."""
 
 
 def target_of(delivery: Delivery, asked_at: datetime) -> str:

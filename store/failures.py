@@ -1,7 +1,8 @@
-"""People without a proven notice: messages whose every delivery failed, and that nothing later made good.
+"""People without a proven notice: messages whose every delivery failed, and that nothing else made good.
 
 A later message about the same invoice that got through, or is still on its way, makes it good: whoever is
-told again by another way is off the list.
+told again by another way is off the list. A copy that failed is made good by an earlier one too. Only what
+counts as proof counts here (store.proof). Whoever has nothing left to pay is not listed.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, exists, literal, or_, select
 
 from store.deliveries import IN_TROUBLE, delivery_of
-from store.models import Delivery, NotificationKind, Outcome, Stage
+from store.models import Aside, Delivery, InvoiceStatus, NotificationKind, Stage
+from store.proof import aside, counts, reaches
 from store.repository import BATCH, Repository, batched
 from store.runs import of_run
-from store.tables import deliveries, notifications
+from store.tables import deliveries, invoices, notifications
 
 MOST = 20_000
 NOTICES = (
@@ -29,6 +31,8 @@ NOTICES = (
     NotificationKind.SUSPENDED,
     NotificationKind.UNSUSPENDED,
 )
+SETTLED = (InvoiceStatus.PAID, InvoiceStatus.VOID, InvoiceStatus.UNCOLLECTIBLE)
+"""Nothing is asked for: nobody has to be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,8 @@ class Failures(Repository):
                 n.kind.in_(NOTICES),
                 deliveries.c.stage == Stage.CLOSED,
                 IN_TROUBLE,
+                counts(notifications, deliveries),
+                ~_nothing_to_pay(),
                 ~_made_good(),
             )
             .order_by(*order)
@@ -87,8 +93,9 @@ class Failures(Repository):
                 .where(
                     n.tenant_id == self._tenant,
                     n.invoice_id.in_(batch),
+                    n.kind.in_(NOTICES),
                     n.id > run_id,
-                    _may_reach(deliveries),
+                    _tells(notifications, deliveries),
                 )
                 .distinct()
             )
@@ -107,7 +114,7 @@ class Failures(Repository):
                     n.tenant_id == self._tenant,
                     n.invoice_id.in_(batch),
                     n.kind.in_(NOTICES),
-                    _may_reach(deliveries),
+                    _tells(notifications, deliveries),
                 )
                 .distinct()
                 .order_by(n.id)
@@ -115,25 +122,65 @@ class Failures(Repository):
             found.update((row.invoice_id, row.id) for row in await self._tx.conn.execute(statement))
         return found
 
+    async def asides(self, notification_ids: Sequence[UUID]) -> dict[UUID, Aside]:
+        """Delivery -> why it counts less than others as proof; those that simply count are left out."""
+        found: dict[UUID, Aside] = {}
+        for batch in batched(notification_ids, BATCH):
+            statement = (
+                select(deliveries.c.id, aside(notifications, deliveries).label("aside"))
+                .select_from(notifications.join(deliveries, _of(notifications, deliveries)))
+                .where(notifications.c.tenant_id == self._tenant, notifications.c.id.in_(batch))
+            )
+            rows = await self._tx.conn.execute(statement)
+            found.update((row.id, Aside(row.aside)) for row in rows if row.aside is not None)
+        return found
 
-def _of(message: object, delivery: object) -> ColumnElement[bool]:
-    m, d = message.c, delivery.c  # type: ignore[attr-defined]  # tables and their aliases
+
+def _of(message: Any, delivery: Any) -> ColumnElement[bool]:
+    m, d = message.c, delivery.c
     return and_(d.tenant_id == m.tenant_id, d.notification_id == m.id)
 
 
-def _may_reach(delivery: object) -> ColumnElement[bool]:
-    d = delivery.c  # type: ignore[attr-defined]  # tables and their aliases
-    return or_(d.outcome.in_([Outcome.SENT, Outcome.DELIVERED]), d.stage != Stage.CLOSED)
+def _tells(message: Any, delivery: Any) -> ColumnElement[bool]:
+    """Whoever gets the invoices has this message, or still may."""
+    return and_(reaches(delivery), counts(message, delivery))
+
+
+def _nothing_to_pay() -> ColumnElement[bool]:
+    i, n = invoices.c, notifications.c
+    return exists(
+        select(literal(1))
+        .select_from(invoices)
+        .where(i.tenant_id == n.tenant_id, i.id == n.invoice_id, i.status.in_(SETTLED))
+        .correlate(notifications)
+    )
 
 
 def _made_good() -> ColumnElement[bool]:
-    """This message, or a later one about the same invoice, reached somebody or still may."""
-    later, delivery = notifications.alias("later"), deliveries.alias("of_later")
-    n = notifications.c
+    """This message, or a later one about the same invoice, reached its reader or still may.
+
+    A copy says nothing new: an earlier message makes it good as well. A reminder that failed it does not.
+    """
+    n, other = notifications, notifications.alias("other")
     # Ids of one table sort by birth (UUIDv7).
-    same = or_(later.c.id == n.id, and_(later.c.invoice_id == n.invoice_id, later.c.id > n.id))
-    return exists(
+    again = or_(other.c.id > n.c.id, n.c.kind == NotificationKind.RESEND)
+    # Nested, not joined: SQLite would begin with all deliveries of the tenant (tests/contracts).
+    another = exists(
         select(literal(1))
-        .select_from(later.join(delivery, _of(later, delivery)))
-        .where(later.c.tenant_id == n.tenant_id, later.c.kind.in_(NOTICES), same, _may_reach(delivery))
+        .select_from(other)
+        .where(
+            other.c.tenant_id == n.c.tenant_id,
+            other.c.invoice_id == n.c.invoice_id,
+            again,
+            other.c.kind.in_(NOTICES),
+            _told(other, deliveries.alias("of_other")),
+        )
+        .correlate(n)
     )
+    return or_(_told(n, deliveries.alias("same")), another)
+
+
+def _told(message: Any, delivery: Any) -> ColumnElement[bool]:
+    """Some delivery of this message tells."""
+    of_it = select(literal(1)).select_from(delivery).where(_of(message, delivery), _tells(message, delivery))
+    return exists(of_it.correlate(message))

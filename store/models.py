@@ -680,6 +680,19 @@ class Standing(StrEnum):
     EXPIRED = "expired"
 
 
+class Aside(StrEnum):
+    """Why a delivery counts less than others as proof that its recipient has the notice (store.proof)."""
+
+    TEST = "test"
+    """A test of a mail server."""
+    ELSEWHERE = "elsewhere"
+    """A copy to an address or number that is not, and was not, on file for the payer."""
+    MENDED = "mended"
+    """Its address was mended since, and no receipt came from there."""
+    KEPT = "kept"
+    """Its address was mended since; a receipt had come from there, which stays a proof."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tally:
     """How many deliveries of a run are alike."""

@@ -10,6 +10,7 @@ from handlers.diagnosis.evidence import AddressFact, Evidence, InvoiceFacts, Pho
 from notifier.addresses import AddressStatus
 from notifier.mailauth.identity import Standing
 from store.models import (
+    Aside,
     Channel,
     Delivery,
     Event,
@@ -22,6 +23,7 @@ from store.models import (
 
 ARRIVED = (Outcome.SENT, Outcome.DELIVERED)
 LOST = (Outcome.BOUNCED, Outcome.FAILED, Outcome.SUPPRESSED, Outcome.EXPIRED)
+_APART = (Aside.TEST, Aside.ELSEWHERE)
 _DNS_DEAD = (AddressStatus.NO_DOMAIN, AddressStatus.NULL_MX, AddressStatus.NO_MX)
 
 
@@ -74,7 +76,13 @@ class Tried:
     @property
     def arrived(self) -> bool:
         """Taken by a server that is probably the right one."""
-        return self.delivery.outcome in ARRIVED and not self.misspelled and self.delayed is None
+        taken = self.delivery.outcome in ARRIVED and self.aside is not Aside.MENDED
+        return taken and not self.misspelled and self.delayed is None
+
+    @property
+    def aside(self) -> Aside | None:
+        """Why it counts less as proof; None: it counts."""
+        return self.notice.aside.get(self.delivery.id)
 
     @property
     def ended_by(self) -> Event | None:
@@ -93,17 +101,33 @@ class Case:
     """None: there is no invoice."""
 
     @cached_property
-    def tried(self) -> tuple[Tried, ...]:
-        """The newest delivery to each address, newest first."""
-        newest: dict[tuple[Channel, str], Tried] = {}
+    def _all(self) -> tuple[Tried, ...]:
         by_address = {fact.point.address: fact for fact in self.e.addresses}
-        for notice in self.facts.notices if self.facts else ():
-            for d in notice.deliveries:
-                tried = Tried(d, tuple(notice.events.get(d.id, ())), notice, by_address.get(d.address))
-                if notice.notification.context.get("test_of") and tried.address is None:
-                    continue  # a test to a mailbox of our own tells nothing of theirs
-                newest.setdefault((d.channel, d.address), tried)
+        return tuple(
+            Tried(d, tuple(notice.events.get(d.id, ())), notice, by_address.get(d.address))
+            for notice in (self.facts.notices if self.facts else ())
+            for d in notice.deliveries
+        )
+
+    @cached_property
+    def tried(self) -> tuple[Tried, ...]:
+        """The newest delivery to each address, newest first; copies and tests tell nothing of the reader."""
+        newest: dict[tuple[Channel, str], Tried] = {}
+        for tried in self._all:
+            if tried.aside not in _APART:
+                newest.setdefault((tried.delivery.channel, tried.delivery.address), tried)
         return tuple(newest.values())
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """Messages of which some delivery tells of the reader, newest first."""
+        found = self.facts.notices if self.facts else ()
+        return tuple(n for n in found if any(n.aside.get(d.id) not in _APART for d in n.deliveries))
+
+    @cached_property
+    def apart(self) -> tuple[Tried, ...]:
+        """Tests, and copies to what is not on file; newest first."""
+        return tuple(tried for tried in self._all if tried.aside in _APART)
 
     @cached_property
     def mails(self) -> tuple[Tried, ...]:

@@ -21,7 +21,7 @@ from handlers.profile import TenantProfile
 from handlers.text_words import TEXT_CAUSES
 from notifier.addresses import AddressStatus, Kind
 from notifier.sms_codes import SmsClass
-from store.models import Outcome, PackageStatus, Stage, SubscriberStatus
+from store.models import Aside, Outcome, PackageStatus, Stage, SubscriberStatus
 
 MOST_ADDRESSES = 4
 
@@ -64,6 +64,7 @@ def lines_of(case: Case, profile: TenantProfile) -> tuple[Line, ...]:
         _profile(case, profile),
         *_addresses(case, profile),
         _log(case, profile),
+        *_apart(case, profile),
         _errors(case, profile),
         *_reports(case, profile),
         _settings(case),
@@ -212,17 +213,32 @@ def _address(fact: AddressFact, profile: TenantProfile) -> Line:
 def _log(case: Case, profile: TenantProfile) -> Line:
     if case.facts is None:
         return Line(Step.LOG, Mark.SKIPPED, "no invoice, so no message")
-    if not case.facts.notices:
+    notices = case.notices
+    if not notices:
+        went = "went to them" if case.apart else "left"
         return Line(
-            Step.LOG, Mark.BAD, f"no message about invoice {case.facts.invoice.number} left from here"
+            Step.LOG, Mark.BAD, f"no message about invoice {case.facts.invoice.number} {went} from here"
         )
-    newest = case.facts.notices[0]
+    newest = notices[0]
     at = fmt.moment(newest.notification.created_at, profile.time_zone, profile.locale)
     count = len(newest.deliveries)
     to = f"{count} address{'es' if count != 1 else ''}"
-    earlier = len(case.facts.notices) - 1
+    earlier = len(notices) - 1
     more = f", and {earlier} earlier message{'s' if earlier > 1 else ''}" if earlier else ""
     return Line(Step.LOG, Mark.OK, f"invoice {case.facts.invoice.number} to {to}, {at}{more}")
+
+
+def _apart(case: Case, profile: TenantProfile) -> list[Line]:
+    """Copies and tests, in one line: they prove nothing about the reader."""
+    if not case.apart:
+        return []
+    newest = case.apart[0]
+    said = words.status(newest.delivery, newest.events, profile.time_zone)
+    target = mask_address(newest.delivery.address)
+    copy = newest.aside is Aside.ELSEWHERE
+    what = f"a copy went to {target}, not on file" if copy else f"a test of a mail server went to {target}"
+    more = f", and {len(case.apart) - 1} more before" if len(case.apart) > 1 else ""
+    return [Line(Step.LOG, Mark.SKIPPED, f"{what}{more}: {said} (no proof that they have it)")]
 
 
 def _errors(case: Case, profile: TenantProfile) -> Line:

@@ -52,6 +52,7 @@ async def load_notices(tx: Tx, notifications: list[Notification]) -> list[Notice
     events = await tx.events.of(refs)
     incidents = await tx.incidents.of_deliveries([did for _, did in refs])
     invoices = await tx.invoices.by_ids([n.invoice_id for n in notifications if n.invoice_id])
+    asides = await tx.failures.asides([n.id for n in notifications])
     return [
         Notice(
             notification=n,
@@ -60,6 +61,7 @@ async def load_notices(tx: Tx, notifications: list[Notification]) -> list[Notice
             deliveries=tuple(sorted(deliveries[n.id], key=lambda d: d.address)),
             events={d.id: tuple(events[(d.tenant, d.id)]) for d in deliveries[n.id]},
             incidents={d.id: incidents[d.id] for d in deliveries[n.id] if d.id in incidents},
+            aside={d.id: asides[d.id] for d in deliveries[n.id] if d.id in asides},
         )
         for n in notifications
     ]

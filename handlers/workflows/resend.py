@@ -87,6 +87,7 @@ async def plan(
     payer = await payer_of(tx, subscriber)
     points = await tx.subscribers.points([subscriber.id, payer.id])
     on_file = {p.address for ps in points.values() for p in ps if p.channel is Channel.EMAIL}
+    payers = {p.address for p in points[payer.id] if p.channel is Channel.EMAIL}
     wanted = [(a, None) for a in to] if to is not None else billing_addresses(points[payer.id])
     if test is not None and any(a not in on_file and a not in test.mailboxes for a, _ in wanted):
         raise UserError(
@@ -100,6 +101,7 @@ async def plan(
             address,
             on_file=address in on_file,
             refusal=problem or _suppressed(suppressed.get((Channel.EMAIL, address))),
+            payers=address in payers,
             last_failure=d if (d := newest.get(address)) and d.outcome in _FAILED else None,
         )
         for address, problem in wanted
@@ -304,7 +306,7 @@ def _draft(
         kind=NotificationKind.RESEND,
         language=current.payer.language,
         context=invoice_context(profile, current.invoice, current.payer, current.subscriber)
-        | {"left_out": left_out, "link": link, "attached": profile.attach_pdf}
+        | {"left_out": left_out, "link": link, "attached": profile.attach_pdf, "on_file": current.to_file}
         | ({"test_of": current.test_of} if current.test_of else {})
         | ({} if any(t.on_file for t in current.targets if not t.refusal) else {"copy": True})
         | dict(context),

@@ -70,7 +70,7 @@ async def plan(
     mine = numbers_of(points[payer.id])
     on_file = {*mine, *numbers_of(points[subscriber.id])}
     numbers = [
-        await number_of(tx, number, payer, on_file=number in on_file)
+        await number_of(tx, number, payer, on_file=number in on_file, payers=number in mine)
         for number in ([to] if to is not None else mine)
     ]
     going = next((n for n in numbers if not n.refusal), None)
@@ -108,9 +108,9 @@ def numbers_of(points: Sequence[Point]) -> list[str]:
     return list(dict.fromkeys(p.address for p in found))
 
 
-async def number_of(tx: Tx, number: str, payer: Subscriber, *, on_file: bool) -> Number:
+async def number_of(tx: Tx, number: str, payer: Subscriber, *, on_file: bool, payers: bool = True) -> Number:
     others = [s.account for s in await tx.subscribers.by_address(Channel.SMS, number) if s.id != payer.id]
-    return Number(number, on_file, await _refusal(tx, number), tuple(others))
+    return Number(number, on_file, await _refusal(tx, number), payers, tuple(others))
 
 
 async def _refusal(tx: Tx, number: str) -> str:
@@ -192,7 +192,7 @@ def _draft(
         kind=NotificationKind.RESEND,
         language=current.payer.language,
         context=invoice_context(profile, current.invoice, current.payer, current.subscriber)
-        | {"link": current.link},
+        | {"link": current.link, "on_file": current.number.payers},
         recipients=[to_text(current.number.number, current.payer.id)],
         route=profile.default_route,
         sms_route=sms.route.name,

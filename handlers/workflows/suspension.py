@@ -25,6 +25,7 @@ from handlers.workflows.profile_card import load_notices
 from store.models import (
     ActKind,
     ActState,
+    Aside,
     BillingAct,
     Confidence,
     Delivery,
@@ -38,6 +39,8 @@ from store.unit import Tx
 
 LOOKED_AT = 12
 """Invoices, newest first, whose notices are looked at."""
+MESSAGES = 40
+"""About one invoice, newest first: more copies than anybody sends do not hide the proof."""
 _DUE = (InvoiceStatus.OPEN, InvoiceStatus.PARTIALLY_PAID)
 
 
@@ -84,20 +87,35 @@ async def _read(tx: Tx, profile: TenantProfile, subscriber_id: UUID) -> Standing
 
 
 async def _due(tx: Tx, profile: TenantProfile, invoice: Invoice, today: date) -> DueInvoice:
-    notifications, _ = await tx.notifications.page(invoice_id=invoice.id, limit=10)
+    notifications, _ = await tx.notifications.page(invoice_id=invoice.id, limit=MESSAGES)
     proof, told = best_proof(await load_notices(tx, notifications), profile)
     overdue = (today - invoice.due_on).days if is_overdue(invoice, today) else 0
     return DueInvoice(invoice, overdue, proof, told)
 
 
 def best_proof(notices: list[Notice], profile: TenantProfile) -> tuple[Proof, str]:
-    """Of all that went out about one invoice, the strongest evidence that it arrived, in words."""
+    """Of all that went out about one invoice, the strongest evidence that it arrived, in words.
+
+    What does not count as proof (store.proof) is only mentioned.
+    """
     everything = [(d, notice) for notice in notices for d in notice.deliveries]
-    if not everything:
-        return Proof.NEVER, ""
+    asides = {notice.aside[d.id] for d, notice in everything if not notice.counts(d)}
+    mentioned = "; ".join(_MENTIONED[aside] for aside in Aside if aside in asides)
+    counting = [(d, notice) for d, notice in everything if notice.counts(d)]
+    if not counting:
+        return Proof.NEVER, mentioned
     order = list(Proof)
-    delivery, notice = min(everything, key=lambda pair: order.index(proof_of(pair[0])))
-    return proof_of(delivery), words.status(delivery, notice.events[delivery.id], profile.time_zone)
+    delivery, notice = min(counting, key=lambda pair: order.index(proof_of(pair[0])))
+    told = words.status(delivery, notice.events[delivery.id], profile.time_zone)
+    proof = proof_of(delivery)
+    return proof, f"{told}; {mentioned}" if mentioned and proof is not Proof.PROVEN else told
+
+
+_MENTIONED = {
+    Aside.TEST: "a test of a mail server went out",
+    Aside.ELSEWHERE: "a copy went elsewhere, not to what is on file",
+    Aside.MENDED: "it went to an address that was mended since",
+}
 
 
 def proof_of(delivery: Delivery) -> Proof:

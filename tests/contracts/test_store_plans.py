@@ -50,6 +50,8 @@ ASKED: dict[str, Callable[[Tx], Awaitable[Any]]] = {
     "failures of a run": lambda tx: tx.of(1).failures.of_run(RUN),
     "failures since": lambda tx: tx.of(1).failures.since(SINCE),
     "told": lambda tx: tx.of(1).failures.standing([RUN]),
+    "told since": lambda tx: tx.of(1).failures.told_since(RUN, [RUN]),
+    "asides": lambda tx: tx.of(1).failures.asides([RUN]),
     "failed attempts": lambda tx: tx.of(1).failed_attempts.after((SINCE, NOTHING), 100),
     "route waits": lambda tx: tx.of(1).incidents.waiting_for("relay"),
     "stuck": lambda tx: tx.of(1).incidents.stuck(RUN),
@@ -64,7 +66,8 @@ ASKED: dict[str, Callable[[Tx], Awaitable[Any]]] = {
     "posts bumped": lambda tx: tx.posts.bump("delivery", [(1, "a"), (1, "b")]),
     "posts behind": lambda tx: tx.posts.claim_behind(worker="w", lease_s=30),
 }
-LARGE = {"deliveries", "notifications", "events", "conversation_lines", "posts", "later", "of_later"}
+LARGE = {"deliveries", "notifications", "events", "conversation_lines", "posts", "invoices"}
+LARGE |= {"other", "of_other", "same", "points", "contact_overrides"}  # of store.failures and store.proof
 
 
 @pytest.mark.parametrize("name", ASKED)

@@ -27,6 +27,7 @@ from handlers.profile import Role, TenantProfile
 from handlers.reply import Block, Reply, To
 from handlers.standing_view import package_line
 from store.models import (
+    Aside,
     Channel,
     Invoice,
     InvoiceStatus,
@@ -159,10 +160,12 @@ def _last_notice(data: CardData, profile: TenantProfile) -> str:
     if notice is None:
         return ""
     when = fmt.moment(notice.notification.created_at, profile.time_zone, profile.locale)
-    rows = [md("*Last message* · {}", when)]
+    test = " · a test of a mail server" if Aside.TEST in notice.aside.values() else ""
+    rows = [md("*Last message* · {}{}", when, test)]
     for d in notice.deliveries[:4]:
         state = words.status(d, notice.events[d.id], profile.time_zone)
-        target = words.target_of(d, notice.notification.created_at)
+        aside = words.ASIDE_WORDS.get(notice.aside.get(d.id), "")
+        target = f"{words.target_of(d, notice.notification.created_at)}{aside}"
         rows.append(md("{} {}: {}", words.mark(d), target, state))
     return lines(rows)
 

@@ -39,7 +39,8 @@ def card(notice: Notice, subscriber: Subscriber | None, profile: TenantProfile) 
     rows, steps = [], []
     for d in notice.deliveries:
         how = words.status(d, notice.events[d.id], profile.time_zone)
-        target = words.target_of(d, notice.notification.created_at)
+        aside = words.ASIDE_WORDS.get(notice.aside.get(d.id), "")
+        target = f"{words.target_of(d, notice.notification.created_at)}{aside}"
         rows.append(md("{} {}: {}", words.mark(d), target, how))
         if step := words.next_step(d):
             steps.append(md(":bulb: {}", step))

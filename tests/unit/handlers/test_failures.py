@@ -17,6 +17,7 @@ from handlers.reply import File, Reply, UserError
 from store.models import (
     Channel,
     Confidence,
+    ContactRole,
     Delivery,
     EventKind,
     InvoiceStatus,
@@ -140,13 +141,13 @@ async def test_a_text_goes_to_whom_it_can_reach_and_the_told_leave_the_list(
     desk: Agent, texts: Services, store: Store
 ) -> None:
     await town(store, texts)
-    await set_invoice(store, "30002", status=InvoiceStatus.PAID, paid=usd("49.90"))
     page = await desk.presses(await desk.types("failures"), "failures.cause:bounced:no_such_user")
+    await set_invoice(store, "30002", status=InvoiceStatus.PAID, paid=usd("49.90"))
     preview = await desk.presses(page, "failures.plan:text")
     text = said(preview)
     assert "Text the link: 1 notice" in text
     assert "1 left out: no number that can be texted" in text
-    assert "1 left out: nothing left to pay" in text
+    assert "30002" not in text, "paid since: nobody has to be told any more"
     assert "about $0.01" in text
     press = desk.press(preview, "failures.do")
     assert "1 message on the way" in said(await desk.run(press))
@@ -211,6 +212,10 @@ async def test_whoever_was_told_later_by_another_way_is_off_the_list(
 ) -> None:
     items = await town(store, texts)
     assert items[0].subscriber_id is not None
+    async with store.begin(1) as tx:
+        await tx.subscribers.add_point(
+            items[0].subscriber_id, ContactRole.BILLING, Channel.EMAIL, "new@inbox.example"
+        )
     about = {"invoice": "30000", "kind": NotificationKind.RESEND}
     _, (copy,) = await sent(store, "copy", items[0].subscriber_id, "new@inbox.example", **about)
     assert "2* · the mailbox does not exist" in said(await desk.types("failures"))

@@ -123,7 +123,7 @@ async def test_the_preview_shows_everything_that_speaks_for_and_against(lead: Ag
     assert "*$49.90*" in text
     assert "15 days overdue" in text
     assert "No proof that an invoice arrived" in text
-    assert "none of these was sent from here" in text
+    assert "none of these went from here to what is on file" in text
     assert ":warning: *Calls after six.* — <@U_AGENT>" in text
     assert await _acts(lead.services, sid) == []
 
