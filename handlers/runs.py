@@ -136,12 +136,16 @@ REASONS: dict[str, str] = {
     "draft": "the invoice is a draft",
     "written_off": "the invoice was written off",
     "held": "on hold",
-    "already": "told by an earlier run",
+    "already": "a notice went out already",
+    "failed": "a notice went out already, and did not arrive",
 }
 """Why somebody is left out, in the words of an agent."""
 
 NEEDS_A_PERSON = ("no_address", "unusable", "suppressed", "opted_out")
 """Left out though they ought to be told: somebody has to find another way."""
+
+PRESSING = (*NEEDS_A_PERSON, "failed")
+"""Shown first: these have no notice. Those whose notice failed stand in `/isp failures` by themselves."""
 
 
 @dataclass(frozen=True, slots=True)

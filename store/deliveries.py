@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, func, or_, select, text, tuple_, update
 
-from store.models import Channel, Confidence, Delivery, Outcome, Priority, Reason, Stage, Trouble
+from store.models import Channel, Confidence, Delivery, Outcome, Priority, Reason, Stage
 from store.repository import BATCH, Repository, batched, prefix_pattern
 from store.tables import deliveries
 from store.types import db_now, db_now_plus
@@ -502,25 +502,6 @@ class Deliveries(Repository):
             for change in changes
         ]
         await self._tx.conn.execute(statement, rows)
-
-    async def troubles_since(self, since: datetime) -> list[Trouble]:
-        """What failed since then (business time), by cause, the most frequent first."""
-        cause = (deliveries.c.channel, deliveries.c.outcome, deliveries.c.reason, deliveries.c.cls)
-        count = func.count()
-        statement = (
-            select(*cause, count)
-            .where(
-                deliveries.c.tenant_id == self._tenant,
-                IN_TROUBLE,
-                deliveries.c.outcome_at >= since,
-            )
-            .group_by(*cause)
-            .order_by(count.desc(), *cause)
-        )
-        return [
-            Trouble(Channel(channel), Outcome(outcome), Reason(reason), cls, found)
-            for channel, outcome, reason, cls, found in await self._tx.conn.execute(statement)
-        ]
 
     async def under_way(self) -> dict[Stage, int]:
         """How many are not settled, by stage; stages without any are left out."""

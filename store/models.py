@@ -438,17 +438,6 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """How many deliveries ended without reaching anybody, for one cause."""
-
-    channel: Channel
-    outcome: Outcome
-    reason: Reason
-    cls: str
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
 class Event:
     """One thing learnt about one attempt. `key` makes learning it twice change nothing."""
 

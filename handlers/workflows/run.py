@@ -7,7 +7,7 @@ again finds its own notices by their keys and its exclusions by their rows, and 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
@@ -92,6 +92,8 @@ class Facts:
     consents: dict[tuple[Channel, str], Consent]
     holds: dict[str, list[Hold]]
     told: dict[str, Notification]
+    reached: Mapping[UUID, UUID]
+    """Of those told: invoice -> the newest message about it that arrived or still may (store.proof)."""
 
     def payer_of(self, owner: Subscriber) -> Subscriber:
         return self.payers.get(owner.payer_account or "", owner)
@@ -106,6 +108,7 @@ async def facts_of(tx: Tx, criteria: Criteria, invoices: Sequence[Invoice]) -> F
     held = criteria.what in (What.OVERDUE, What.REMINDERS)
     holders = await tx.notifications.holders([criteria.key(i) for i in invoices])
     notifications = await tx.notifications.get_many(list(holders.values()))
+    told = {key: notifications[nid] for key, nid in holders.items() if nid in notifications}
     return Facts(
         owners,
         payers,
@@ -113,7 +116,8 @@ async def facts_of(tx: Tx, criteria: Criteria, invoices: Sequence[Invoice]) -> F
         await tx.suppressions.active(addresses),
         await tx.consents.current([a for a in addresses if a[0] is Channel.SMS]),
         await _holds(tx, criteria, owners.values()) if held else {},
-        {key: notifications[nid] for key, nid in holders.items() if nid in notifications},
+        told,
+        await tx.failures.standing([i.id for i in invoices if criteria.key(i) in told]),
     )
 
 
@@ -137,7 +141,7 @@ async def decide(
         if invoice.id in known or (told is not None and run_id is not None and told.run_id == run_id):
             continue
         owner = facts.owners[invoice.subscriber_id]
-        reason = billing_reason(invoice, owner) or _desk_reason(profile, facts, owner, told)
+        reason = billing_reason(invoice, owner) or _desk_reason(profile, facts, invoice, owner, told)
         if reason is not None:
             decided.append(LeftOut(invoice, owner, *reason))
         else:
@@ -166,13 +170,13 @@ def billing_reason(invoice: Invoice, owner: Subscriber) -> tuple[str, str] | Non
 
 
 def _desk_reason(
-    profile: TenantProfile, facts: Facts, owner: Subscriber, told: Notification | None
+    profile: TenantProfile, facts: Facts, invoice: Invoice, owner: Subscriber, told: Notification | None
 ) -> tuple[str, str] | None:
     if holds := facts.holds.get(owner.account):
         return "held", f"until {day(max(h.until for h in holds), profile.locale)}"
     if told is not None:
         local = told.created_at.astimezone(profile.time_zone).date()
-        return "already", f"on {day(local, profile.locale)}"
+        return "already" if invoice.id in facts.reached else "failed", f"on {day(local, profile.locale)}"
     return None
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sandbox.cast_mail import FULL_MAILBOX
 from tests.desk import Desk, words
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module")]
@@ -41,14 +42,23 @@ async def press_home(desk: Desk, action: str) -> None:
 async def test_an_agent_sees_who_they_are_and_what_needs_attention(desk: Desk) -> None:
     said = await shows(desk, "their server does not trust our mail server (our side)")
     assert "You are an *agent* here" in said
-    assert "did not arrive in the last 3 days" in said
+    assert "without a proven notice, last 3 days" in said
     assert "@" not in said.replace("<@", ""), "the tab names no address"
 
 
 async def test_a_new_failure_is_there_when_the_tab_is_opened_again(desk: Desk) -> None:
-    await desk.behaviour(address="off@inbox.example", reply="550 5.2.1 The mailbox is disabled")
-    await desk.resend("1002 to off@inbox.example")
+    await desk.behaviour(address=FULL_MAILBOX, reply="550 5.2.1 The mailbox is disabled")
+    await desk.resend("1077")
     await shows(desk, "the mailbox is switched off")
+
+
+async def test_the_list_behind_the_number_counts_the_same_people(desk: Desk) -> None:
+    said = await shows(desk, "without a proven notice, last 3 days")
+    people = said.partition("*Needs attention* · ")[2].partition(" without")[0]
+    await press_home(desk, "failures.open")
+    assert f"*{people}*" in words(
+        await desk.shows("Without a proven notice: the last 3 days", channel=DIRECT)
+    )
 
 
 async def test_a_dialog_of_the_tab_answers_in_the_direct_message(desk: Desk) -> None:

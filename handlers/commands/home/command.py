@@ -9,9 +9,11 @@ from collections.abc import Sequence
 
 from handlers.commands.home import view
 from handlers.contract import CommandRequest, Services
-from handlers.profile import CommandSpec, Role
+from handlers.failures import Scope
+from handlers.profile import CommandSpec, Role, TenantProfile
 from handlers.reply import Answer, Home, Reply
-from store.models import RunState
+from handlers.workflows.failures import load
+from store.models import Run, RunState, Stage
 from store.unit import Tx
 
 
@@ -33,7 +35,7 @@ class AppHome:
         if role is Role.NONE:
             return [view.stranger(profile)]
         async with services.store.read(request.tenant) as tx:
-            desk = await _look(tx)
+            desk = await _look(tx, profile)
         specs = [spec for spec in services.specs if role >= spec.role]
         home = view.home(desk, role, specs, profile)
         if request.action:
@@ -41,18 +43,25 @@ class AppHome:
         return [home, view.drawn()]
 
 
-async def _look(tx: Tx) -> view.Desk:
+async def _look(tx: Tx, profile: TenantProfile) -> view.Desk:
     conversations, paused = await tx.conversations.count_open()
+    running = [run for run in await tx.runs.latest() if run.state is RunState.RUNNING]
     return view.Desk(
         now=tx.now,
         incidents=await tx.incidents.unresolved(),
         conversations=conversations,
         paused=paused,
-        runs=[run for run in await tx.runs.latest() if run.state is RunState.RUNNING],
-        troubles=await tx.deliveries.troubles_since(tx.now - view.RECENT),
+        runs=[(run, await _handed_over(tx, run)) for run in running],
+        failing=await load(tx, profile, Scope(days=view.DAYS)),
         under_way=await tx.deliveries.under_way(),
         unmatched=await tx.orphans.count_waiting(),
     )
+
+
+async def _handed_over(tx: Tx, run: Run) -> bool:
+    """All of it has left: it is only waited for late bounces and receipts."""
+    stages = {tally.stage for tally in await tx.runs.tally(run.id)}
+    return run.ready_at is not None and stages <= {Stage.AWAITING, Stage.CLOSED}
 
 
 COMMAND = AppHome()

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from handlers import format as fmt
 from handlers.blocks import Mrkdwn, actions, button, context, divider, header, lines, md, section
+from handlers.failures import Failing
 from handlers.profile import CommandSpec, Role, TenantProfile
 from handlers.reply import Block, Home, Reply
-from handlers.words import BOUNCE_WORDS, REASON_WORDS
-from store.models import Incident, Outcome, Reason, Run, Stage, Trouble
+from store.models import Incident, Reason, Run, Stage
 
-RECENT = timedelta(days=3)
+DAYS = 3
+"""Failures of these days, today included: `/isp failures 3 days`."""
 CAUSES, INCIDENTS, RUNS = 6, 4, 3
 """How many are named; the rest is counted."""
 
@@ -30,10 +31,6 @@ _MAY = {
 }
 _OURS = frozenset({Reason.POLICY, Reason.CONTENT, Reason.INFRASTRUCTURE, Reason.NETWORK, Reason.CONFIG})
 """Reasons that say nothing against the address: somebody on our side has to act."""
-_ENDED = {
-    Outcome.SUPPRESSED: "the address is on our do-not-send list",
-    Outcome.EXPIRED: "it was no longer worth sending when it could have gone",
-}
 _STAGES = (
     (Stage.QUEUED, "waiting to be sent"),
     (Stage.CLAIMED, "being sent"),
@@ -46,26 +43,28 @@ class Desk:
     """What the tab is drawn from."""
 
     now: datetime
-    troubles: Sequence[Trouble]
+    failing: Failing
     under_way: Mapping[Stage, int]
     incidents: Sequence[Incident] = ()
     conversations: int = 0
     paused: int = 0
-    runs: Sequence[Run] = ()
+    runs: Sequence[tuple[Run, bool]] = ()
+    """With whether all of it has left."""
     unmatched: int = 0
     """Bounce reports that belong to no message."""
 
 
 def home(desk: Desk, role: Role, specs: Sequence[CommandSpec], profile: TenantProfile) -> Home:
     """`specs`: the commands that this person may use."""
+    names = {spec.name for spec in specs}
     blocks: list[Block] = [
         header(f"{profile.brand.name} support desk"),
         section(_MAY[role]),
         *_quick(specs),
         context(md("Answers come under *Messages*. Everywhere else: `{} help`.", profile.command)),
         divider(),
-        *([section(_incidents(desk, profile))] if desk.incidents else []),
-        section(_attention(desk.troubles)),
+        *(_incidents(desk, profile, names) if desk.incidents else []),
+        *_attention(desk.failing, names),
         *([_unmatched(desk.unmatched)] if desk.unmatched else []),
         *([section(_conversations(desk, profile))] if desk.conversations or profile.sms else []),
         section(_under_way(desk)),
@@ -103,35 +102,23 @@ def _quick(specs: Sequence[CommandSpec]) -> list[Block]:
     )
 
 
-def cause_words(trouble: Trouble) -> str:
-    """Why, without codes."""
-    ended = _ENDED.get(trouble.outcome)
-    unknown = "it was refused" if trouble.outcome is Outcome.BOUNCED else "it could not be handed over"
-    return ended or BOUNCE_WORDS.get(trouble.cls) or REASON_WORDS.get(trouble.reason, unknown)
-
-
-def _attention(troubles: Sequence[Trouble]) -> str:
-    days = RECENT.days
-    if not troubles:
-        return lines(
-            [
-                md("*Needs attention*"),
-                md(":white_check_mark: Nothing failed in the last {} days. A quiet desk.", days),
-            ]
-        )
-    causes: dict[tuple[str, bool], int] = {}
-    for one in troubles:
-        key = (cause_words(one), one.reason in _OURS)
-        causes[key] = causes.get(key, 0) + one.count
-    ranked = sorted(causes.items(), key=lambda cause: -cause[1])
-    total = sum(causes.values())
-    rows = [md("*Needs attention* · {} in the last {} days", _messages(total, "did not arrive"), days)]
-    for (words, ours), count in ranked[:CAUSES]:
-        mark = ":wrench:" if ours else ":bust_in_silhouette:"
-        rows.append(md("{} *{}* · {}{}", mark, count, words, " (our side)" if ours else ""))
-    if rest := ranked[CAUSES:]:
-        rows.append(md("and {} for {} other reasons", sum(count for _, count in rest), len(rest)))
-    return lines(rows)
+def _attention(failing: Failing, names: Set[str]) -> list[Block]:
+    """People, as `/isp failures` counts them, and that list one press away."""
+    if not failing.groups:
+        nobody = md(":white_check_mark: Nobody is without a notice that failed in the last {} days.", DAYS)
+        return [section(lines([md("*Needs attention*"), nobody]))]
+    people = f"{failing.people:,} {'person' if failing.people == 1 else 'people'}"
+    rows = [md("*Needs attention* · {} without a proven notice, last {} days", people, DAYS)]
+    for group in failing.groups[:CAUSES]:
+        d = group.rows[0].delivery
+        ours = d is not None and d.reason in _OURS
+        mark, side = (":wrench:", " (our side)") if ours else (":bust_in_silhouette:", "")
+        rows.append(md("{} *{}* · {}{}", mark, f"{len(group.rows):,}", group.title, side))
+    if rest := failing.groups[CAUSES:]:
+        rows.append(md("and {} for {} other reasons", sum(len(g.rows) for g in rest), len(rest)))
+    value = {"s": failing.scope.as_json()}
+    show = button("Show failures", "failures.open", value) if "failures" in names else None
+    return [section(lines(rows)), *actions(show)]
 
 
 def _unmatched(count: int) -> Block:
@@ -142,7 +129,7 @@ def _unmatched(count: int) -> Block:
     )
 
 
-def _incidents(desk: Desk, profile: TenantProfile) -> str:
+def _incidents(desk: Desk, profile: TenantProfile, names: Set[str]) -> list[Block]:
     """Worst first, as they come; who has acknowledged one is named."""
     rows = [md("*Open incidents* · more in {}", channel(profile.oncall_channel))]
     for one in desk.incidents[:INCIDENTS]:
@@ -153,7 +140,8 @@ def _incidents(desk: Desk, profile: TenantProfile) -> str:
         rows.append(md("{} *{}*{} · began {} · {}", mark, one.title, caught, since, whose))
     if (rest := len(desk.incidents) - INCIDENTS) > 0:
         rows.append(md("and {} more", rest))
-    return lines(rows)
+    show = button("Show incidents", "incidents.list") if "incidents" in names else None
+    return [section(lines(rows)), *actions(show)]
 
 
 def _conversations(desk: Desk, profile: TenantProfile) -> str:
@@ -171,7 +159,7 @@ def _conversations(desk: Desk, profile: TenantProfile) -> str:
 def _under_way(desk: Desk) -> str:
     under_way = desk.under_way
     rows = [md("*Under way*")]
-    rows += [md(":arrows_counterclockwise: Run “{}” is going on", run.label) for run in desk.runs[:RUNS]]
+    rows += [_run(run, handed_over) for run, handed_over in desk.runs[:RUNS]]
     if held := under_way.get(Stage.HELD, 0):
         rows.append(md(":double_vertical_bar: *{}* held", held))
     rows += [md("*{}* {}", under_way[stage], words) for stage, words in _STAGES if under_way.get(stage)]
@@ -180,8 +168,10 @@ def _under_way(desk: Desk) -> str:
     return lines(rows)
 
 
-def _messages(count: int, verb: str) -> str:
-    return f"{count} message{'' if count == 1 else 's'} {verb}"
+def _run(run: Run, handed_over: bool) -> Mrkdwn:
+    if handed_over:
+        return md(":outbox_tray: Run “{}” is all sent, and may still bounce", run.label)
+    return md(":arrows_counterclockwise: Run “{}” is going on", run.label)
 
 
 def channel(channel_id: str) -> Mrkdwn:

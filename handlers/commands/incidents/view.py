@@ -217,7 +217,7 @@ def listing(
 
     `total` counts all that are unresolved; the most urgent of them are given.
     """
-    title = f"{_plural(total, 'incident')} unresolved" if total else "No incident: nothing fails on our side"
+    title = f"{_plural(total, 'incident')} unresolved" if total else "No open incident"
     blocks: list[Block] = [header(title)]
     for index, data in enumerate(unresolved):
         look = button("Open", f"incidents.open:{index}", {"i": str(data.incident.id)})

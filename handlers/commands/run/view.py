@@ -27,7 +27,7 @@ from handlers.blocks import (
 from handlers.masks import shown_name
 from handlers.profile import TenantProfile
 from handlers.reply import Block, Modal, Reply, To
-from handlers.runs import NEEDS_A_PERSON, REASONS, Criteria, LeftOut, Rehearsal, What, cost
+from handlers.runs import PRESSING, REASONS, Criteria, LeftOut, Rehearsal, What, cost
 from store.models import Channel, Exclusion, Outcome, Run, RunState, Standing, Subscriber, Tally
 
 PAGE = 30
@@ -124,13 +124,13 @@ def _price(segments: int, profile: TenantProfile) -> str:
 
 def _left_out(made: Rehearsal) -> list[Block]:
     """Most pressing first: those that ought to be told and cannot be."""
-    order = sorted(made.left_out, key=lambda reason: (reason not in NEEDS_A_PERSON, -made.left_out[reason]))
+    order = sorted(made.left_out, key=lambda reason: (reason not in PRESSING, -made.left_out[reason]))
     blocks = []
     for reason in order:
         number = made.left_out[reason]
         examples = ", ".join(made.examples.get(reason, ()))
         more = ", …" if number > len(made.examples.get(reason, ())) else ""
-        mark = ":warning: " if reason in NEEDS_A_PERSON else ""
+        mark = ":warning: " if reason in PRESSING else ""
         value = {"c": made.criteria.as_json(), "w": reason, "o": 0}
         accounts = "account" if number == 1 else "accounts"
         text = md("{}*{}* · {}\n{} {}{}", mark, f"{number:,}", REASONS[reason], accounts, examples, more)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from handlers.commands.home import view
 from handlers.contract import Services
+from handlers.failures import Failing, Row, Scope, grouped
 from handlers.profile import Role, SmsProfile
 from handlers.reply import Home, Reply
+from handlers.workflows.failures import load
 from notifier.channels import SmsRoute
 from sandbox.slack.blocks import check_view
 from sandbox.slack.content import suspicious
 from sandbox.slack.rules import Surface
 from store.models import (
-    Channel,
     EventKind,
     EventSource,
     Incident,
@@ -28,10 +27,10 @@ from store.models import (
     Run,
     RunState,
     Stage,
-    Trouble,
 )
 from store.types import new_id
-from tests.builders import NOW, event
+from tests.builders import NOW, billing_email, delivery, event
+from tests.conftest import FakeClock
 from tests.unit.handlers import cast
 from tests.unit.handlers.conftest import agent_on
 from tests.unit.handlers.support import Agent, buttons, profile, said, signed
@@ -58,7 +57,10 @@ async def opened(agent: Agent, action: str = "opened") -> Reply:
 async def bounced(services: Services, count: int, cause: dict[str, Any], *, key: str) -> None:
     sid = await cast.add(services.store, f"A{key}")
     for number in range(count):
-        _, (one,) = await cast.sent(services.store, f"{key}{number}", sid, f"{key}{number}@inbox.example")
+        kind = NotificationKind.INVOICE_ISSUED
+        _, (one,) = await cast.sent(
+            services.store, f"{key}{number}", sid, f"{key}{number}@inbox.example", kind=kind
+        )
         failure = event(one.id, EventKind.BOUNCED, at=NOW, source=EventSource.DSN, **cause)
         await cast.learn(services.store, event(one.id), failure)
 
@@ -66,35 +68,48 @@ async def bounced(services: Services, count: int, cause: dict[str, Any], *, key:
 async def test_a_quiet_desk_is_told_so(agent: Agent) -> None:
     text = said(await opened(agent))
     assert "You are an *agent* here:" in text
-    assert "Nothing failed in the last 3 days" in text
+    assert "Nobody is without a notice that failed in the last 3 days" in text
     assert "every message has come to its end" in text
 
 
-async def test_failures_are_counted_by_cause_and_ours_are_told_apart(agent: Agent) -> None:
+async def test_people_are_counted_as_failures_does_by_cause_and_ours_are_told_apart(agent: Agent) -> None:
     await bounced(agent.services, 3, DISTRUSTED, key="d")
     await bounced(agent.services, 1, GONE, key="g")
     sid = await cast.add(agent.services.store, "A3")
     await cast.sent(agent.services.store, "waits", sid, "waits@inbox.example")
-    rows = said(await opened(agent)).splitlines()
-    assert "*Needs attention* · 4 messages did not arrive in the last 3 days" in rows
+    home = await opened(agent)
+    rows = said(home).splitlines()
+    assert "*Needs attention* · 2 people without a proven notice, last 3 days" in rows
     ours = rows.index(":wrench: *3* · their server does not trust our mail server (our side)")
     assert rows[ours + 1] == ":bust_in_silhouette: *1* · the mailbox does not exist"
     assert "*1* waiting to be sent" in rows
     assert not any("inbox.example" in row for row in rows)
+    listed = said(await agent.presses(home, "failures.open"))
+    assert "Without a proven notice: the last 3 days" in listed
+    assert "*2 people*" in listed
 
 
-async def test_what_failed_last_week_is_old_news(agent: Agent) -> None:
+async def test_whoever_was_told_by_another_way_needs_no_attention(agent: Agent) -> None:
+    store = agent.services.store
+    sid = await cast.add(store, "A1", billing_email("a@inbox.example"), invoices=("1",))
+    kind = NotificationKind.INVOICE_ISSUED
+    _, (mail,) = await cast.sent(store, "k", sid, "a@inbox.example", invoice="1", kind=kind)
+    await cast.learn(store, event(mail.id, EventKind.BOUNCED, attempt=0, **GONE))
+    assert "1 person without a proven notice" in said(await opened(agent))
+    await cast.sent(store, "k2", sid, "a@inbox.example", invoice="1", kind=NotificationKind.RESEND)
+    assert "Nobody is without" in said(await opened(agent))
+
+
+async def test_what_failed_last_week_is_old_news(agent: Agent, clock: FakeClock) -> None:
     await bounced(agent.services, 2, GONE, key="g")
-    async with agent.services.store.read(1) as tx:
-        assert await tx.deliveries.troubles_since(NOW + timedelta(seconds=1)) == []
-        (trouble,) = await tx.deliveries.troubles_since(NOW)
-    assert trouble == Trouble(Channel.EMAIL, Outcome.BOUNCED, Reason.RECIPIENT, "no_such_user", 2)
+    clock.advance(days=3)
+    assert "Nobody is without" in said(await opened(agent))
 
 
 async def test_another_provider_s_failures_are_not_counted(agent: Agent) -> None:
     await bounced(agent.services, 2, GONE, key="g")
     async with agent.services.store.read(2) as tx:
-        assert await tx.deliveries.troubles_since(NOW - view.RECENT) == []
+        assert (await load(tx, profile(id=2), Scope(days=3))).groups == ()
         assert await tx.deliveries.under_way() == {}
 
 
@@ -156,28 +171,34 @@ async def test_refreshing_draws_it_again_and_typing_it_says_where_to_look(agent:
 CLASSES = "no_such_user mailbox_full mailbox_disabled domain_missing filtered too_big spam_content temporary"
 
 
-def _many(count: int) -> Sequence[Trouble]:
-    return [
-        Trouble(Channel.EMAIL, Outcome.BOUNCED, Reason.RECIPIENT, cls, count - index)
-        for index, cls in enumerate(CLASSES.split())
-    ]
+def _failing(*rows: tuple[Outcome, str, int]) -> Failing:
+    return Failing(
+        Scope(days=3),
+        grouped(
+            [
+                Row(None, None, None, delivery(outcome=outcome, cls=cls, reason=Reason.RECIPIENT))
+                for outcome, cls, count in rows
+                for _ in range(count)
+            ]
+        ),
+    )
+
+
+NOBODY = Failing(Scope(days=3), ())
 
 
 def test_rare_causes_are_counted_together() -> None:
-    desk = view.Desk(NOW, _many(20), {})
-    text = said(legal_home(view.home(desk, Role.LEAD, [], profile())))
+    causes = [(Outcome.BOUNCED, cls, 20 - index) for index, cls in enumerate(CLASSES.split())]
+    text = said(legal_home(view.home(view.Desk(NOW, _failing(*causes), {}), Role.LEAD, [], profile())))
     assert "and 27 for 2 other reasons" in text
 
 
-def test_one_message_is_not_messages_and_causes_of_one_name_are_one_line() -> None:
-    troubles = [
-        Trouble(Channel.EMAIL, Outcome.SUPPRESSED, Reason.RECIPIENT, "", 1),
-        Trouble(Channel.SMS, Outcome.SUPPRESSED, Reason.RECIPIENT, "", 2),
-    ]
-    text = said(legal_home(view.home(view.Desk(NOW, troubles, {}), Role.AGENT, [], profile())))
-    assert "*3* · the address is on our do-not-send list" in text
-    single = view.home(view.Desk(NOW, troubles[:1], {}), Role.AGENT, [], profile())
-    assert "1 message did not arrive" in said(legal_home(single))
+async def test_open_incidents_are_one_press_away(agent: Agent) -> None:
+    assert "incidents.list" not in buttons(await opened(agent))
+    async with agent.services.store.begin(1) as tx:
+        await tx.incidents.alarm("database:away", "The database was away", urgent=True)
+    shown = await agent.presses(await opened(agent), "incidents.list")
+    assert "1 incident unresolved" in said(shown)
 
 
 def drawn(desk: view.Desk, **more: Any) -> str:
@@ -206,20 +227,27 @@ async def test_open_incidents_and_conversations_are_told_from_the_store(agent: A
 
 def test_incidents_beyond_a_handful_are_counted() -> None:
     one = Incident(new_id(), "c", "Outlook refuses us", IncidentState.OPEN, False, 9, NOW, NOW)
-    text = drawn(view.Desk(NOW, [], {}, incidents=[one] * 7))
+    text = drawn(view.Desk(NOW, NOBODY, {}, incidents=[one] * 7))
     assert text.count("Outlook refuses us* · 9 messages · began just now · nobody yet") == view.INCIDENTS
     assert "and 3 more" in text
 
 
 def test_a_desk_that_texts_is_told_that_nobody_waits() -> None:
-    assert "Conversations" not in drawn(view.Desk(NOW, [], {}))
+    assert "Conversations" not in drawn(view.Desk(NOW, NOBODY, {}))
     route = SmsRoute("twilio", "+12065550100", "AC1", ("t",), "http://127.0.0.1:9")
-    assert "Nobody who texted us is waiting" in drawn(view.Desk(NOW, [], {}), sms=SmsProfile(route))
+    assert "Nobody who texted us is waiting" in drawn(view.Desk(NOW, NOBODY, {}), sms=SmsProfile(route))
 
 
 def test_a_run_that_goes_on_is_named() -> None:
     run = Run(new_id(), NotificationKind.REMINDER, "reminders <b>", {}, RunState.RUNNING, "U_LEAD", NOW)
-    assert "Run “reminders &lt;b&gt;” is going on" in drawn(view.Desk(NOW, [], {}, runs=[run]))
+    assert "Run “reminders &lt;b&gt;” is going on" in drawn(view.Desk(NOW, NOBODY, {}, runs=[(run, False)]))
+
+
+def test_a_run_that_has_left_is_not_said_to_be_going_on() -> None:
+    run = Run(new_id(), NotificationKind.REMINDER, "reminders", {}, RunState.RUNNING, "U_LEAD", NOW)
+    text = drawn(view.Desk(NOW, NOBODY, {}, runs=[(run, True)]))
+    assert "Run “reminders” is all sent, and may still bounce" in text
+    assert "going on" not in text
 
 
 @pytest.mark.parametrize("command", ["diagnose", "find", "messages"])

@@ -564,7 +564,7 @@ async def test_cards_of_those_affected_name_the_incident_until_it_is_resolved(
 async def test_the_list_tells_what_is_going_on_and_what_was_resolved(
     services: Services, agent: Agent, viewer: Agent
 ) -> None:
-    assert "No incident" in said(await viewer.types("incidents"))
+    assert "No open incident" in said(await viewer.types("incidents"))
     await refused(services.store, 2)
     await Watch(services, 1).sweep()
     async with services.store.begin(1) as tx:

@@ -88,7 +88,8 @@ async def everybody(store: Store) -> None:
     async with store.begin(1) as tx:
         billed = await tx.invoices.by_number("20211")
         assert billed is not None
-    await sent(store, notice_key(billed), told, "told@a.example", invoice="20211")
+    kind = NotificationKind.INVOICE_ISSUED
+    await sent(store, notice_key(billed), told, "told@a.example", invoice="20211", kind=kind)
     async with store.begin(1) as tx:
         await tx.consents.withdraw(Channel.SMS, "+15415550104", source="text", evidence="SM1")
 
@@ -160,6 +161,26 @@ async def test_a_run_writes_what_its_rehearsal_said_to_the_row(services: Service
     assert branch.context["subscriber"] == {"name": "Cedar Mill LLC", "account": "1103 (Cedar Mill Branch)"}
     _, (text,) = found["20110"]
     assert (text.channel, text.address, text.route) == (Channel.SMS, "+15415550110", "twilio")
+
+
+async def test_those_whose_notice_did_not_arrive_are_named_apart(services: Services, store: Store) -> None:
+    """No run has been there: the words must not speak of one."""
+    for n in ("1", "2"):
+        sid = await add(store, f"500{n}", billing_email(f"a{n}@a.example"), invoices=(f"5000{n}",))
+        async with store.read(1) as tx:
+            billed = await tx.invoices.by_number(f"5000{n}")
+        assert billed is not None
+        kind = NotificationKind.INVOICE_ISSUED
+        _, (item,) = await sent(
+            store, notice_key(billed), sid, f"a{n}@a.example", invoice=f"5000{n}", kind=kind
+        )
+        await learn(store, event(item.id, attempt=0))
+    await learn(store, event(item.id, EventKind.BOUNCED, attempt=0, cls="mailbox_full"))
+    made = await workflow.rehearse(texting(services), 1, SINCE)
+    assert made.left_out == {"already": 1, "failed": 1}
+    assert made.examples["failed"] == ["5002"]
+    assert "run" not in REASONS["already"]
+    assert "did not arrive" in REASONS["failed"]
 
 
 async def test_a_second_run_tells_nobody_twice(services: Services, store: Store) -> None:
