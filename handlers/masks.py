@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from notifier.addresses.scripts import looks_like, readable
 from store.models import Subscriber, SubscriberKind
 
 
@@ -13,7 +14,15 @@ def mask_email(address: str) -> str:
     local, at, domain = address.rpartition("@")
     if not at:
         return "•••"
-    return f"{local[:1]}•••{local[-1:] if len(local) >= 5 else ''}@{domain}"
+    return f"{local[:1]}•••{local[-1:] if len(local) >= 5 else ''}@{shown_domain(domain)}"
+
+
+def shown_domain(domain: str) -> str:
+    """As people read it (`xn--mnchen-3ya.example`: münchen.example), unless it would pass for another."""
+    if "xn--" not in domain:
+        return domain
+    shown = readable(domain)
+    return domain if looks_like(shown) is not None else shown
 
 
 def mask_phone(number: str) -> str:

@@ -11,7 +11,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from handlers.format import clock_time, moment
-from handlers.masks import mask_address
+from handlers.masks import mask_address, shown_domain
 from handlers.text_words import (
     TEXT_CAUSES,
     TEXT_NEXT_STEP,
@@ -101,7 +101,7 @@ def server_of(address: str) -> str:
     """Whose receipt counts: a mailbox's server; of a number, its carrier."""
     if "@" not in address:
         return "the carrier"
-    return f"{address.rpartition('@')[2]}'s server"
+    return f"{shown_domain(address.rpartition('@')[2])}'s server"
 
 
 def _named(remote: str) -> str:

@@ -17,6 +17,7 @@ from store.models import (
     EventKind,
     EventSource,
     InvoiceStatus,
+    NotificationKind,
     Outcome,
     SubscriberStatus,
 )
@@ -90,6 +91,11 @@ class Tried:
         ends = [e for e in self.events if e.kind in (EventKind.BOUNCED, EventKind.FAILED)]
         return ends[-1] if ends else None
 
+    @property
+    def idle(self) -> bool:
+        """A copy that failed: it says nothing against what had arrived before."""
+        return self.lost and self.notice.notification.kind is NotificationKind.RESEND
+
     def happened(self, kind: EventKind) -> bool:
         return any(e.kind is kind for e in self.events)
 
@@ -111,7 +117,20 @@ class Case:
 
     @cached_property
     def tried(self) -> tuple[Tried, ...]:
-        """The newest delivery to each address, newest first; copies and tests tell nothing of the reader."""
+        """The newest delivery to each address, newest first; copies and tests tell nothing of the reader.
+
+        A copy that failed does not undo what had arrived there before.
+        """
+        found: dict[tuple[Channel, str], Tried] = {}
+        for tried in self._all:
+            place = (tried.delivery.channel, tried.delivery.address)
+            if tried.aside not in _APART and (place not in found or (found[place].idle and tried.arrived)):
+                found[place] = tried
+        return tuple(found.values())
+
+    @cached_property
+    def answers(self) -> tuple[Tried, ...]:
+        """What was said last at each address, newest first; also of a copy that failed."""
         newest: dict[tuple[Channel, str], Tried] = {}
         for tried in self._all:
             if tried.aside not in _APART:
@@ -165,6 +184,21 @@ class Case:
         if not self.tried or not self.usable or any(not t.lost for t in self.tried):
             return False
         return all(t.address is None and t.delivery.channel is Channel.EMAIL for t in self.tried)
+
+    @property
+    def went_to_the_old(self) -> bool:
+        """It left for addresses that were mended since, and for no other; the new ones are untried."""
+        went = [t for t in self.tried if not t.lost]
+        elsewhere = any(t.address is not None or t.delivery.channel is not Channel.EMAIL for t in self.tried)
+        if not went or elsewhere or not self.usable:
+            return False
+        return all(t.aside in (Aside.MENDED, Aside.KEPT) for t in went)
+
+    @property
+    def is_newest(self) -> bool:
+        """Of the account's invoices: what is so now says nothing of why an older one was not sent."""
+        newest = self.e.newest or (self.e.invoices[0].invoice.id if self.e.invoices else None)
+        return self.facts is not None and self.facts.invoice.id == newest
 
     @property
     def usable(self) -> tuple[AddressFact, ...]:

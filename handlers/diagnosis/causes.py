@@ -50,6 +50,7 @@ class Cause(StrEnum):
     NOT_TRIED = "not_tried"
     UNSEEN = "unseen"
     MENDED = "mended"
+    OLD_ADDRESS = "old_address"
     SOME_FAILED = "some_failed"
     SENDING_OFF = "sending_off"
     HELD = "held"

@@ -114,6 +114,10 @@ class Evidence:
     """Whether this provider sends texts at all."""
     now: datetime
     today: date
+    newest: UUID | None = None
+    """The account's newest invoice; None: it is the first of `invoices`."""
+    late: int | None = None
+    """How many invoices are past due; None: of `invoices` alone."""
     identity: SendingIdentity | None = None
     """What recipients make of the route's mail right now: SPF, DKIM and DMARC; None: not asked."""
     operators: frozenset[str] = frozenset()

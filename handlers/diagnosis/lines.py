@@ -5,7 +5,7 @@ Addresses are masked here already: these lines are read aloud, shared and copied
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -16,7 +16,7 @@ from handlers.diagnosis.case import Case, Tried, may_text
 from handlers.diagnosis.evidence import AddressFact, PhoneFact, SpfState
 from handlers.diagnosis.known import known_to, known_words
 from handlers.diagnosis.telling import local_day, trouble
-from handlers.masks import mask_address
+from handlers.masks import mask_address, shown_domain
 from handlers.profile import TenantProfile
 from handlers.text_words import TEXT_CAUSES
 from notifier.addresses import AddressStatus, Kind
@@ -132,14 +132,17 @@ def _profile(case: Case, profile: TenantProfile) -> Line:
         said.append(f"{fmt.money(balance, profile.locale)} owed")
     elif balance.minor == 0:
         said.append("nothing owed")
-    late = sum(is_overdue(f.invoice, e.today) for f in e.invoices)
+    late = sum(is_overdue(f.invoice, e.today) for f in e.invoices) if e.late is None else e.late
     if late:
         said.append(f"{late} invoice{'s' if late > 1 else ''} past due")
         mark = max(mark, Mark.WARN, key=_WEIGHT.index)
     if e.payer.id != e.subscriber.id:
         said.append(f"invoices go to account {e.payer.account}, which pays for it")
         mark = max(mark, Mark.WARN, key=_WEIGHT.index)
-    said += [f"held until {fmt.day(h.until, profile.locale)}: {h.reason}" for h in e.holds[:2]]
+    said += [
+        f"held until {fmt.day(h.until, profile.locale)}{f': {h.reason}' if h.reason.strip() else ''}"
+        for h in e.holds[:2]
+    ]
     return Line(Step.PROFILE, mark, ", ".join(said))
 
 
@@ -195,7 +198,7 @@ def _address(fact: AddressFact, profile: TenantProfile) -> Line:
     if point.problem is not None:
         return Line(Step.ADDRESS, Mark.BAD, f"{shown}: {point.problem}".rstrip("."))
     if finding.status is AddressStatus.TYPO:
-        meant = (finding.suggestion or "").rpartition("@")[2]
+        meant = shown_domain((finding.suggestion or "").rpartition("@")[2])
         danger = "; that domain takes mail, so a stranger may read it" if finding.takes_mail else ""
         mark, text = Mark.BAD, f"looks like a slip for {meant}{danger}"
     else:
@@ -242,22 +245,20 @@ def _apart(case: Case, profile: TenantProfile) -> list[Line]:
 
 
 def _errors(case: Case, profile: TenantProfile) -> Line:
-    tried = _shown_attempts(case)
+    """Newest first; the mark fits the verdict, which is about what arrived, where anything did."""
+    tried = case.answers
     if not tried:
         return Line(Step.ERRORS, Mark.SKIPPED, "nothing was sent, so nobody answered")
     said = [_answer(t, profile, name=len(tried) > 1) for t in tried[:3]]
-    if any(t.lost or (t.misspelled and t.delivery.outcome is not Outcome.NONE) for t in tried):
+    if case.decider is not None and case.decider.arrived and not case.partly:
+        mark = Mark.WARN if any(t.lost and t.address is not None for t in tried) else Mark.OK
+    elif any(t.lost or (t.misspelled and t.delivery.outcome is not Outcome.NONE) for t in tried):
         mark = Mark.BAD
     elif any(t.delivery.outcome is Outcome.NONE for t in tried):
         mark = Mark.WARN
     else:
         mark = Mark.OK
     return Line(Step.ERRORS, mark, "; ".join(said))
-
-
-def _shown_attempts(case: Case) -> Sequence[Tried]:
-    """What failed first: that is what is looked for."""
-    return sorted(case.tried, key=lambda t: not t.lost)
 
 
 def _answer(tried: Tried, profile: TenantProfile, *, name: bool) -> str:

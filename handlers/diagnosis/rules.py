@@ -75,11 +75,16 @@ INVOICE_RULES: tuple[InvoiceRule, ...] = (
         lambda c: c.invoice_is(InvoiceStatus.UNCOLLECTIBLE) and _called_off(c),
     ),
     InvoiceRule("it was mailed to addresses that were mended since", Cause.MENDED, lambda c: c.mended),
+    InvoiceRule(
+        "it went to an address that was mended since, and not to the new one",
+        Cause.OLD_ADDRESS,
+        lambda c: c.went_to_the_old,
+    ),
     InvoiceRule("some of several addresses failed", Cause.SOME_FAILED, lambda c: c.partly),
     InvoiceRule(
         "the account is archived, and all was called off",
         Cause.ARCHIVED,
-        lambda c: c.archived and _called_off(c),
+        lambda c: c.archived and _called_off(c) and (c.is_newest or c.excluded == "archived"),
     ),
     InvoiceRule(
         "it was paid before anything went out",

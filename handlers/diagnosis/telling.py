@@ -12,6 +12,7 @@ from handlers.diagnosis.case import Case, Tried
 from handlers.diagnosis.causes import Cause
 from handlers.diagnosis.rules import Check, Ruling, named_checks
 from handlers.diagnosis.tellings import TELLINGS
+from handlers.masks import shown_domain
 from handlers.profile import TenantProfile
 from handlers.text_words import TEXT_CAUSES
 from store.models import Channel, Invoice, Outcome, Reason
@@ -91,9 +92,9 @@ def _of_attempt(case: Case, tried: Tried, profile: TenantProfile) -> dict[str, s
         "trouble": trouble(tried),
         "delay": _delay(tried, server),
         "delayed_by": d.route,
-        "domain": tried.domain,
-        "meant": suggestion.rpartition("@")[2],
-        "refused": f"{tried.domain} takes no mail" if dead else f"{server} refused mail to it",
+        "domain": shown_domain(tried.domain),
+        "meant": shown_domain(suggestion.rpartition("@")[2]),
+        "refused": f"{shown_domain(tried.domain)} takes no mail" if dead else f"{server} refused mail to it",
         "checked": "" if tried.domain_dead else ", or did when it was sent",
         "day": local_day(tried.notice.notification.created_at, profile),
         "age": fmt.age(d.outcome_at or d.created_at, now),

@@ -120,6 +120,14 @@ TELLINGS: dict[Cause, Telling] = {
         "We have corrected your e-mail address. I am sending {invoice} again right now.",
         (Act.RESEND, Act.TEXT, Act.LOG),
     ),
+    Cause.OLD_ADDRESS: Telling(
+        "SENT TO THE OLD ADDRESS: the address was mended since, and nothing has gone to the new one",
+        "went to the old address (mended since)",
+        _C,
+        _RECORDS,
+        "We have corrected your e-mail address. I am sending {invoice} again right now.",
+        (Act.RESEND, Act.TEXT, Act.LOG),
+    ),
     Cause.SOME_FAILED: Telling(
         "PARTLY DELIVERED: {failed} of {all} addresses{payer} failed",
         "reached {reached} of {all} addresses",

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
-from handlers.cards import KnownIncident
+from handlers.cards import KnownIncident, is_overdue
 from handlers.contract import Services
 from handlers.diagnosis import (
     AddressFact,
@@ -53,6 +53,8 @@ T = TypeVar("T")
 U = TypeVar("U")
 DNS_LIMIT_S = 1.5
 STORY = 3
+LOOKED_AT = 24
+"""Invoices among which those past due are counted."""
 NOTICES = 40
 """Messages looked at: far more than three invoices ever have."""
 COMPANY = timedelta(days=30)
@@ -74,7 +76,9 @@ async def _evidence(
 ) -> Evidence:
     payer = await payer_of(tx, subscriber)
     points = (await tx.subscribers.points([payer.id]))[payer.id]
-    invoices = [asked] if asked is not None else await tx.invoices.latest(subscriber.id, STORY)
+    latest = await tx.invoices.latest(subscriber.id, LOOKED_AT)
+    invoices = [asked] if asked is not None else latest[:STORY]
+    today = tx.now.astimezone(profile.time_zone).date()
     facts = await _invoice_facts(tx, invoices)
     route = profile.route()
     evidence = Evidence(
@@ -97,7 +101,9 @@ async def _evidence(
         send_mode=profile.send_mode,
         texts=profile.sms is not None,
         now=tx.now,
-        today=tx.now.astimezone(profile.time_zone).date(),
+        today=today,
+        newest=latest[0].id if latest else None,
+        late=sum(is_overdue(invoice, today) for invoice in latest),
     )
     by = _route_taken(profile, evidence) or route
     other = profile.remote_route if profile.remote_route != by.name else None

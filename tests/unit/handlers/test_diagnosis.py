@@ -41,6 +41,7 @@ from notifier.mailauth.dmarc_record import Policy
 from notifier.mailauth.identity import SenderFacts, SendingIdentity, Standing
 from sandbox.slack.content import suspicious
 from store.models import (
+    Aside,
     Channel,
     Confidence,
     ContactOverride,
@@ -305,6 +306,16 @@ def test_every_attempt_rule_has_its_case_and_every_name_is_its_own() -> None:
 
 
 GONE = notice(mail(BOUNCED, "no_such_user", address="old@inbox.example"))
+
+
+def apart(aside: Aside, *deliveries: Delivery) -> Notice:
+    """A copy whose deliveries count less as proof."""
+    made = notice(*deliveries)
+    copy = notification(kind=NotificationKind.RESEND)
+    return replace(made, notification=copy, aside={d.id: aside for d in deliveries})
+
+
+OLD = apart(Aside.MENDED, mail(Outcome.SENT, address="old@inbox.example"))
 INVOICES: dict[str, Evidence] = {
     "the only invoice is a draft": evidence(invoice=invoice(status=InvoiceStatus.DRAFT)),
     "there is no invoice": evidence(invoices=()),
@@ -313,6 +324,7 @@ INVOICES: dict[str, Evidence] = {
         invoice=invoice(status=InvoiceStatus.UNCOLLECTIBLE)
     ),
     "it was mailed to addresses that were mended since": evidence(GONE),
+    "it went to an address that was mended since, and not to the new one": evidence(OLD),
     "some of several addresses failed": evidence(
         notice(mail(BOUNCED, "no_such_user"), mail(Outcome.SENT, address="b@inbox.example"))
     ),
@@ -375,6 +387,73 @@ def test_the_newest_attempt_at_one_address_decides() -> None:
     assert diagnose(again, profile()).cause is Cause.ACCEPTED
     worse = evidence(notice(mail(BOUNCED, "mailbox_full")), notice(mail(Outcome.DELIVERED)))
     assert diagnose(worse, profile()).cause is Cause.MAILBOX_FULL
+
+
+def last_answer(e: Evidence) -> tuple[Mark, str]:
+    line = next(line for line in diagnose(e, profile()).lines if line.step is Step.ERRORS)
+    return line.mark, line.text
+
+
+def test_a_copy_that_failed_does_not_undo_what_had_arrived_at_that_address_and_is_still_told() -> None:
+    copy = notification(kind=NotificationKind.RESEND)
+    failed = replace(notice(mail(BOUNCED, "mailbox_full")), notification=copy)
+    both = evidence(failed, notice(mail(Outcome.DELIVERED)))
+    assert diagnose(both, profile()).cause is Cause.ACCEPTED
+    mark, text = last_answer(both)
+    assert mark is Mark.WARN
+    assert "the mailbox is full" in text
+
+
+def test_the_last_answer_is_the_newest_and_its_mark_fits_the_verdict() -> None:
+    e = evidence(notice(mail(Outcome.DELIVERED)), GONE)
+    assert diagnose(e, profile()).cause is Cause.ACCEPTED
+    mark, text = last_answer(e)
+    assert mark is Mark.OK
+    assert text.index("d•••@inbox.example: Accepted") < text.index("o•••@inbox.example: Not delivered")
+    assert last_answer(evidence(GONE, notice(mail(BOUNCED, "mailbox_full"))))[0] is Mark.BAD
+
+
+@pytest.mark.parametrize("aside", [Aside.ELSEWHERE, Aside.TEST])
+def test_what_went_elsewhere_is_a_line_of_evidence_and_decides_nothing(aside: Aside) -> None:
+    copy = apart(aside, mail(Outcome.DELIVERED, address="agent@inbox.example"))
+    found = diagnose(evidence(copy, notice(mail(BOUNCED, "mailbox_full"))), profile())
+    assert found.cause is Cause.MAILBOX_FULL
+    told = [line.text for line in found.lines if "a•••t@inbox.example" in line.text]
+    assert len(told) == 1
+    assert "no proof that they have it" in told[0]
+    assert diagnose(evidence(copy), profile()).cause is Cause.UNSEEN
+
+
+def test_after_the_payer_s_address_was_mended_nobody_is_sent_to_ask_there_first() -> None:
+    payer = person("1100")
+    found = diagnose(evidence(OLD, payer=payer), profile())
+    assert found.cause is Cause.OLD_ADDRESS
+    assert "mended since" in found.headline
+    again = evidence(notice(mail(Outcome.SENT)), OLD, payer=payer)
+    assert diagnose(again, profile()).cause is Cause.SENT_TO_PAYER
+
+
+def test_that_an_account_is_archived_now_says_nothing_of_older_invoices() -> None:
+    newest, older = invoice(number="20002"), invoice(number="20001")
+    gone = person(status=SubscriberStatus.ARCHIVED)
+    both = (InvoiceFacts(newest), InvoiceFacts(older))
+    story = diagnose(evidence(subscriber=gone, invoices=both), profile()).story
+    assert story.count("the account is archived") == 1
+    assert "20001) was not sent from here" in story
+    asked = evidence(subscriber=gone, invoices=both[1:], asked=older, newest=newest.id)
+    assert diagnose(asked, profile()).cause is Cause.UNSEEN
+
+
+def test_a_hold_without_a_reason_ends_without_a_colon() -> None:
+    (line, *_) = diagnose(evidence(holds=(replace(hold_of("1001"), reason=""),)), profile()).lines
+    assert "held until" in line.text
+    assert ": ," not in line.text
+    assert not line.text.endswith((":", ": "))
+
+
+def test_past_due_invoices_are_counted_beyond_the_one_that_was_asked_for() -> None:
+    (line, *_) = diagnose(evidence(late=2), profile()).lines
+    assert "2 invoices past due" in line.text
 
 
 def test_a_text_that_arrived_is_told_where_the_mail_failed() -> None:

@@ -125,3 +125,13 @@ def test_a_moment_is_told_in_the_tenants_zone_across_a_change_of_clocks() -> Non
 def test_a_day_is_told_in_the_locale() -> None:
     assert fmt.day(date(2026, 11, 3)) == "Nov 3, 2026"
     assert fmt.day(date(2026, 11, 3), "es_MX") == "3 nov 2026"
+
+
+def test_a_domain_in_other_letters_is_shown_as_people_read_it() -> None:
+    assert mask_email("info@xn--mnchen-3ya.example") == "i•••@münchen.example"
+    assert mask_address("info@xn--mnchen-3ya.example") == "i•••@münchen.example"
+
+
+def test_a_domain_that_would_pass_for_another_one_stays_as_dns_has_it() -> None:
+    passes_for_apple = "xn--80ak6aa92e.example"
+    assert mask_email(f"info@{passes_for_apple}") == f"i•••@{passes_for_apple}"
