@@ -26,10 +26,14 @@ class DnsLooks:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            await self._guarded(self._watches.sweep)
-            for daily in self._daily:
-                await self._guarded(daily.sweep)
+            await self.round()
             await asyncio.sleep(self._every_s)
+
+    async def round(self) -> None:
+        """Takes every look that is due."""
+        await self._guarded(self._watches.sweep)
+        for daily in self._daily:
+            await self._guarded(daily.sweep)
 
     async def _guarded(self, work: Callable[[], Awaitable[object]]) -> None:
         """One look's trouble must not keep the others from their turn; it is taken again."""

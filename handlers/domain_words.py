@@ -54,6 +54,11 @@ def kind_name(kind: str) -> str:
     return {"spf": "SPF record", "dmarc": "DMARC record", "mx": "mail servers (MX)"}.get(base, base)
 
 
+def dkim_kind(selector: str) -> str:
+    """As records of this kind are kept."""
+    return f"dkim:{selector}"[:80]
+
+
 def title(record: DomainRecord) -> str:
     """What has happened, in a sentence without a full stop."""
     of = f"{kind_name(record.kind)} of {record.domain}"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_datetime, format_time
+from babel.dates import format_date, format_datetime, format_time
 
 from notifier.contexts import day, money
 
-__all__ = ["age", "clock_time", "day", "moment", "money"]
+__all__ = ["age", "clock_time", "day", "lately", "moment", "money", "month_day"]
 
 
 def moment(value: datetime, zone: ZoneInfo, locale: str = "en_US") -> str:
@@ -22,6 +22,17 @@ def clock_time(value: datetime, zone: ZoneInfo, locale: str = "en_US", *, second
     return format_time(value, format="medium" if seconds else "short", tzinfo=zone, locale=locale).replace(
         "\u202f", " "
     )
+
+
+def lately(value: datetime, now: datetime, zone: ZoneInfo, locale: str = "en_US") -> str:
+    """`1:02 PM` of today, else `Nov 24, 1:02 PM`: for what is at most some weeks old."""
+    clock, on = clock_time(value, zone, locale), value.astimezone(zone).date()
+    return clock if on == now.astimezone(zone).date() else f"{month_day(on, locale)}, {clock}"
+
+
+def month_day(value: date, locale: str = "en_US") -> str:
+    """`Nov 24`."""
+    return format_date(value, format="MMM d", locale=locale)
 
 
 def age(since: datetime, now: datetime) -> str:

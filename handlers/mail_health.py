@@ -36,6 +36,17 @@ class SendingDomain:
     uses: tuple[str, ...]
     """What it is for: `envelope of visp`, `From`, `DKIM`."""
     records: tuple[DomainRecord, ...]
+    wanted: tuple[str, ...] = ()
+    """Kinds of records that matter to what it is for."""
+
+    @property
+    def signed(self) -> bool:
+        return any(kind.startswith("dkim:") for kind in self.wanted)
+
+    @property
+    def unseen(self) -> list[str]:
+        seen = {record.kind for record in self.records}
+        return [kind for kind in self.wanted if kind not in seen]
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ class SpfSurface:
             return None
         services.forget_dns()  # another process may have looked: its cache is not ours
         look = await look_at(services, tenant, watch.domain)
-        return view.watch_card(look, watch, services.profile(tenant))
+        return view.watch_card(look, watch, services.profile(tenant), services.now())
 
 
 SURFACE = SpfSurface()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from handlers.contract import Services
-from handlers.domain_words import Drift, drift_of, post_key, title
+from handlers.domain_words import Drift, dkim_kind, drift_of, post_key, title
 from handlers.profile import TenantProfile
 from handlers.spf_look import SpfState, alignment
 from handlers.workflows.incidents import INCIDENT_SURFACE, cause_of_record
@@ -179,7 +179,7 @@ def _dkim(identities: Iterable[SendingIdentity]) -> list[Seen | str]:
             found[key] = f"{check.domain} DKIM {check.selector}"
             continue
         verdict = RecordVerdict.WEAK if check.right and check.testing else _DKIM[check.state]
-        kind = f"dkim:{check.selector}"[:80]
+        kind = dkim_kind(check.selector)
         found[key] = Seen(check.domain, kind, "\n".join(check.found), verdict, check.sentence)
     return list(found.values())
 

@@ -9,6 +9,7 @@ from datetime import date, datetime, time, timedelta
 from uuid import UUID
 
 from handlers.contract import Services
+from handlers.domain_words import dkim_kind
 from handlers.mail_health import DAYS, MailData, Refuser, SendingDomain, trend
 from handlers.profile import TenantProfile
 from notifier.mx import destination
@@ -105,17 +106,26 @@ def _refusers(
 
 
 def sending_domains(profile: TenantProfile, records: Sequence[DomainRecord]) -> tuple[SendingDomain, ...]:
-    """The domains that this provider's mail bears, with what each is for."""
+    """The domains that this provider's mail bears, with what each is for and which records matter to that."""
     uses: dict[str, list[str]] = defaultdict(list)
+    kinds: dict[str, list[str]] = defaultdict(list)
     facts = [route.sender_facts for route in profile.routes]
     for domain in dict.fromkeys(one.envelope_domain for one in facts):
         routes = " and ".join(one.route for one in facts if one.envelope_domain == domain)
         uses[domain].append(f"envelope of {routes}")
+        kinds[domain] += ["spf", "mx"]
     for one in facts:
         uses[one.from_domain].append("From")
+        kinds[one.from_domain] += ["dmarc", "mx"]
         if one.signs is not None:
             uses[one.signs.domain].append("DKIM")
+            kinds[one.signs.domain].append(dkim_kind(one.signs.selector))
     return tuple(
-        SendingDomain(domain, tuple(dict.fromkeys(what)), tuple(r for r in records if r.domain == domain))
+        SendingDomain(
+            domain=domain,
+            uses=tuple(dict.fromkeys(what)),
+            records=tuple(record for record in records if record.domain == domain),
+            wanted=tuple(dict.fromkeys(kinds[domain])),
+        )
         for domain, what in uses.items()
     )

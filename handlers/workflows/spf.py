@@ -111,6 +111,13 @@ async def look_now(tx: Tx, request: CommandRequest) -> bool:
     return await tx.dns_watches.look_now((await _of(tx, request)).id)
 
 
+async def hurry(tx: Tx, domain: str) -> None:
+    """Somebody has just seen that it is right: those who wait for it are told at once."""
+    watch = await tx.dns_watches.open_for(SPF, domain)
+    if watch is not None:
+        await tx.dns_watches.look_now(watch.id)
+
+
 async def _of(tx: Tx, request: CommandRequest) -> DnsWatch:
     watch = await tx.dns_watches.get(UUID(str(request.value["w"])))
     if watch is None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime
-
-from babel.dates import format_date
+from datetime import datetime
 
 from handlers import format as fmt
 from handlers import words
@@ -156,34 +154,39 @@ def _refuser(refuser: Refuser, data: MailData, profile: TenantProfile) -> Mrkdwn
 
 def _domain(domain: SendingDomain, data: MailData, profile: TenantProfile) -> Block:
     rows = [md("*{}* · {}", domain.domain, ", ".join(domain.uses))]
-    said = [(_order(record), _record(record)) for record in domain.records]
-    if domain.records and "From" in domain.uses and not _signed(domain):
+    said = [(_order(record.kind), _record(record)) for record in domain.records]
+    if domain.records and "From" in domain.uses and not domain.signed:
         none = md(":heavy_minus_sign: DKIM: we do not sign with a key of this domain.")
         said.append(((_ORDER.index("dkim"), ""), none))
+    if domain.records:
+        said += [(_order(kind), _unseen(kind)) for kind in domain.unseen]
     rows += [row for _, row in sorted(said)]
     if domain.records:
         oldest = min(record.checked_at for record in domain.records)
         rows.append(md("_seen {}{}_", fmt.age(oldest, data.now), _change(domain, data, profile)))
     else:
-        rows.append(md(":grey_question: Not looked at yet: that happens at the start and once a day."))
+        rows.append(md(":grey_question: Not seen yet: DNS is asked at the start and once a day."))
     return section(lines(rows))
-
-
-def _signed(domain: SendingDomain) -> bool:
-    return any(record.kind.startswith("dkim:") for record in domain.records)
 
 
 _ORDER = ("spf", "dkim", "dmarc", "mx")
 
 
-def _order(record: DomainRecord) -> tuple[int, str]:
-    base = record.kind.partition(":")[0]
-    return (_ORDER.index(base) if base in _ORDER else len(_ORDER), record.kind)
+def _order(kind: str) -> tuple[int, str]:
+    base = kind.partition(":")[0]
+    return (_ORDER.index(base) if base in _ORDER else len(_ORDER), kind)
 
 
 def _record(record: DomainRecord) -> Mrkdwn:
-    name = kind_name(record.kind).removesuffix(" record").removeprefix("mail servers ").strip("()")
-    return md("{} {}: {}", esc(MARKS[record.verdict]), name, record.said)
+    return md("{} {}: {}", esc(MARKS[record.verdict]), _short_name(record.kind), record.said)
+
+
+def _unseen(kind: str) -> Mrkdwn:
+    return md(":grey_question: {}: not known, DNS has never answered", _short_name(kind))
+
+
+def _short_name(kind: str) -> str:
+    return kind_name(kind).removesuffix(" record").removeprefix("mail servers ").strip("()")
 
 
 def _change(domain: SendingDomain, data: MailData, profile: TenantProfile) -> str:
@@ -242,7 +245,7 @@ def chart(trend: Trend, locale: str) -> list[str]:
     """A line a day: the day, the number, its bar."""
     most = max(trend.counts, default=0)
     width = len(f"{most:,}")
-    names = [_short(day, locale) for day in trend.days]
+    names = [fmt.month_day(day, locale) for day in trend.days]
     longest = max(map(len, names))
     return [
         f"{name:<{longest}} {count:>{width},} {bar(count, most)}".rstrip()
@@ -251,15 +254,7 @@ def chart(trend: Trend, locale: str) -> list[str]:
 
 
 def _when(value: datetime, profile: TenantProfile, now: datetime) -> str:
-    """`1:02 PM`, or `Nov 24, 1:02 PM` of another day."""
-    clock = fmt.clock_time(value, profile.time_zone, profile.locale)
-    day = value.astimezone(profile.time_zone).date()
-    today = day == now.astimezone(profile.time_zone).date()
-    return clock if today else f"{_short(day, profile.locale)}, {clock}"
-
-
-def _short(day: date, locale: str) -> str:
-    return format_date(day, format="MMM d", locale=locale)
+    return fmt.lately(value, now, profile.time_zone, profile.locale)
 
 
 def _chart(trend: Trend, profile: TenantProfile) -> Mrkdwn:
@@ -271,7 +266,7 @@ def _chart(trend: Trend, profile: TenantProfile) -> Mrkdwn:
         "*Bounces, {} days*: {}, most on {} ({}), today {}",
         DAYS,
         f"{trend.total:,}",
-        _short(worst, profile.locale),
+        fmt.month_day(worst, profile.locale),
         f"{most:,}",
         f"{trend.counts[-1]:,}",
     )

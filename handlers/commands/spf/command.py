@@ -53,6 +53,8 @@ async def _check(request: CommandRequest, services: Services) -> Reply:
     async with services.store.begin(request.tenant) as tx:
         right = look.state is SpfState.RIGHT
         await audit(tx, request, "spf.check", f"domain:{domain}"[:120], detail={"ok": right})
+        if right:
+            await watching.hurry(tx, domain)
     to = To.REPLACE if request.action == "recheck" else To.ASKER
     checked = fmt.clock_time(services.now(), profile.time_zone, profile.locale, seconds=True)
     nonce = request.id[:12] if request.actor.role >= Role.AGENT else ""

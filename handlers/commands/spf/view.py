@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from handlers import format as fmt
 from handlers.blocks import (
@@ -187,9 +188,9 @@ def _node(node: SpfNode, label: str) -> str:
 # --- the watch's card, in a channel
 
 
-def watch_card(look: SpfLook, watch: DnsWatch, profile: TenantProfile) -> Reply:
+def watch_card(look: SpfLook, watch: DnsWatch, profile: TenantProfile, now: datetime) -> Reply:
     """Like an answer, with who waits for it and when it was looked at last."""
-    standing = _watching(watch, profile)
+    standing = _watching(watch, profile, now)
     blocks = _body(look, "")
     blocks.insert(2, section(standing))
     value = {"w": str(watch.id)}
@@ -210,9 +211,9 @@ def _spoken(watch: DnsWatch) -> str:
     }[watch.ended]
 
 
-def _watching(watch: DnsWatch, profile: TenantProfile) -> Mrkdwn:
+def _watching(watch: DnsWatch, profile: TenantProfile, now: datetime) -> Mrkdwn:
     looks = f"{watch.checks} look{'' if watch.checks == 1 else 's'}"
-    at = fmt.clock_time(watch.last_at, profile.time_zone, profile.locale) if watch.last_at else ""
+    at = fmt.lately(watch.last_at, now, profile.time_zone, profile.locale) if watch.last_at else ""
     if watch.ended is None:
         last = f"last look {at}, {looks}" if at else "the first look is within a minute"
         return md(":eyes: *Watching* for {}, {}", names(watch.actors), last)

@@ -175,7 +175,7 @@ class _World:
         yield "menu", help_view.menu([spec], desk)
         yield "help", help_view.help_page([spec] * 30, desk)
         yield "spf", spf_view.answer(self._spf(), To.ASKER)
-        yield "watched spf", spf_view.watch_card(self._spf(), self._watch(), desk)
+        yield "watched spf", spf_view.watch_card(self._spf(), self._watch(), desk, NOW)
         for how in (WatchEnd.FIXED, WatchEnd.EXPIRED):
             yield "spf word", spf_view.word(replace(self._watch(), ended=how))
         yield "error", error_reply(UserError(f"Nobody fits “{text}”.", text))

@@ -173,7 +173,7 @@ async def test_before_anything_was_sent_or_looked_at_the_page_says_so(services: 
     shown = said(answer)
     assert answer.text == "Mail: nothing is wrong that we know of."
     assert "nothing was sent this way, nothing waits" in shown
-    assert "Not looked at yet" in shown
+    assert "Not seen yet" in shown
     assert "*Bounces, 14 days*: none" in shown
     assert set(buttons(answer)) == {"mail.recheck"}
 
@@ -209,6 +209,14 @@ async def test_dns_that_does_not_answer_is_said_and_what_was_seen_stays_with_its
     assert "DNS gave no answer about mail.cascade.example SPF" in said(answer)
     assert "what stands there is what was seen before" in said(answer)
     assert "seen 5 hours ago" in said(answer)
+
+
+async def test_a_record_that_dns_never_answered_about_is_not_left_out(services: Services) -> None:
+    down = desk(services, **{"_dmarc.cascade.example": "TIMEOUT"})
+    await DomainWatch(down, 1).sweep()
+    shown = said(await agent_on(down).types("mail"))
+    assert ":grey_question: DMARC: not known, DNS has never answered" in shown
+    assert "DKIM: we do not sign with a key of this domain" in shown
 
 
 async def test_an_operator_whose_mx_does_not_answer_goes_by_its_domain(services: Services) -> None:

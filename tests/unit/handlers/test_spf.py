@@ -293,6 +293,19 @@ async def test_dns_that_does_not_answer_ends_no_watch(services: Services, clock:
     assert await words(down, watch) == []
 
 
+async def test_a_check_that_finds_it_right_hurries_the_watch(services: Services, clock: FakeClock) -> None:
+    wrong = with_routes(services)
+    agent = agent_on(wrong)
+    await agent.presses(await agent.types("spf"), "spf.watch")
+    clock.advance(hours=3)
+    await SpfWatches(wrong).sweep()
+    assert await SpfWatches(wrong).sweep() == 0, "the next look is in an hour"
+    agent.services = with_routes(services, mended())
+    await agent.types("spf")
+    assert await SpfWatches(agent.services).sweep() == 1
+    assert len(await words(agent.services, await the_watch(services))) == 1
+
+
 async def test_what_is_right_already_when_it_is_pressed_is_not_watched(services: Services) -> None:
     answer = await agent_on(with_routes(services)).types("spf")
     right = agent_on(with_routes(services, mended()))
