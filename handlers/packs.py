@@ -17,7 +17,7 @@ from handlers.diagnosis import Certainty, Diagnosis, Mark, Step
 from handlers.masks import mask_address, mask_in_text
 from handlers.profile import TenantProfile
 from notifier.channels import Route
-from store.models import AuditEntry, Channel, Delivery, EventKind
+from store.models import AuditEntry, Channel, Delivery, DomainRecord, EventKind
 
 MOST_MESSAGES = 8
 MOST_ANSWERS = 6
@@ -62,8 +62,13 @@ class PostmasterPack(Pack):
         return f"postmaster@{self.domain}"
 
 
-def evidence_pack(found: Diagnosis, deeds: Sequence[AuditEntry], now: datetime) -> Pack:
-    """`deeds`: the account's audit trail, newest first; what is not in DEEDS is left out."""
+def evidence_pack(
+    found: Diagnosis, deeds: Sequence[AuditEntry], records: Sequence[DomainRecord], now: datetime
+) -> Pack:
+    """`deeds`: the account's audit trail, newest first; what is not in DEEDS is left out.
+
+    `records`: our own domains' records, as they were last seen.
+    """
     account = found.evidence.subscriber.account
     about = f"account {account}, invoice {found.invoice.number}" if found.invoice else f"account {account}"
     rows = [
@@ -81,6 +86,9 @@ def evidence_pack(found: Diagnosis, deeds: Sequence[AuditEntry], now: datetime) 
             if line.step not in _LEFT_OUT
         ),
         "",
+        "Our domains in DNS, as last seen",
+        *_records(records),
+        "",
         "Messages, newest first (times in UTC)",
         *_messages(found),
         "",
@@ -88,6 +96,14 @@ def evidence_pack(found: Diagnosis, deeds: Sequence[AuditEntry], now: datetime) 
         *_deeds(deeds),
     ]
     return Pack(f"Help wanted: {about}", "\n".join(rows))
+
+
+def _records(records: Sequence[DomainRecord]) -> list[str]:
+    rows = []
+    for record in records:
+        rows.append(f"  {record.domain} {record.kind}: {record.verdict}. {record.said}".rstrip())
+        rows += [f"    {value}" for value in record.value.splitlines()]
+    return rows or ["  not looked at yet"]
 
 
 def _utc(at: datetime) -> str:

@@ -61,14 +61,20 @@ def card(data: QuestionData, profile: TenantProfile) -> Reply:
         ),
         section(lines(_steps(data, profile))),
     ]
-    if step := _NEXT.get(q.state):
-        blocks.append(section(md(":bulb: {}", step)))
+    if steps := _next(data):
+        blocks.append(section(lines([md(":bulb: {}", step) for step in steps])))
     blocks += actions(*_buttons(data))
     when = fmt.moment(q.created_at, profile.time_zone, profile.locale)
     until = fmt.moment(q.expires_at, profile.time_zone, profile.locale)
     tail = f"stands until {until}" if q.state is QuestionState.ASKED else "settled"
     blocks.append(context(md("Asked for by {} · {} · {}", mention(q.actor), when, tail)))
     return Reply(f"{title} {headline.rpartition(': ')[2]}", fit(blocks))
+
+
+def _next(data: QuestionData) -> list[str]:
+    """What to do about an answer, and about an invoice that did not arrive after all."""
+    lost = [words.next_step(d) for d in data.resent.deliveries] if data.resent else []
+    return list(dict.fromkeys(step for step in (_NEXT.get(data.question.state, ""), *lost) if step))
 
 
 def _steps(data: QuestionData, profile: TenantProfile) -> list[str]:

@@ -28,16 +28,20 @@ from notifier.outbox import Draft
 from notifier.outbox import text as to_text
 from notifier.quiet import next_opening
 from notifier.sms_text import count_segments
-from notifier.tracking import FOLLOWED_BY
+from notifier.tracking import FOLLOWED_BY, Report, record, worker_event
 from store.models import (
     AddressQuestion,
     Channel,
     ConversationLine,
+    EventKind,
+    EventSource,
     NotificationKind,
     Point,
     Priority,
     QuestionState,
+    Reason,
     Said,
+    Stage,
     Subscriber,
     SubscriberStatus,
 )
@@ -247,13 +251,36 @@ async def bump(tx: Tx, ids: Sequence[UUID]) -> None:
 
 
 async def address_changed(tx: Tx, subscriber_id: UUID, old_address: str) -> None:
-    """Somebody has mended it (or taken that back): an open question about it is over."""
-    await tx.questions.overtake(subscriber_id, old_address)
+    """Somebody has mended it (or taken that back): an open question about it is over, or never asked."""
+    await _call_off(tx, await tx.questions.overtake(subscriber_id, old_address))
     await bump(tx, [question.id for question in await tx.questions.of_subscribers([subscriber_id])])
+
+
+async def _call_off(tx: Tx, ids: Sequence[UUID]) -> None:
+    """Texts of these that still wait (for the morning, say) do not go out. A question has its text's id."""
+    found = await tx.deliveries.of_notifications(ids)
+    waiting = [d for ds in found.values() for d in ds if d.stage in (Stage.QUEUED, Stage.HELD)]
+    reports = [
+        Report(
+            tx.tenant,
+            worker_event(
+                d,
+                EventKind.CANCELLED,
+                tx.now,
+                source=EventSource.OPERATOR,
+                reason=Reason.STALE,
+                diagnostic="The question was over before it was asked.",
+            ),
+        )
+        for d in waiting
+    ]
+    if reports:
+        await record(tx, reports)
 
 
 async def _expire(tx: Tx) -> int:
     expired = await tx.questions.expire()
+    await _call_off(tx, expired)
     await bump(tx, expired)
     return len(expired)
 
@@ -285,6 +312,7 @@ async def sweep(services: Services, tenant: int) -> int:
         for question in await tx.questions.open_ones():
             if question.id in over and not await still_theirs(tx, question):
                 ended += await tx.questions.end(question.id, QuestionState.OVERTAKEN)
+                await _call_off(tx, [question.id])
                 await bump(tx, [question.id])
     return ended
 

@@ -29,10 +29,10 @@ async def packs(services: Services, tenant: int, found: One) -> tuple[Diagnosis,
     diagnosis = await examine(services, tenant, found.subscriber, found.invoice)
     async with services.store.read(tenant) as tx:
         deeds = await tx.audit.of(f"account:{found.subscriber.account}")
-        now = tx.now
+        records, now = await tx.domain_records.all(), tx.now
     return (
         diagnosis,
-        evidence_pack(diagnosis, deeds, now),
+        evidence_pack(diagnosis, deeds, records, now),
         postmaster_pack(diagnosis, services.profile(tenant)),
     )
 

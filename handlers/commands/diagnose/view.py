@@ -207,7 +207,7 @@ def _value(act: Act, found: Diagnosis) -> Mapping[str, Any]:
                 value |= _guess(found.mend)
             return value
         case Act.RELEASE if found.release is not None:
-            return {"c": found.release.point.channel, "a": found.release.point.address}
+            return {"c": found.release.point.channel, "a": found.release.point.address} | invoice
         case Act.LOG:
             return {"s": str(found.evidence.subscriber.id)}
         case Act.PAYER:

@@ -31,7 +31,8 @@ class Release:
         if request.action == "ask":
             async with services.store.read(request.tenant) as tx:
                 found = await _standing(tx, request.value)
-            return Answer(modal=view.dialog(found, services.profile(request.tenant)), done=True)
+            profile, invoice = services.profile(request.tenant), str(request.value.get("i", ""))
+            return Answer(modal=view.dialog(found, profile, invoice), done=True)
         if request.action == "confirmed" and not request.inputs.get("reason", "").strip():
             return Answer(errors=FieldErrors({"reason": "Say why: it is kept with your name."}))
         return Answer()
@@ -47,7 +48,7 @@ class Release:
         channel, address = Channel(request.value["c"]), str(request.value["a"])
         subject = f"address:{channel}"
         if await tx.audit.stands(audit_key(request, "suppression.release", subject)):
-            return view.released(address)
+            return view.released(address, str(request.value.get("i", "")))
         if not await tx.suppressions.release(channel, address, actor=request.actor.user_id):
             raise _not_listed()
         await audit(
@@ -57,7 +58,7 @@ class Release:
             subject,
             personal={"address": address, "reason": request.inputs["reason"].strip()},
         )
-        return view.released(address)
+        return view.released(address, str(request.value.get("i", "")))
 
 
 def _not_listed() -> UserError:

@@ -36,17 +36,20 @@ def asked(found: Suppression, profile: TenantProfile) -> Reply:
     )
 
 
-def dialog(found: Suppression, profile: TenantProfile) -> Modal:
+def dialog(found: Suppression, profile: TenantProfile, invoice: str = "") -> Modal:
+    """`invoice`: its id, where one is to go out again afterwards."""
     blocks = [
         _facts(found, profile),
         text_input("reason", "Why?", placeholder="The customer has the mailbox again", longest=200),
         context(md("{}", _BACK[found.channel])),
     ]
-    carry = {"c": found.channel, "a": found.address}
+    carry = {"c": found.channel, "a": found.address} | ({"i": invoice} if invoice else {})
     return Modal("release.confirmed", "Release an address", blocks, submit="Release", carry=carry)
 
 
-def released(address: str) -> Reply:
+def released(address: str, invoice: str = "") -> Reply:
+    """The invoice that did not go out for it can go out now, with a card that follows it."""
     title = "Released."
     sentence = md(":white_check_mark: *{}* {} may be sent to again.", title, address)
-    return Reply(title, [section(sentence), context("A new hard bounce puts it back on the list.")])
+    again = actions(button("Resend", "resend.open", {"i": invoice}, style="primary")) if invoice else []
+    return Reply(title, [section(sentence), *again, context("A new hard bounce puts it back on the list.")])

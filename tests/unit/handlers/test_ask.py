@@ -268,6 +268,18 @@ async def test_in_quiet_hours_it_waits_for_the_morning_and_says_so(asking: Askin
     assert (await asking.question()).expires_at == datetime(2026, 3, 5, 17, 0, tzinfo=UTC)
 
 
+async def test_a_question_that_waits_for_the_morning_is_called_off_when_the_address_is_mended(
+    asking: Asking, clock: FakeClock
+) -> None:
+    clock.now = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+    await asking.agent.presses(await asking.preview(), "ask.send")
+    value = {"s": str(asking.kevin)}
+    mend = asking.agent.request("contact", "mended", value=value, inputs={"address": "kev@inbox.example"})
+    await asking.agent.run(mend)
+    assert await asking.desk.queued() == [], "nobody is woken about what is done"
+    assert "The question was over before it was asked" in said(await asking.card())
+
+
 @pytest.mark.parametrize(
     ("points", "more", "sentence"),
     [

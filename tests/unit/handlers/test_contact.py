@@ -400,6 +400,25 @@ async def test_releasing_asks_why_and_is_undone_by_a_new_hard_bounce(agent: Agen
         assert (Channel.EMAIL, OLD) in await tx.suppressions.active([(Channel.EMAIL, OLD)])
 
 
+async def test_what_is_released_under_a_diagnosis_can_be_resent_at_once(agent: Agent) -> None:
+    services = agent.services
+    lead = agent_on(services, Role.LEAD, "U_LEAD")
+    await dana(services.store, "dana@inbox.example")
+    await cast.suppress(services.store, "dana@inbox.example")
+    more = await lead.presses(await lead.types("diagnose 1001"), "diagnose.more")
+    shown = {**buttons(await lead.types("diagnose 1001")), **buttons(more)}
+    value = dict(shown["release.ask"])
+    dialog = await lead.answer(lead.request("release", "ask", value=value))
+    assert dialog.modal is not None
+    carried = dict(dialog.modal.carry or {})
+    done = await lead.run(
+        lead.request("release", "confirmed", value=carried, inputs={"reason": "Has it again"})
+    )
+    preview = await lead.presses(done, "resend.open")
+    assert "dana@inbox.example" in said(preview)
+    assert "resend.send" in buttons(preview)
+
+
 async def test_what_is_not_on_the_list_is_not_released(agent: Agent) -> None:
     lead = agent_on(agent.services, Role.LEAD)
     with pytest.raises(UserError, match="not on the do-not-send list"):

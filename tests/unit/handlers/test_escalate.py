@@ -13,7 +13,8 @@ from handlers.profile import EscalationProfile, Role
 from handlers.reply import Reply, UserError
 from notifier import templates
 from notifier.tracking import DELIVERY_SURFACE
-from store.models import Channel, EventKind, NotificationKind, Reason
+from store.domain_records import Seen
+from store.models import Channel, EventKind, NotificationKind, Reason, RecordVerdict
 from tests.builders import billing_email, event, mobile
 from tests.unit.handlers import cast
 from tests.unit.handlers.conftest import agent_on
@@ -137,6 +138,16 @@ async def test_what_was_done_here_is_in_it_and_who_looked_is_not(agent: Agent) -
     assert "U_AGENT mended an e-mail address" in shown
     assert "f.mustermann" not in shown
     assert "look" not in shown.partition("What was done here")[2]
+
+
+async def test_our_own_records_are_in_it_as_they_were_last_seen(agent: Agent) -> None:
+    value = "v=spf1 mx -all"
+    seen = Seen("mail.cascade.example", "spf", value, RecordVerdict.WRONG, "It lacks our relay.")
+    async with agent.services.store.begin(1) as tx:
+        await tx.domain_records.seen(seen)
+    shown = said(await agent.types("escalate 1042"))
+    assert "mail.cascade.example spf: wrong. It lacks our relay." in shown
+    assert value in shown
 
 
 async def test_the_address_comes_from_the_configuration_and_from_nowhere_else(agent: Agent) -> None:
