@@ -22,6 +22,7 @@ TIME_LIMIT = 20.0
 
 async def drive(steps: Steps[Result], resolver: Resolver, *, time_limit: float = TIME_LIMIT) -> Result:
     deadline = time.monotonic() + time_limit
+    late = False
     query = resolver.query
     # LookAheadResolver by shape: isinstance() against a protocol costs more than a whole lookup here.
     prefetch: Prefetch | None = getattr(resolver, "prefetch", None)
@@ -29,8 +30,10 @@ async def drive(steps: Steps[Result], resolver: Resolver, *, time_limit: float =
         step = next(steps)
         while True:
             if isinstance(step, Question):
-                answer = await query(step[0], step[1])
-                if time.monotonic() > deadline:
+                if not late:
+                    answer = await query(step[0], step[1])
+                    late = time.monotonic() > deadline
+                if late:  # and nothing more is asked
                     answer = Answer(Status.UNAVAILABLE, detail=f"no answer within {time_limit:g} seconds")
                 step = steps.send(answer)
             else:

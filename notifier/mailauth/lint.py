@@ -276,9 +276,11 @@ class _Lint:
         text = corrected.text if serious or added or not texts else texts[0]
         flattening = None
         if corrected.flattened:
+            one = len(corrected.flattened) == 1
             flattening = (
                 f"To stay within ten lookups, {', '.join(corrected.flattened)} had to be replaced by the "
-                "addresses behind it. Look again when that provider changes its servers."
+                f"addresses behind {'it' if one else 'them'}. Look again when "
+                f"{'that provider changes its' if one else 'one of those providers changes its'} servers."
             )
         return SpfReport(
             self._domain,

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.mailauth import SpfResult, StaticResolver, TermOutcome, check_host
+from notifier.mailauth import (
+    Answer,
+    SpfResult,
+    StaticResolver,
+    Status,
+    TermOutcome,
+    check_host,
+    lint_spf,
+)
 from tests.unit.notifier.mailauth.support import D_HOSTS, HELPERS, NOBODY, check, check_record, spf
 
 PASS, FAIL, SOFTFAIL, NEUTRAL = SpfResult.PASS, SpfResult.FAIL, SpfResult.SOFTFAIL, SpfResult.NEUTRAL
@@ -283,6 +291,27 @@ def test_a_check_that_takes_too_long_is_temperror() -> None:
         check_host(NOBODY, "a@d.example", "h", resolver=StaticResolver(zone), time_limit=-1.0)
     )
     assert answer.result is TEMPERROR
+
+
+class Dead:
+    """Name servers that keep everybody waiting and then say nothing."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def query(self, _name: str, rtype: str) -> Answer:
+        self.asked += 1
+        await asyncio.sleep(0.02)
+        if rtype == "TXT":
+            return Answer(Status.OK, ("v=spf1 " + " ".join(f"a:h{n}.example" for n in range(9)) + " -all",))
+        return Answer(Status.UNAVAILABLE)
+
+
+async def test_once_the_time_is_over_nothing_more_is_asked() -> None:
+    dead = Dead()
+    report = await lint_spf("d.example", resolver=dead, required_include=None, time_limit=0.05)
+    assert report.problems
+    assert dead.asked <= 4, "nine names, each with A and AAAA, would be eighteen more"
 
 
 @given(
