@@ -237,6 +237,10 @@ def event_words(event: Event, address: str) -> str:
     return f"{event.kind.capitalize()}: {event.diagnostic}" if event.diagnostic else event.kind.capitalize()
 
 
+def matched_by_hand(event: Event) -> bool:
+    return event.source is EventSource.OPERATOR and event.key.startswith("dsn:")
+
+
 def raw_answer(event: Event) -> str:
     """The server's own words, with its codes; empty where no server spoke."""
     spoke = event.reply_code or event.status or event.diagnostic.startswith(("201 ", "250 "))

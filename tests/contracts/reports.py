@@ -34,3 +34,18 @@ def dsn(
         f"--cut\r\nContent-Type: message/delivery-status\r\n\r\n{status}\r\n"
         "--cut\r\nContent-Type: text/rfc822-headers\r\n\r\n" + "\r\n".join(returned) + "\r\n--cut--\r\n"
     ).encode()
+
+
+def complaint(address: str, token: str, words: str = "A complaint.", kind: str = "abuse") -> bytes:
+    """A feedback report (RFC 5965) about the mail that bears `token`; without `address` it names nobody."""
+    named = f"Original-Rcpt-To: {address}" if address else "X-Nobody: named"
+    return (
+        "From: fbl@isp.example\r\nSubject: complaint\r\nMIME-Version: 1.0\r\n"
+        'Content-Type: multipart/report; report-type=feedback-report; boundary="cut"\r\n\r\n'
+        f"--cut\r\nContent-Type: text/plain\r\n\r\n{words}\r\n"
+        f"--cut\r\nContent-Type: message/feedback-report\r\n\r\nFeedback-Type: {kind}\r\nVersion: 1\r\n"
+        f"User-Agent: fbl/1\r\n{named}\r\n"
+        "--cut\r\nContent-Type: message/rfc822\r\n\r\n"
+        f"X-Delivery-Ref: {token}\r\nSubject: x\r\n\r\nhi\r\n"
+        "--cut--\r\n"
+    ).encode()

@@ -27,7 +27,7 @@ from store.unit import Store
 from tests.builders import KEYRING, draft, outbox
 from tests.conftest import FakeClock
 from tests.contracts.attempts import DANA, row, suppressed
-from tests.contracts.reports import block, dsn
+from tests.contracts.reports import block, complaint, dsn
 from tests.contracts.test_dsn import FIXED, come, history, orphans, sent, token, verp
 
 BOB = "bob@example.com"
@@ -182,21 +182,8 @@ async def test_a_flood_of_reports_about_one_mail_is_kept_within_bounds(store: St
     assert any(e.hard for e in events), "what is said of the address itself goes first"
 
 
-def complaint(item: Delivery, address: str = DANA, kind: str = "abuse") -> bytes:
-    return (
-        "From: fbl@isp.example\r\nSubject: complaint\r\nMIME-Version: 1.0\r\n"
-        'Content-Type: multipart/report; report-type=feedback-report; boundary="cut"\r\n\r\n'
-        "--cut\r\nContent-Type: text/plain\r\n\r\nA complaint.\r\n"
-        f"--cut\r\nContent-Type: message/feedback-report\r\n\r\nFeedback-Type: {kind}\r\nVersion: 1\r\n"
-        f"User-Agent: fbl/1\r\n{f'Original-Rcpt-To: {address}' if address else 'X-Nobody: named'}\r\n"
-        "--cut\r\nContent-Type: message/rfc822\r\n\r\n"
-        f"X-Delivery-Ref: {token(item)}\r\nSubject: x\r\n\r\nhi\r\n"
-        "--cut--\r\n"
-    ).encode()
-
-
-async def complains(store: Store, item: Delivery, **how: str) -> Received:
-    raw = complaint(item, **how)
+async def complains(store: Store, item: Delivery, address: str = DANA, kind: str = "abuse") -> Received:
+    raw = complaint(address, token(item), kind=kind)
     return await receive(store, KEYRING, raw=raw, envelope_to=FIXED, tenant=1, desk=DESK)
 
 
@@ -241,7 +228,7 @@ async def test_a_complaint_of_another_sort_stops_nobodys_mail(
 
 async def test_a_forged_complaint_changes_nothing_and_tells_nobody(store: Store) -> None:
     item = await sent(store)
-    raw = complaint(item).replace(token(item).encode(), b"b" + b"a" * 47)
+    raw = complaint(DANA, token(item)).replace(token(item).encode(), b"b" + b"a" * 47)
     result = await receive(store, KEYRING, raw=raw, envelope_to=FIXED, tenant=1, desk=DESK)
     assert result is Received.UNMATCHED
     assert await suppressed(store, DANA) == set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.contracts.reports import block, complaint, dsn
 from tests.desk import Desk, action_ids, words
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module")]
@@ -119,6 +120,55 @@ async def test_another_address_is_asked_for_in_a_dialog_and_checked_there(desk: 
     assert right["errors"] is None
     second = await desk.shows("new@inbox.example", after=card["ts"])
     assert "resend.send" in action_ids(second)
+
+
+async def test_bounce_that_nobody_signed_waits_for_an_agent_and_never_stops_mail(desk: Desk) -> None:
+    preview = await desk.resend("1009 to stray@inbox.example")
+    card = await desk.shows("Accepted by inbox.example's server", after=preview["ts"])
+    gone = block("stray@inbox.example", diagnostic="550 5.1.1 <stray@inbox.example>: User unknown")
+    for to, said in (("bounces", "a stranger's"), (f"b{'a' * 47}", "forged")):
+        raw = dsn(gone, words=said).decode()
+        body = {"envelope_from": "", "envelope_to": f"{to}@mail.cascade.example", "raw": raw}
+        assert (await desk.call("POST", "/sandbox/mail/inject", body))["reply"].startswith("250")
+    await desk.until(lambda: _both_wait(desk), "two reports in the queue")
+    assert "Accepted by" in words(await desk.reread(card)), "neither changed anything"
+
+    queue = await desk.type("/isp bounces")
+    assert "s•••y@inbox.example" in words(queue)
+    assert "a signature that is not ours" in words(queue)
+    await desk.press(queue, "bounces.match:0")
+    modal = (await desk.call("GET", "/sandbox/slack/views?user=U_AGENT"))["modals"][-1]
+    sent = await desk.call("POST", "/sandbox/slack/submit", {"user": "U_AGENT", "view_id": modal["id"]})
+    assert sent["errors"] is None
+    matched = await desk.shows("Mail to the address goes on", after=queue["ts"])
+    assert "account 1009" in words(matched)
+    again = await desk.type("/isp resend 1009 to stray@inbox.example")
+    assert "do-not-send list" not in words(again)
+
+    await desk.press(await desk.type("/isp bounces"), "bounces.dismiss:0")
+    await desk.shows("Dismissed: the report about s•••y@inbox.example")
+
+
+async def _both_wait(desk: Desk) -> bool:
+    queue = words(await desk.type("/isp bounces"))
+    return "no signature of ours" in queue and "a signature that is not ours" in queue
+
+
+async def test_complaint_stops_mail_to_that_address_and_the_desk_is_told_what_to_do(desk: Desk) -> None:
+    preview = await desk.resend("1010 to annoyed@inbox.example")
+    await desk.shows("Accepted by inbox.example's server", after=preview["ts"])
+    (mail,) = await desk.mails("annoyed@inbox.example")
+    for words_of_it in ("first", "again"):
+        raw = complaint("annoyed@inbox.example", mail["headers"]["X-Delivery-Ref"], words_of_it).decode()
+        body = {"envelope_from": "", "envelope_to": "bounces@mail.cascade.example", "raw": raw}
+        await desk.call("POST", "/sandbox/mail/inject", body)
+    told = await desk.shows("Account 1010 marked our mail as spam", user="U_VIEWER", after=preview["ts"])
+    assert "annoyed@inbox.example" not in words(told)
+    assert "a lead releases the address" in words(told)
+    second = await desk.type("/isp resend 1010 to annoyed@inbox.example")
+    assert "the recipient marked our mail as spam" in words(second)
+    posts = [m for m in await desk.messages("U_VIEWER") if "1010 marked our mail" in words(m)]
+    assert len(posts) == 1
 
 
 async def test_mended_spf_record_turns_the_check_green_and_lets_mail_through(desk: Desk) -> None:

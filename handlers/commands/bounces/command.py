@@ -79,9 +79,9 @@ class Bounces:
             done, undo = "", ""
             if request.action == "dismiss":
                 orphan = await workflow.dismiss(tx, request)
-                done, undo = f"Dismissed: the report about {view.whom(orphan)}.", str(orphan.id)
+                done, undo = f"Dismissed: {view.named(orphan)}.", str(orphan.id)
             elif request.action == "undo":
-                done = f"Back in the queue: the report about {view.whom(await workflow.undo(tx, request))}."
+                done = f"Back in the queue: {view.named(await workflow.undo(tx, request))}."
             page = await workflow.load(tx, int(request.value.get("o", 0)))
         shown = view.queue(page, profile, request.actor.role, done=done, undo=undo)
         return [view.in_place(shown) if request.action == "page" else shown]

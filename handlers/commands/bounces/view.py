@@ -33,11 +33,11 @@ from handlers.words import KIND_WORDS, status
 from store.models import Orphan, Unmatched
 
 WHY: dict[Unmatched, str] = {
-    Unmatched.FORGED: "Its mark looks like ours and is not: it may be forged.",
-    Unmatched.OLD_KEY: "Its mark is of a key that we gave up, about a mail of more than 30 days ago.",
-    Unmatched.GONE: "Its mark is ours, but that message is not on file.",
+    Unmatched.FORGED: "It bears a signature that is not ours: it may be forged.",
+    Unmatched.OLD_KEY: "It is signed with a key that we gave up, about a mail of more than 30 days ago.",
+    Unmatched.GONE: "It bears our signature, but that message is not on file.",
     Unmatched.AMBIGUOUS: "It points to a message of ours that went to somebody else.",
-    Unmatched.NO_TOKEN: "It bears no mark of ours, so nothing proves which message it is about.",
+    Unmatched.NO_TOKEN: "It bears no signature of ours, so nothing proves which message it is about.",
     Unmatched.NO_REPORT: "It reports nothing: an ordinary mail. A customer may have answered an invoice.",
     Unmatched.GIVEN_UP: "We failed to work on it. Tell whoever runs this bot.",
 }
@@ -59,10 +59,20 @@ def whom(orphan: Orphan) -> str:
     """Masked: whom a report is about; of a mail that is none, who wrote it."""
     if orphan.recipient:
         return mask_email(orphan.recipient)
+    return f"from {written_by(orphan)}" if written_by(orphan) else "nobody named"
+
+
+def named(orphan: Orphan) -> str:
+    """In the middle of a sentence."""
+    writer = written_by(orphan)
+    return f"the mail from {writer}" if writer else f"the report about {whom(orphan)}"
+
+
+def written_by(orphan: Orphan) -> str:
     writer = _WRITER.search(orphan.raw[:20_000])
     if orphan.why is Unmatched.NO_REPORT and writer is not None:
-        return f"from {mask_email(writer[1].decode('utf-8', 'replace'))}"
-    return "nobody named"
+        return mask_email(writer[1].decode("utf-8", "replace"))
+    return ""
 
 
 def queue(page: Queue, profile: TenantProfile, role: Role, *, done: str = "", undo: str = "") -> Reply:

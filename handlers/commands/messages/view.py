@@ -6,7 +6,19 @@ from collections.abc import Sequence
 
 from handlers import format as fmt
 from handlers import words
-from handlers.blocks import actions, button, code, context, divider, fit, header, lines, md, section
+from handlers.blocks import (
+    actions,
+    button,
+    code,
+    context,
+    divider,
+    fit,
+    header,
+    lines,
+    md,
+    mention,
+    section,
+)
 from handlers.cards import Notice
 from handlers.incident_words import known_line, known_lines
 from handlers.masks import mask_in_text
@@ -112,7 +124,9 @@ def timeline(
         answers = []
         for e in notice.events[d.id]:
             when = fmt.moment(e.at, profile.time_zone, profile.locale)
-            rows.append(md("{} · {}", when, words.event_words(e, d.address)))
+            # A report that nobody signed, put here by a colleague (handlers.workflows.bounces).
+            by = md(" · matched by {}", mention(e.actor)) if words.matched_by_hand(e) else ""
+            rows.append(md("{} · {}{}", when, words.event_words(e, d.address), by))
             if raw := words.raw_answer(e):
                 answers.append(mask_in_text(raw) if masked else raw)
         rows.append(md("_Now: {}_", words.status(d, notice.events[d.id], profile.time_zone)))

@@ -150,6 +150,8 @@ async def test_an_agent_matches_a_report_to_the_mail_it_is_about(store: Store, a
     assert not await suppressed(store), "nobody signed it"
     await agent.run(submit)
     assert len(await history(store, d)) == 1, "a second run changes nothing"
+    timeline = await agent.presses(await agent.types("messages 1001"), "messages.timeline:0")
+    assert "Bounced: the mailbox does not exist · matched by <@U_AGENT>" in said(timeline)
     assert (await audited(store)).count("bounce.match") == 1
     assert "No bounce waits" in said(await agent.types("bounces"))
 
