@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, func, not_, or_, select
 
 from store.models import (
     Channel,
@@ -152,12 +152,18 @@ class Subscribers(Repository):
     async def sharing(
         self, channel: Channel, addresses: Sequence[str], *, other_than: UUID | None = None
     ) -> Mapping[str, int]:
-        """address -> how many subscribers (besides one) have it on file; archived ones do not count.
+        """address -> how many subscribers have it on file; one that nobody has is left out.
 
-        An address that nobody has is left out.
+        Not counted: archived ones, `other_than`, and those who are billed to that one.
         """
         found: dict[str, int] = {}
-        others = [] if other_than is None else [points.c.subscriber_id != other_than]
+        others: list[ColumnElement[bool]] = []
+        if other_than is not None:
+            payer = select(subscribers.c.account).where(
+                subscribers.c.tenant_id == self._tenant, subscribers.c.id == other_than
+            )
+            billed = func.coalesce(subscribers.c.payer_account, "") == payer.scalar_subquery()
+            others = [points.c.subscriber_id != other_than, not_(billed)]
         for batch in batched(addresses, BATCH):
             statement = (
                 select(points.c.address, func.count(func.distinct(points.c.subscriber_id)))

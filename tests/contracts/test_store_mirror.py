@@ -135,6 +135,7 @@ async def test_how_many_others_use_an_address_is_counted_and_nobody_is_named(sto
         subscriber_record("1002", points=(shared,)),
         subscriber_record("1003", points=(shared,), status=SubscriberStatus.ARCHIVED),
         subscriber_record("1004", points=(service,)),
+        subscriber_record("1005", points=(shared,), payer_account="1001"),
     )
     addresses = ["books@example.com", "own@example.com", "nobody@example.com"]
     async with store.read(1) as tx:
@@ -144,8 +145,8 @@ async def test_how_many_others_use_an_address_is_counted_and_nobody_is_named(sto
         assert await tx.subscribers.sharing(Channel.EMAIL, []) == {}
     async with store.read(2) as tx:
         assert await tx.subscribers.sharing(Channel.EMAIL, addresses) == {}
-    assert everybody == {"books@example.com": 3, "own@example.com": 1}
-    assert others == {"books@example.com": 2}
+    assert everybody == {"books@example.com": 4, "own@example.com": 1}
+    assert others == {"books@example.com": 2}, "1005 is billed to 1001: that is one customer"
 
 
 async def test_an_address_listed_twice_in_one_field_is_one_point_at_its_first_place(store: Store) -> None:

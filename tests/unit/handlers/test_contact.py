@@ -450,3 +450,30 @@ async def test_a_card_whose_address_was_changed_meanwhile_opens_no_other_address
 async def test_what_is_no_address_cannot_be_released_and_says_how_one_is_written(agent: Agent) -> None:
     with pytest.raises(UserError, match="no e-mail address and no telephone number"):
         await agent_on(agent.services, Role.LEAD).types("release foo")
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "*dana*@hotmial.com",
+        "`x`@gmial.com",
+        "a&b@gmial.com",
+        "{0}{x}@hotmial.com",
+        "~_%s_~@gmail,com",
+        "!channel@gmail..com",
+        "d" * 64 + "@hotmial.com",
+        "\u202edana@gmial.com",
+    ],
+)
+async def test_hostile_text_on_the_second_page_is_shown_and_obeyed_by_nobody(
+    agent: Agent, typed: str
+) -> None:
+    sid = await dana(agent.services.store, "dana@inbox.example")
+    answer = await agent.answer(submits(agent, sid, typed))
+    assert answer.modal is not None
+    (field,) = [b for b in answer.modal.blocks if b.get("block_id") == "again1"]
+    meant = field["element"]["initial_value"]
+    again = agent.request("contact", "mended", value=dict(answer.modal.carry or {}), inputs={"again1": meant})
+    answer = await agent.answer(again)
+    if answer.modal is None and answer.errors is None:
+        legal(await agent.run(again))
