@@ -58,6 +58,16 @@ async def test_a_fixed_envelope_has_one_sender_and_the_token_in_the_header(sendi
     assert KEYRING.read_delivery_token(headers["x-delivery-ref"]) == DeliveryToken(1, item.id, 1)
 
 
+async def test_how_long_a_server_took_to_answer_is_measured_and_kept(sending: Sending) -> None:
+    await sending.mail.behave(address=MARIA, slow_s=0.3)
+    (item,) = await sending.queue(MARIA)
+    async with sending.working(sending.route("mx")):
+        await sending.until(item, Stage.AWAITING)
+    (event,) = await sending.events(item)
+    assert event.took_ms is not None
+    assert 300 <= event.took_ms < 30_000
+
+
 async def test_the_recipients_own_servers_250_is_delivered_accepted_by_that_server(sending: Sending) -> None:
     (item,) = await sending.queue(MARIA)
     async with sending.working(sending.route("mx")):

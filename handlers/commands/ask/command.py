@@ -48,9 +48,10 @@ class Ask:
         return [await self._preview(request, services, value)]
 
     async def _suggested(self, request: CommandRequest, services: Services, found: One) -> Mapping[str, Any]:
-        """The address that a diagnosis would mend, and what was probably meant."""
+        """The address that a diagnosis would mend, else any that looks like a slip, and what was meant."""
         diagnosis = await examine(services, request.tenant, found.subscriber, found.invoice)
-        fact = diagnosis.mend
+        facts = [*([diagnosis.mend] if diagnosis.mend else []), *diagnosis.evidence.addresses]
+        fact = next((f for f in facts if f.finding.suggestion), None)
         meant = fact.finding.suggestion if fact is not None else None
         if fact is None or not meant or len(meant) > MAX_ADDRESS:
             profile = services.profile(request.tenant)
