@@ -229,3 +229,20 @@ async def test_what_the_payer_gets_counts_and_a_copy_to_the_account_itself_does_
     assert await listed(lead)
     await accepted(store, await resend(lead, "1103"))
     assert not await listed(lead)
+
+
+async def test_after_the_payer_s_address_was_mended_the_diagnosis_says_that_nothing_went_to_the_new_one(
+    lead: Agent, store: Store, clock: FakeClock
+) -> None:
+    payer = await add(store, "1100", billing_email("books@cedar.example"), name="Cedar Mill")
+    await add(store, "1103", name="Branch", payer_account="1100", invoices=("21077",))
+    await accepted(store, await resend(lead, "1103"))
+    assert "SENT TO THE PAYER" in said(await lead.types("diagnose 1103"))
+    clock.advance(minutes=5)
+    await mend(store, payer, "books@cedar.example", "owner@cedar.example")
+    told = said(await lead.types("diagnose 1103"))
+    assert "the address was mended since, and nothing has gone to the new one" in told
+    assert "Please ask there first" not in told
+    clock.advance(minutes=5)
+    await accepted(store, await resend(lead, "1103"))
+    assert "SENT TO THE PAYER" in said(await lead.types("diagnose 1103"))
