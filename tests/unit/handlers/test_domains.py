@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from handlers.contract import Services
 from handlers.domain_words import Drift, drift_of, title
@@ -14,7 +15,8 @@ from handlers.surfaces.incident import SURFACE as CARD
 from handlers.workflows.domains import DRIFT_SURFACE, DomainWatch, Looked
 from handlers.workflows.incidents import INCIDENT_SURFACE
 from handlers.workflows.oncall import Watch
-from notifier.mailauth import StaticResolver
+from notifier.mailauth import PublicKey, StaticResolver
+from notifier.mailauth.dkim_sign import DkimSigner
 from store.models import DomainRecord, Incident, IncidentState, Post, RecordVerdict
 from tests.builders import NOW
 from tests.conftest import FakeClock
@@ -243,6 +245,58 @@ async def test_people_see_the_alert_in_the_list_and_may_resolve_it_themselves(
     await look(seeing(services))
     (post,) = await posts(services, DRIFT_SURFACE)
     assert post.parent_id is None
+
+
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+PUBLIC = PublicKey("ed25519", KEY.public_key().public_bytes_raw())
+OTHER = PublicKey("ed25519", bytes(32))
+SIGNING = replace(VISP, dkim=DkimSigner(SENDER, "ispbot1", PUBLIC, 256, KEY))
+KEY_NAME = f"ispbot1._domainkey.{SENDER}"
+
+
+def signing(services: Services, record: object) -> Services:
+    """Our route signs; `record` is what DNS has of the key."""
+    zone = ZONE | ({} if record is None else {KEY_NAME: record})
+    tenants = {1: profile(routes=(SIGNING, replace(SIGNING, name="own"))), 2: services.profile(2)}
+    return replace(services, tenants=tenants, resolver=StaticResolver(zone))
+
+
+@pytest.mark.parametrize(
+    ("record", "verdict"),
+    [
+        ({"TXT": [PUBLIC.record]}, RecordVerdict.OK),
+        ({"TXT": [PUBLIC.record + "; t=y"]}, RecordVerdict.WEAK),
+        ({"TXT": [OTHER.record]}, RecordVerdict.WRONG),
+        ({"TXT": ["v=DKIM1; k=ed25519; p="]}, RecordVerdict.WRONG),
+        ({"TXT": [PUBLIC.record, OTHER.record]}, RecordVerdict.WRONG),
+        (None, RecordVerdict.MISSING),
+        ("TIMEOUT", None),
+    ],
+)
+async def test_a_key_that_we_sign_with_is_looked_at_once_however_many_routes_use_it(
+    services: Services, record: object, verdict: RecordVerdict | None
+) -> None:
+    looked = await look(signing(services, record))
+    assert looked is not None
+    found = (await records(services)).get((SENDER, "dkim:ispbot1"))
+    assert (found.verdict if found else None) is verdict
+    assert looked.unanswered == (() if verdict else (f"{SENDER} DKIM ispbot1",))
+
+
+async def test_a_key_that_somebody_replaces_is_an_alert(services: Services, clock: FakeClock) -> None:
+    await look(signing(services, {"TXT": [PUBLIC.record]}))
+    clock.advance(days=1)
+    await look(signing(services, {"TXT": [OTHER.record]}))
+    (incident,) = await unresolved(services)
+    assert incident.title == f"The DKIM key ispbot1 of {SENDER} was changed and is wrong now"
+    reply = await CARD.draw(services, 1, str(incident.id))
+    assert reply is not None
+    shown = said(legal(reply))
+    assert f"Before:\n```{PUBLIC.record}```\nNow:\n```{OTHER.record}```" in shown
+    assert "Our signatures count for nothing" in shown
+    page = said(await agent_on(signing(services, None)).types("mail"))
+    assert "DKIM key ispbot1: " in page
+    assert "we do not sign" not in page
 
 
 OK, WEAK, WRONG, MISSING = (
