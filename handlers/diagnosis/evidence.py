@@ -9,7 +9,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from handlers.cards import KnownIncident, Notice
-from notifier.addresses import AddressFinding
+from notifier.addresses import AddressReport
 from notifier.mailauth.identity import SendingIdentity
 from store.models import (
     ContactOverride,
@@ -43,7 +43,7 @@ class AddressFact:
     """One e-mail address that invoices go to."""
 
     point: Point
-    finding: AddressFinding
+    finding: AddressReport
     suppression: Suppression | None = None
     blamed: Invoice | None = None
     """The invoice whose bounce put the address on the do-not-send list."""

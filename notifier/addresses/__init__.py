@@ -26,15 +26,11 @@ from notifier.addresses.report import (
 )
 from notifier.addresses.spelling import GENUINE, KNOWN_TYPOS, WELL_KNOWN, nearest, respelled
 
-AddressFinding = AddressReport
-"""Its name where the findings themselves are not looked at."""
-
 __all__ = [
     "GENUINE",
     "KIND_WORDS",
     "KNOWN_TYPOS",
     "WELL_KNOWN",
-    "AddressFinding",
     "AddressReport",
     "AddressStatus",
     "FieldItem",

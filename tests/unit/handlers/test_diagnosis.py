@@ -34,7 +34,7 @@ from handlers.diagnosis.known import operators_of
 from handlers.diagnosis.lines import Mark, Step
 from handlers.diagnosis.rules import ATTEMPT_RULES, INVOICE_RULES, rule_on
 from handlers.profile import Role
-from notifier.addresses import AddressFinding, AddressStatus
+from notifier.addresses import AddressReport, AddressStatus
 from notifier.mailauth import SpfResult
 from notifier.mailauth.dmarc import DmarcCheck, DmarcResult
 from notifier.mailauth.dmarc_record import Policy
@@ -126,7 +126,7 @@ def at(address: str = ADDRESS, status: AddressStatus = AddressStatus.OK, **more:
     )
     meant = "dana@gmail.com" if status is AddressStatus.TYPO else None
     takes = {AddressStatus.OK: True, AddressStatus.UNKNOWN: None}.get(status, status is AddressStatus.TYPO)
-    return AddressFact(point, AddressFinding(address, status, meant, takes), **more)
+    return AddressFact(point, AddressReport(address, status, meant, takes), **more)
 
 
 def listed(reason: str = "no_such_user") -> Suppression:
