@@ -60,9 +60,8 @@ def fit_name(name: str) -> str:
     """RFC 7208 section 7.3: an expansion over 253 characters loses labels from the left until it fits."""
     if name.endswith("."):
         name = name[:-1]
-    while len(name) > MAX_NAME:
-        _, dot, rest = name.partition(".")
-        if not dot:
-            return name
-        name = rest
+    excess = len(name) - MAX_NAME
+    if excess > 0:
+        # The first dot that leaves few enough; label by label would take hours over a hostile expansion.
+        name = name[name.find(".", excess - 1) + 1 :]
     return name.lower()

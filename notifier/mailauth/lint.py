@@ -31,6 +31,9 @@ from notifier.mailauth.walk import Cost, Walker
 from notifier.mailauth.zone import txt_answer
 
 LINT_TIME_LIMIT = 30.0
+MAX_RECORDS = 5
+MAX_READ = 4096
+"""Characters of a record that are read: no honest one is as long, and a hostile one must not take seconds."""
 
 
 async def lint_spf(
@@ -67,6 +70,7 @@ class _Lint:
             self._required = None  # our own record need not include itself
         self._clients = clients
         self._walker = Walker()
+        self._lengths: list[int] = []  # of the records as published
         self._problems: list[SpfProblem] = []
 
     def run(self) -> Steps[SpfReport]:
@@ -80,6 +84,8 @@ class _Lint:
             if is_spf(text) or looks_like_spf(text)
         ]
         published.sort(key=lambda one: not is_spf(one[0]))  # what receivers see comes first
+        self._lengths = [len(text) for text, _ in published]
+        published = [_readable(text, strings) for text, strings in published[:MAX_RECORDS]]
         if not published:
             return (yield from self._without_record(answer))
         yield from self._look_ahead(published[0][0])
@@ -137,17 +143,19 @@ class _Lint:
         for index, (reading, text) in enumerate(zip(readings, texts, strict=True)):
             self._problems += reading.problems
             self._problems += structure_problems(reading.terms, reading.lost, text)
-            if len(text) > LONG_RECORD:
-                sentence = f"The record has {len(text)} characters; above {LONG_RECORD} some cannot fetch it."
+            length = self._lengths[index]
+            if length > LONG_RECORD:
+                severity = Severity.ERROR if length > MAX_READ else Severity.WARNING
+                sentence = f"The record has {length} characters; above {LONG_RECORD} some cannot fetch it."
+                if length > MAX_READ:
+                    sentence += f" Only the first {MAX_READ} were looked at."
                 self._problems.append(
-                    SpfProblem(
-                        Severity.WARNING, Mistake.RECORD_TOO_LONG, LONG_RECORD, len(text), "", sentence, index
-                    )
+                    SpfProblem(severity, Mistake.RECORD_TOO_LONG, LONG_RECORD, len(text), "", sentence, index)
                 )
         for index, text in enumerate(texts[1:], start=1):
             sentence = (
-                f"{self._domain} has {len(texts)} SPF records and may have only one, so receivers use "
-                "none of them. Replace them by the one below, which has the terms of all."
+                f"{self._domain} has {len(self._lengths)} SPF records and may have only one, so receivers "
+                "use none of them. Replace them by the one below, which has the terms of all."
             )
             self._problems.append(
                 SpfProblem(Severity.ERROR, Mistake.TWO_RECORDS, 0, len(text), text, sentence, index)
@@ -330,3 +338,11 @@ def _empty(domain: str, code: Mistake, sentence: str, severity: Severity) -> Spf
     status = Required.UNKNOWN
     unavailable = code is Mistake.DNS_UNAVAILABLE
     return SpfReport(domain, (), None, (problem,), None, (), 0, 0, 0, None, None, status, (), (), unavailable)
+
+
+def _readable(text: str, strings: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """The beginning of a record that is longer than anybody writes one, up to a whole term."""
+    if len(text) <= MAX_READ:
+        return text, strings
+    cut = text[:MAX_READ].rpartition(" ")[0] or text[:MAX_READ]
+    return cut, (cut,)

@@ -26,7 +26,8 @@ _LOOKS_LIKE_TERM = re.compile(
     re.IGNORECASE,
 )
 _SIGNED_WORD = re.compile(r"[-+~?](?:a|mx|ptr|all)", re.IGNORECASE)
-_BETWEEN = re.compile(r"[,;]+(?![^{}]*\})")
+_BETWEEN = re.compile(r"[,;]+(?![^{}]*\})")  # not the delimiters of a macro
+_BETWEEN_PLAIN = re.compile(r"[,;]+")
 _NEARLY_FULL = 240
 _BARE_NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+\.?")
 
@@ -226,7 +227,8 @@ class _Reader:
         return joined
 
     def _separated(self, token: _Token) -> list[_Token]:
-        found = list(_BETWEEN.finditer(token.text))
+        between = _BETWEEN if "}" in token.text else _BETWEEN_PLAIN  # the first looks far ahead each time
+        found = list(between.finditer(token.text))
         if not found:
             return [token]
         comma = any("," in separator.group() for separator in found)
@@ -236,7 +238,7 @@ class _Reader:
             code,
             token.start,
             token.end,
-            f"Terms are separated by spaces, not by {word}. Write '{_BETWEEN.sub(' ', token.text).strip()}'.",
+            f"Terms are separated by spaces, not by {word}. Write '{between.sub(' ', token.text).strip()}'.",
         )
         pieces: list[_Token] = []
         position = 0

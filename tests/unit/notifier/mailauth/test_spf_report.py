@@ -1,14 +1,16 @@
 """Counts, tree, required include, flattening and sending addresses in a lint report."""
 
 import asyncio
+import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notifier.mailauth import Mistake, Required, Severity, SpfResult, StaticResolver, lint_spf, txt_strings
+from notifier.mailauth.domains import fit_name
 from notifier.mailauth.lookup import CachingResolver
-from tests.unit.notifier.mailauth.support import codes, lint, spf
+from tests.unit.notifier.mailauth.support import check, codes, lint, spf
 from tests.unit.notifier.mailauth.test_spf_lint import MANY, OK, ZONE, lint_record, zone_with
 
 M = Mistake
@@ -144,3 +146,35 @@ def test_look_ahead_does_not_change_a_report() -> None:
         return found
 
     assert asyncio.run(report()) == lint(zone)
+
+
+HOSTILE = ["a,", "exists:%{l}", "a/", "include:", "ip6::", "x=y ", "%{", "-", "a.", "all ", "+", "\u201ca"]
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_a_record_of_60_kb_takes_no_seconds(piece: str) -> None:
+    text = f"v=spf1 {piece * (60_000 // len(piece))}"
+    strings = tuple(text[at : at + 255] for at in range(0, len(text), 255))
+    zone = {"d.example": {"TXT": [strings]}}
+    started = time.process_time()
+    report = lint(zone)
+    answer = check(zone, sender=f"{'a.' * 30}a@d.example")
+    assert time.process_time() - started < 2
+    assert answer.result in SpfResult
+    assert Mistake.RECORD_TOO_LONG in codes(report)
+    assert report.corrected is not None
+
+
+def test_many_records_are_counted_and_the_first_few_read() -> None:
+    report = lint({"d.example": {"TXT": [f"v=spf1 ip4:192.0.2.{n} -all" for n in range(200)]}})
+    assert len(report.records) == 5
+    assert "has 200 SPF records" in report.problems[-1].sentence
+
+
+def test_an_expansion_that_is_too_long_keeps_as_many_labels_as_fit() -> None:
+    for length in range(1, 400):
+        name = ".".join(["abc"] * length)
+        fitted = fit_name(name)
+        assert name.endswith(fitted)
+        assert len(fitted) == min(len(name), 251)
+    assert fit_name(f"{'a' * 300}.example") == "example"
