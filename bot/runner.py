@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from slack_sdk.errors import SlackApiError
@@ -29,6 +29,8 @@ from store.unit import Store
 log = structlog.get_logger()
 MAX_ATTEMPTS = 5
 EVERYTHING = 100_000
+REMATCH_AT_START, REMATCH_EVERY = timedelta(days=7), timedelta(minutes=10)
+"""Unmatched bounce reports are tried again: those of a week at the start, then what is new twice."""
 
 
 def reference() -> str:
@@ -123,6 +125,7 @@ class Runner:
     async def run(self) -> None:
         """Takes up what was left, renews what is running, purges what is old; until cancelled."""
         last_purge = self._store.clock() - timedelta(hours=1)
+        last_look = self._store.clock() - REMATCH_AT_START
         while True:
             async with self._store.system() as tx:
                 if self._running:
@@ -136,8 +139,19 @@ class Runner:
                     await tx.orphans.purge(tx.now - timedelta(days=90))
                     await tx.diagnoses.purge(tx.now - timedelta(days=400))
             self._take_up(left)
+            now = self._store.clock()
+            if now - last_look >= REMATCH_EVERY:
+                await self._rematch(last_look - REMATCH_EVERY)
+                last_look = now
             if not left:
                 await asyncio.sleep(min(self._lease_s / 3, 2.0))
+
+    async def _rematch(self, since: datetime) -> None:
+        found = await dsn.rematch(
+            self._store, self._keyring, since=since, mx_hosts=self._mx_hosts, desk=self._desk
+        )
+        if found:
+            log.info("reports_rematched", count=found)
 
     def _take_up(self, left: Sequence[Interaction]) -> None:
         for item in left:

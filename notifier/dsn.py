@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+import structlog
+
 from notifier import returned, tracking
 from notifier.bounces import BounceClass, BounceReport, Fault
 from notifier.keys import Keyring
@@ -33,10 +35,15 @@ from store.models import (
 from store.repository import storable
 from store.unit import SYSTEM_TENANT, Store, Tx
 
+log = structlog.get_logger()
 IN_A_THREAD = 64 * 1024
 """Octets from which a message is taken apart beside the loop: a hostile one costs a tenth of a second."""
 MOST_REPORTS = 200
 """Events that reports may add to one delivery: whoever holds a token must not fill the database with it."""
+MOST_WAITING = 5000
+"""Unmatched reports that one tenant keeps waiting: anybody may mail our bounce address."""
+KEPT_OF_A_REPORT, KEPT_OF_A_LETTER = 1024 * 1024, 64 * 1024
+"""Octets: what is looked at of a report, and enough of a mail that is none to read it."""
 COMPLAINT_SURFACE = "complaint"
 """The word to the desk about a complaint; its key is the delivery's id."""
 
@@ -144,6 +151,38 @@ async def take_in(
     return Taken(_result(lines, recorded, bool(waiting)), tuple(lines))
 
 
+async def rematch(
+    store: Store,
+    keyring: Keyring,
+    *,
+    since: datetime,
+    mx_hosts: MxHosts = no_hosts,
+    desk: Mapping[int, str] | None = None,
+) -> int:
+    """Tries again what came since then and waits; how many found their delivery.
+
+    A report may come before the worker has written down the queue id, and a key may be missing for a while.
+    """
+    async with store.system() as tx:
+        waiting = await tx.orphans.to_rematch(since)
+    count = 0
+    for tenant, orphan in waiting:
+        taken = await take_in(
+            store,
+            keyring,
+            raw=orphan.raw,
+            envelope_to=orphan.envelope_to,
+            tenant=tenant,
+            mx_hosts=mx_hosts,
+            desk=desk,
+        )
+        mine = [one for one in taken.lines if one.delivery and about(one.report) == orphan.recipient]
+        if mine and mine[0].delivery is not None:
+            async with store.begin(tenant) as tx:
+                count += await tx.orphans.matched(orphan.id, mine[0].delivery.id)
+    return count
+
+
 def _worth_keeping(report: BounceReport) -> bool:
     """An out-of-office note that belongs to no delivery is of no use to anybody."""
     return event_kind(report) not in (None, EventKind.ANSWERED)
@@ -174,12 +213,15 @@ class _Keeper:
     fingerprint: str
 
     async def __call__(self, report: BounceReport | None, why: Unmatched) -> None:
+        if await self.tx.orphans.count_waiting() >= MOST_WAITING:
+            log.error("unmatched_report_dropped", waiting=MOST_WAITING, why=why)
+            return
         await self.tx.orphans.keep(
             source=EventSource.DSN,
             recipient=about(report) if report else "",
             envelope_to=self.envelope_to,
             summary=f"{report.cls}: {report.diagnostic}"[:500] if report else "no delivery report in it",
-            raw=self.raw,
+            raw=self.raw[: KEPT_OF_A_REPORT if report else KEPT_OF_A_LETTER],
             cls=report.cls if report else "",
             why=why,
             fingerprint=self.fingerprint,

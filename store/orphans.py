@@ -1,4 +1,4 @@
-"""Reports that matched no delivery: kept whole, listed, and matched or dismissed by somebody."""
+"""Reports that matched no delivery: kept, tried again, and matched or dismissed by somebody."""
 
 from __future__ import annotations
 
@@ -64,6 +64,19 @@ class Orphans(Repository):
             .offset(offset)
         )
         return [_orphan(row) for row in await self._tx.conn.execute(statement)]
+
+    async def to_rematch(self, since: datetime, limit: int = 200) -> list[tuple[int, Orphan]]:
+        """Across tenants: (tenant, waiting report) that came since then, the newest first."""
+        c = orphans.c
+        statement = (
+            select(orphans)
+            .where(
+                _WAITING, c.source == EventSource.DSN, c.why != Unmatched.NO_REPORT, c.received_at >= since
+            )
+            .order_by(c.received_at.desc(), c.id.desc())
+            .limit(limit)
+        )
+        return [(row.tenant_id, _orphan(row)) for row in await self._tx.conn.execute(statement)]
 
     async def count_waiting(self) -> int:
         statement = select(func.count()).select_from(orphans).where(*self._open())

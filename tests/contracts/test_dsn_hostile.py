@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from notifier import tracking
-from notifier.dsn import MOST_REPORTS, Received, receive
+from notifier.dsn import KEPT_OF_A_LETTER, MOST_REPORTS, MOST_WAITING, Received, receive, rematch
 from notifier.keys import Keyring
 from notifier.tracking import Report, worker_event
 from store.models import (
@@ -23,8 +24,10 @@ from store.models import (
     Stage,
     Unmatched,
 )
+from store.tables import orphans as orphans_table
+from store.types import new_id
 from store.unit import Store
-from tests.builders import KEYRING, draft, outbox
+from tests.builders import KEYRING, NOW, draft, outbox
 from tests.conftest import FakeClock
 from tests.contracts.attempts import DANA, row, suppressed
 from tests.contracts.reports import block, complaint, dsn
@@ -233,3 +236,47 @@ async def test_a_forged_complaint_changes_nothing_and_tells_nobody(store: Store)
     assert result is Received.UNMATCHED
     assert await suppressed(store, DANA) == set()
     assert await told(store, item) == []
+
+
+async def test_a_report_that_was_quicker_than_its_queue_id_finds_its_mail_later(
+    store: Store, clock: FakeClock
+) -> None:
+    item = await sent(store)
+    assert await come(store, dsn(queue_id="4Q9ABCdef"), FIXED) is Received.UNMATCHED
+    assert await rematch(store, KEYRING, since=NOW) == 0
+    async with store.system() as tx:
+        told = worker_event(item, EventKind.ACCEPTED, tx.now, confidence=Confidence.HANDED_TO_RELAY)
+        again_ = replace(told, key="worker:1:accepted again")
+        await tracking.record(tx, [Report(1, again_, queue_id="4Q9ABCdef")])
+    assert await rematch(store, KEYRING, since=NOW + timedelta(seconds=1)) == 0, "too long ago"
+    assert await rematch(store, KEYRING, since=NOW) == 1
+    assert (await row(store, item)).outcome is Outcome.BOUNCED
+    assert await orphans(store) == []
+    assert await rematch(store, KEYRING, since=NOW) == 0
+
+
+async def test_a_key_that_comes_back_finds_what_it_signed(store: Store) -> None:
+    item = await sent(store)
+    other = Keyring.parse("3:the third of all secrets")
+    assert await come(store, dsn(), verp(item, keyring=other)) is Received.UNMATCHED
+    assert await rematch(store, KEYRING, since=NOW) == 0
+    both = Keyring.parse("2:the newer of two secrets,3:the third of all secrets")
+    assert await rematch(store, both, since=NOW) == 1
+    assert await suppressed(store, DANA) == {DANA}
+
+
+async def test_strangers_mail_fills_neither_the_disk_nor_the_queue(store: Store) -> None:
+    letter = b"From: a@b.example\r\n\r\n" + b"x" * (2 * KEPT_OF_A_LETTER)
+    assert await come(store, letter, FIXED) is Received.NO_REPORT
+    (kept,) = await orphans(store)
+    assert len(kept.raw) == KEPT_OF_A_LETTER
+    async with store.begin(1) as tx:
+        common = {"tenant_id": 1, "source": "dsn", "recipient": "", "envelope_to": FIXED, "summary": ""}
+        rows = [
+            common | {"id": new_id(), "key": str(number), "raw": b"", "received_at": NOW}
+            for number in range(MOST_WAITING - 1)
+        ]
+        await tx.conn.execute(orphans_table.insert(), rows)
+    await come(store, dsn(), FIXED)
+    async with store.read(1) as tx:
+        assert await tx.orphans.count_waiting() == MOST_WAITING
