@@ -115,7 +115,7 @@ async def _send_again(r: Received, question: AddressQuestion) -> str:
 async def _audit(
     r: Received, question: AddressQuestion, action: str, detail: dict[str, str], personal: dict[str, object]
 ) -> None:
-    account = r.subscriber.account if r.subscriber else ""
+    account = next(person.account for person in r.people if person.id == question.subscriber_id)
     about = {"question": str(question.id), "asked_by": question.actor, "message": r.sid}
     entry = AuditEntry(r.tx.now, SUBSCRIBER, action, f"account:{account}", about | detail, personal)
     await r.tx.audit.append(f"{r.step}:{action}", entry)

@@ -153,11 +153,13 @@ def _deeds(deeds: Sequence[AuditEntry]) -> list[str]:
     return told or ["  nothing"]
 
 
+_NOT_THEIRS = ("no_such_user", "domain_missing", "mailbox_full", "mailbox_disabled")
+"""Nothing that a postmaster could change: the mailbox's owner, or nobody, can."""
 _REFUSALS = (EventKind.BOUNCED, EventKind.FAILED, EventKind.DEFERRED)
 
 
 def postmaster_pack(found: Diagnosis, profile: TenantProfile) -> PostmasterPack | None:
-    """For the provider of the mailbox that the verdict is about; None where its server refused nothing."""
+    """For the provider of the mailbox in question; None where a postmaster can change nothing."""
     pairs = [
         (notice, d)
         for facts in found.evidence.invoices
@@ -193,7 +195,8 @@ def _newest_first(found: Diagnosis, pairs: Sequence[tuple[Notice, Delivery]]) ->
 
 def _refusals(notice: Notice, d: Delivery) -> list[tuple[str, str]]:
     """(when, in which words) the other side said no, or not now."""
-    said = [(e, words.raw_answer(e)) for e in notice.events.get(d.id, ()) if e.kind in _REFUSALS]
+    no = [e for e in notice.events.get(d.id, ()) if e.kind in _REFUSALS and e.cls not in _NOT_THEIRS]
+    said = [(e, words.raw_answer(e)) for e in no]
     return [(_utc(e.at), _one_line(answer)) for e, answer in said if answer]
 
 

@@ -23,9 +23,11 @@ from notifier.tracking import DELIVERY_SURFACE
 from store.models import Channel, NotificationKind, Priority
 from store.unit import Tx
 
+NO_LETTER = "No server has refused anything that its postmaster could change, so there is nothing to write."
+
 
 async def packs(services: Services, tenant: int, found: One) -> tuple[Diagnosis, Pack, PostmasterPack | None]:
-    """From current facts. The letter is None where no server refused anything."""
+    """From current facts. The letter is None where a postmaster could change nothing."""
     diagnosis = await examine(services, tenant, found.subscriber, found.invoice)
     async with services.store.read(tenant) as tx:
         deeds = await tx.audit.of(f"account:{found.subscriber.account}")
@@ -69,7 +71,7 @@ async def mail_postmaster(
         return await _again(services, request, "pack.postmaster", found), None
     _, _, letter = await packs(services, request.tenant, found)
     if letter is None:
-        raise UserError("No server has refused anything, so there is nothing to write about.")
+        raise UserError(NO_LETTER)
     if letter.seen != seen:
         return Sent.CHANGED, letter
     return await _queue(services, request, found, "pack.postmaster", key, letter.to, letter, {}), letter

@@ -50,7 +50,7 @@ class Escalate:
         diagnosis, pack, letter = await escalations.packs(services, request.tenant, found)
         if request.action == "postmaster":
             if letter is None:
-                raise UserError("No server has refused anything, so there is nothing to write about.")
+                raise UserError(escalations.NO_LETTER)
             return [view.letter(letter, _target(found), request.actor.role, request.id)]
         to = services.profile(request.tenant).escalation
         return [view.preview(diagnosis, pack, letter, to, _target(found))]

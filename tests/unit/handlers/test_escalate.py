@@ -41,7 +41,7 @@ async def agent(services: Services) -> Agent:
     return desk.agent()
 
 
-async def refused(services: Services, sid: UUID) -> None:
+async def refused(services: Services, sid: UUID, cls: str = "blocked_reputation") -> None:
     _, (mail,) = await cast.sent(
         services.store,
         "issued",
@@ -53,7 +53,7 @@ async def refused(services: Services, sid: UUID) -> None:
     )
     bounced = {
         "attempt": 0,
-        "cls": "blocked_reputation",
+        "cls": cls,
         "reason": Reason.INFRASTRUCTURE,
         "reply_code": "550",
         "status": "5.7.1",
@@ -249,6 +249,18 @@ async def test_where_nobody_refused_anything_there_is_no_letter(services: Servic
     preview = await desk.agent().types("escalate 1001")
     assert "none was sent from here" in said(preview)
     assert "escalate.postmaster" not in buttons(preview)
+
+
+@pytest.mark.parametrize("cls", ["no_such_user", "mailbox_full", "domain_missing"])
+async def test_what_no_postmaster_can_change_makes_no_letter(services: Services, cls: str) -> None:
+    desk = texting(services, **DESK)
+    sid = await cast.add(desk.store, "1042", billing_email(MAILBOX), name=NAME, invoices=("20042",))
+    await refused(desk.services, sid, cls)
+    preview = await desk.agent().types("escalate 1042")
+    assert "550 5.7.1" in said(preview)
+    assert "escalate.postmaster" not in buttons(preview)
+    with pytest.raises(UserError, match="postmaster could change"):
+        await desk.agent().run(desk.agent().request("escalate", "postmaster", value={"s": str(sid)}))
 
 
 def _without_ids(reply: Reply) -> Reply:
