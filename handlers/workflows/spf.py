@@ -53,7 +53,8 @@ async def look_at(services: Services, tenant: int, domain: str) -> SpfLook:
 
 async def _alignment(services: Services, profile: TenantProfile, domain: str) -> tuple[str, ...]:
     """What DMARC makes of the mail whose envelope bears this domain."""
-    facts = [route.sender_facts for route in profile.routes if route.envelope_domain.lower() == domain]
+    facts = [route.sender_facts for route in profile.routes]
+    facts = [one for one in facts if one.envelope_domain == domain]
     found = await asyncio.gather(*(sending_identity(one, resolver=services.resolver) for one in facts))
     return alignment(found)
 
@@ -61,10 +62,15 @@ async def _alignment(services: Services, profile: TenantProfile, domain: str) ->
 async def _ways(services: Services, profile: TenantProfile, domain: str) -> tuple[Way, ...]:
     asked = [(route, ip) for route in profile.routes for ip in route.egress_ips or ("",)]
     checks = await asyncio.gather(*(_checked(services, route, ip, domain) for route, ip in asked))
-    ours = {route.envelope_domain for route in profile.routes}
+    ours = {route.sender_facts.envelope_domain for route in profile.routes}
     return tuple(
         # Of a domain that none of our envelopes has, the question is what would be if one had.
-        Way(route.name, ip, check, domain == route.envelope_domain or _in_use(profile, route, domain, ours))
+        Way(
+            route.name,
+            ip,
+            check,
+            domain == route.sender_facts.envelope_domain or _in_use(profile, route, domain, ours),
+        )
         for (route, ip), check in zip(asked, checks, strict=True)
     )
 

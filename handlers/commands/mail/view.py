@@ -49,10 +49,20 @@ def overview(data: MailData, profile: TenantProfile, role: Role, to: To = To.ASK
     changed = any(record.changed_at for domain in data.domains for record in domain.records)
     blocks += actions(
         button("Recheck DNS", "mail.recheck", {"p": 1}) if role >= Role.AGENT else None,
+        *_checks(data),
         button("Bounces by cause and domain", "mail.trend", {"o": 0}) if data.trend.total else None,
         button("What changed in DNS", "mail.drift") if changed else None,
     )
     return Reply(f"Mail: {head}.", fit(blocks), to)
+
+
+def _checks(data: MailData) -> list[Block]:
+    """The next step for each SPF record that is not right."""
+    wrong = [r for domain in data.domains for r in domain.records if r.kind == "spf" and r.verdict in BAD]
+    return [
+        button(f"Check SPF of {record.domain}", f"spf.open:{n}", {"d": record.domain})
+        for n, record in enumerate(wrong[:3])
+    ]
 
 
 def headline(data: MailData) -> str:

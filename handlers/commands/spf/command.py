@@ -47,14 +47,14 @@ class Spf:
 async def _check(request: CommandRequest, services: Services) -> Reply:
     profile = services.profile(request.tenant)
     asked = request.value.get("d") or request.text
-    domain = typed_domain(asked) if asked else profile.route().envelope_domain
+    domain = typed_domain(asked) if asked else profile.route().envelope_domain.lower()
     services.forget_dns()
     look = await watching.look_at(services, request.tenant, domain)
     async with services.store.begin(request.tenant) as tx:
         right = look.state is SpfState.RIGHT
         await audit(tx, request, "spf.check", f"domain:{domain}"[:120], detail={"ok": right})
         if right:
-            await watching.hurry(tx, domain)
+            await watching.hurry(tx, look.domain)
     to = To.REPLACE if request.action == "recheck" else To.ASKER
     checked = fmt.clock_time(services.now(), profile.time_zone, profile.locale, seconds=True)
     nonce = request.id[:12] if request.actor.role >= Role.AGENT else ""

@@ -42,14 +42,15 @@ def mark(look: SpfLook) -> str:
 
 
 def answer(look: SpfLook, to: To, *, checked: str = "", nonce: str = "") -> Reply:
-    """`checked` is the time of day; without a `nonce` the asker may neither share it nor have it watched."""
+    """`checked` is the time of day; without a `nonce` the asker may neither share it nor have it watched.
+    Nothing is published at what is no domain name, so nobody can wait for that."""
     value = {"d": look.domain}
     watch = button("Tell me when it is fixed", "spf.watch", value | {"n": nonce})
     blocks = [
         *_body(look, checked),
         *actions(
             button("Recheck", "spf.recheck", value, style="primary"),
-            watch if nonce and look.state is SpfState.WRONG else None,
+            watch if nonce and look.state is SpfState.WRONG and look.report.corrected else None,
             button("Share here", "spf.share", value | {"n": nonce}) if nonce else None,
         ),
     ]

@@ -134,6 +134,7 @@ async def test_the_page_tells_routes_refusers_domains_and_bounces(
     assert "*4 mails* of 4 subscribers" in shown, "two companies' domains, one operator"
     assert "@" not in shown, "nobody's address stands here"
     assert "*Bounces, 14 days*: 5, most on Mar 1 (4), today 0" in shown
+    assert "does not authorise our server own" in (await agent.presses(answer, "spf.open:0")).text
     opened = await agent.presses(answer, "incidents.open:r0")
     assert "refuses our mail server" in said(opened)
 

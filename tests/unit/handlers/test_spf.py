@@ -239,6 +239,27 @@ async def test_two_who_ask_share_one_watch_and_are_both_named(services: Services
     assert "<@U_AGENT> and <@U_LEAD>" in said(legal(reply))
 
 
+async def test_who_asks_in_another_channel_gets_the_card_and_the_word_there(
+    services: Services, clock: FakeClock
+) -> None:
+    wrong = with_routes(services)
+    agent, lead = agent_on(wrong), agent_on(wrong, Role.LEAD, "U_LEAD")
+    lead.channel = "C_BILLING"
+    for who in (agent, lead):
+        await who.presses(await who.types("spf"), "spf.watch")
+    watch = await the_watch(wrong)
+    clock.advance(minutes=1)
+    await SpfWatches(with_routes(services, mended())).sweep()
+    places = {post.id: post.channel for post in await cards(services)}
+    told = await words(services, watch)
+    assert sorted(post.channel for post in told) == ["C_BILLING", "C_SUPPORT"]
+    assert all(post.parent_id and places[post.parent_id] == post.channel for post in told)
+
+
+async def test_nobody_can_wait_for_what_is_no_domain_name(agent: Agent) -> None:
+    assert "spf.watch" not in buttons(await agent.types(f"spf {'a' * 70}.example"))
+
+
 async def test_whoever_asked_may_leave_and_the_last_one_stops_it(
     services: Services, clock: FakeClock
 ) -> None:
