@@ -15,6 +15,7 @@ from notifier.mailauth.driver import drive
 from notifier.mailauth.report import Severity, txt_strings
 
 TIME_LIMIT = 30.0
+MAX_TARGETS = 10  # domains of report addresses; a hostile record may name thousands
 
 
 async def lint_dmarc(domain: str, *, resolver: Resolver, time_limit: float = TIME_LIMIT) -> DmarcReport:
@@ -82,9 +83,10 @@ class _Lint:
 
     def _read(self, walk: Walk, record_domain: str, text: str) -> Steps[DmarcReport]:
         reading = read_dmarc(text)
-        for tag in ("rua", "ruf"):
-            for target in report_uris(reading.values.get(tag, "")):
-                yield from self._reports_to(record_domain, target)
+        targets = [one for tag in ("rua", "ruf") for one in report_uris(reading.values.get(tag, ""))]
+        homes = {target.domain: target for target in targets}
+        for target in list(homes.values())[:MAX_TARGETS]:
+            yield from self._reports_to(record_domain, target)
         return self._report(walk, record_domain, text, reading)
 
     def _reports_to(self, record_domain: str, target: ReportTo) -> Steps[None]:

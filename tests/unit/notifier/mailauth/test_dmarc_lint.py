@@ -136,6 +136,17 @@ def test_reports_to_strangers_need_their_consent() -> None:
     assert codes(lint({"_dmarc.d.example": record, consent: "TIMEOUT"})) == {M.REPORT_UNKNOWN}
 
 
+def test_a_thousand_report_addresses_cost_no_thousand_questions() -> None:
+    targets = ",".join(f"mailto:a@r{n}.test" for n in range(1000))
+    report = lint_record(f"v=DMARC1; p=reject; rua={targets}")
+    assert len([problem for problem in report.problems if problem.code is M.REPORT_NOT_AUTHORISED]) == 10
+
+
+def test_two_addresses_at_one_domain_are_asked_about_once() -> None:
+    report = lint_record("v=DMARC1; p=reject; rua=mailto:a@reports.test,mailto:b@reports.test")
+    assert [problem.code for problem in report.problems] == [M.REPORT_NOT_AUTHORISED]
+
+
 def test_dns_that_does_not_answer_means_unknown_and_never_missing() -> None:
     report = lint({"_dmarc.d.example": "TIMEOUT"})
     assert codes(report) == {M.DNS_UNAVAILABLE}
