@@ -2,13 +2,15 @@
 
 Failures, suspending, diagnoses and cards all ask here. A delivery counts when
 
-- it is no test of a mail server (`test_of` in its message's context), and
+- it is no test of a mail server (`test_of` in its message's context), or one that got through to what is on
+  file: the invoice is there, by whichever server; and
 - its address or number is on file for its recipient, who is the payer: now, or when it was sent. Runs and
   reminders go only to what is on file; a copy (`resend`) says so in its context (`on_file`), else it was on
   file if an override has replaced it since.
 
 What was mended since had been wrong: only a receipt from there stays a proof; that a relay took it is none.
-A copy that went elsewhere, or a test, is told as such: it proves nothing, and its failure undoes nothing.
+A copy that went elsewhere, or a test of our own, is told as such and proves nothing; neither's failure undoes
+anything.
 """
 
 from __future__ import annotations
@@ -31,14 +33,14 @@ def counts(message: Any, delivery: Any) -> ColumnElement[bool]:
     """Whether this delivery tells anything of the recipient. Both are tables, or aliases of them."""
     now, replaced = _on_file(message, delivery), _replaced(message, delivery)
     was = and_(~replaced, _sent_to_file(message))
-    return and_(~_test(message), or_(now, was, and_(replaced, _receipt(delivery))))
+    return and_(~_mere_test(message, delivery), or_(now, was, and_(replaced, _receipt(delivery))))
 
 
 def aside(message: Any, delivery: Any) -> ColumnElement[str | None]:
     """Why it counts less than others (store.models.Aside); null: it counts."""
     replaced = _replaced(message, delivery)
     return case(
-        (_test(message), literal(Aside.TEST.value)),
+        (_mere_test(message, delivery), literal(Aside.TEST.value)),
         (_on_file(message, delivery), None),
         (and_(replaced, _receipt(delivery)), literal(Aside.KEPT.value)),
         (replaced, literal(Aside.MENDED.value)),
@@ -55,6 +57,12 @@ def _copy(message: Any) -> ColumnElement[bool]:
 def _test(message: Any) -> ColumnElement[bool]:
     # Never null: "not null" would be no answer either.
     return and_(_copy(message), message.c.context["test_of"].as_string().is_not(None))
+
+
+def _mere_test(message: Any, delivery: Any) -> ColumnElement[bool]:
+    """Unless it got through to what is on file."""
+    arrived = delivery.c.outcome.in_([Outcome.SENT, Outcome.DELIVERED])
+    return and_(_test(message), not_(and_(arrived, _on_file(message, delivery))))
 
 
 def _sent_to_file(message: Any) -> ColumnElement[bool]:

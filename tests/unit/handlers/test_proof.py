@@ -158,10 +158,20 @@ async def test_a_test_of_another_server_that_failed_does_not_undo_the_text_that_
     assert "a test of a mail server went to t•••s@inbox.example" in told
 
 
-async def test_a_test_that_got_through_is_no_notice(lead: Agent, store: Store) -> None:
+async def test_a_test_that_got_through_to_their_own_address_is_a_notice(lead: Agent, store: Store) -> None:
     sid = await tomas(store)
     await failed(store, await issued(store, sid), "blocked_reputation")
     await accepted(store, await resend(lead, "1077 by remote", "resend.test"))
+    assert not await listed(lead), "the invoice is there, by whichever server"
+    assert "The invoices did not arrive" not in said(await lead.types("suspend 1077"))
+
+
+async def test_a_test_to_a_mailbox_of_our_own_is_no_notice(lead: Agent, store: Store) -> None:
+    sid = await tomas(store)
+    await failed(store, await issued(store, sid), "blocked_reputation")
+    ours = replace(lead.services.tenants[1], test_mailboxes=("me@inbox.example",))
+    tester = replace(lead, services=replace(lead.services, tenants={1: ours}))
+    await accepted(store, await resend(tester, "1077 to me@inbox.example by remote", "resend.test"))
     assert await listed(lead)
     assert "The invoices did not arrive" in said(await lead.types("suspend 1077"))
 
