@@ -275,6 +275,8 @@ def _bent(cls: BounceClass, reply: _Reply) -> BounceClass:
         return BounceClass.TEMPORARY  # the name may be back tomorrow, says the one who looked it up
     if cls is BounceClass.MAILBOX_FULL and reply.detail == "3.1":
         return BounceClass.TEMPORARY  # RFC 3463 section 3.4: the disk of the whole system
+    if cls is BounceClass.MAILBOX_FULL and reply.detail in ("2.3", "3.4"):
+        return BounceClass.TOO_BIG  # Exchange: "larger than the current limit, or the mailbox is full"
     if cls is BounceClass.NO_SUCH_USER:
         return _bent_unknown(reply)
     return cls

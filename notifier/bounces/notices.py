@@ -267,7 +267,7 @@ def _report(address: str, snippet: str, words: _Words, alone: bool) -> BounceRep
     best = _judged(reply, code, snippet, stage)
     if answers:
         best = max(_judged(reply, code, answers, stage), best, key=lambda j: j.certainty)
-    if alone and best.certainty < Certainty.STRONG:
+    if alone and best.certainty < Certainty.SPECIFIC:
         best = max(best, _judged(reply, code, body, stage), key=lambda j: j.certainty)
     if alone and best.certainty < Certainty.WEAK:
         best = max(best, judge(reply, code, subject, stage), key=lambda j: j.certainty)

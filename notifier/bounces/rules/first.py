@@ -83,7 +83,10 @@ LOCAL_PROGRAM = Rule(
 # exim-based panels say all they can think of; the domain is the first of it.
 DOMAIN_FIRST = Rule(C.DOMAIN_MISSING, ("account or domain may not exist", "domain is not reachable"))
 
-HOST_TRY_AGAIN = Rule(C.TEMPORARY, ("host not found try again",))
+HOST_TRY_AGAIN = Rule(
+    C.TEMPORARY,
+    ("host not found try again", "dont treat it as local", "could not be found in domain name service"),
+)
 
 # Google Groups and list managers quote advice about SPF; the first words are the reason.
 SPAM_FIRST = Rule(

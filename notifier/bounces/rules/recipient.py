@@ -9,6 +9,7 @@ from .rule import Rule
 NO_DOMAIN = Rule(
     C.DOMAIN_MISSING,
     (
+        "all relevant mx records point to non existent hosts",  # Exim
         "host unknown",
         "unknown host",
         "host not found",
@@ -434,13 +435,11 @@ NOBODY = Rule(
         "e mail address not",
         "cant find user",
         "cannot find user",
-        "cant be found",
         "cannot find this user",
         "could not find user",
         "couldnt find user",
         "unable to find recipient",
         "unable to find user",
-        "could not be found in",
         "couldnt be found",
         "name not found",
         "name not recognized",
@@ -485,7 +484,7 @@ MAIL_LESS = Rule(
         "only has a null mx",
         "declared to not receive",
         "domain has published that it does not accept",
-        "all relevant mx records point to non existent hosts",
+        "indicated no smtp service",  # Exim, of an SRV record or a null MX
         "mx record * is . ",
     ),
     hard=True,

@@ -54,6 +54,7 @@ TOO_MUCH_AT_ONCE = Rule(
         "hourly limit",
         "daily limit",
         "daily sending quota",
+        "daily smtp sending quota",
         "daily message quota",
         "daily user sending",
         "max emails per hour",
@@ -219,6 +220,10 @@ RELAY = Rule(
 PASSING = Rule(
     C.TEMPORARY,
     (
+        "mx record points to local host",
+        "remote host address is the local host",
+        "mail transport error",
+        "delivery attempts exceeded",
         "insufficient system storage",
         "insufficient system resources",
         "insufficient resources",

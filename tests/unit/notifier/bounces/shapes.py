@@ -255,7 +255,7 @@ SHAPES: dict[str, tuple[str, Expected]] = {
         (
             ("bob@example.com", C.MAILBOX_FULL),
             ("eve@example.com", C.NO_SUCH_USER),
-            ("zoe@example.org", C.RELAY_OR_SECURITY),
+            ("zoe@example.org", C.DOMAIN_MISSING),
         ),
     ),
     "sms gateway": (
