@@ -130,7 +130,7 @@ def support(corpus: Corpus) -> dict[str, set[str]]:
     for rule, book in single.items():
         for name, judged in texts.items():
             if any(
-                book.by_operator(t) or book.telling(t) or book.by_meaning(t) or book.vague(t) for t in judged
+                book.by_operator(t) or book.telling(t) or book.by_meaning(t) or book.late(t) or book.vague(t) for t in judged
             ):
                 found[rule].add(name)
     return found

@@ -212,6 +212,9 @@ def judge(code: str, enhanced: str, text: str, stage: Stage = Stage.UNKNOWN, hos
         rule = _by_meaning(text, words)
         if rule is not None:
             return _judgement(rule, reply, Certainty.SPECIFIC)
+    rule = _book.late(words)
+    if rule is not None:
+        return _judgement(rule, reply, Certainty.SPECIFIC)
     return _by_code_or_weak_word(reply)
 
 

@@ -49,7 +49,7 @@ _VOCABULARY: dict[str, str] = {
     "OURS": r"(?:ips?|ip address\w*|ipv[46]|host|hosts|hostname|server|servers|client|network|netblock|subnet|"
     r"domain|mta|relay|connection|connections|isp|provider|smtp server|mail server|system|you|your \S+|adresse ip)",
     "SENDER": r"(?:senders?|sending|originator|sender address|envelope from|envelope sender|mail from|mailfrom|"
-    r"from address|from domain|from header|from field|from|return path|reverse path|reply to|"
+    r"from address|from domain|from header|from field|return path|reverse path|reply to|"
     r"exp[ée]diteur|absender\w*|remitente|mittente|remetente|отправител\w+)",
     "REFUSED": r"(?:reject\w*|refus\w*|den(?:ied|y)|block\w*|bann?ed|disallow\w*|forbidden|prohibited|"
     r"not (?:be )?(?:allowed|permitted|accepted|authori[sz]ed|welcome|trusted)|unacceptable|unauthori[sz]ed|"
@@ -119,6 +119,11 @@ _TABLE: tuple[tuple[C, tuple[str, ...]], ...] = (
             r"(?:potential|potentially) ~3(?:security|unsafe|dangerous|harmful) ~1(?:issue|risk|threat|content)",
         ),
     ),
+    # A loop counts headers; a system that takes nothing at all says nothing of us.
+    (
+        C.TEMPORARY,
+        (r"too many ~1(?:received|hops)\b", r"(?:system|server) not accepting ~1(?:network|mail|messages)\b"),
+    ),
     # How much, how often, how many at once: time will help.
     (
         C.RATE_LIMITED,
@@ -187,10 +192,11 @@ _TABLE: tuple[tuple[C, tuple[str, ...]], ...] = (
             r"(?:dynamic|dial ?up|residential|dsl|cable|broadband|generic) ~3(?:ips?|address\w*|hosts?|pool|range|network|client|hostname|users?|rdns)\b",
             r"(?:use|through|via|contact|from) ~5(?:your|own) ~2(?:isp|provider|internet service|service provider|email provider|mail server)",
             r"(?:smtp|mail|mx) (?:server|relay|host|gateway) ~2(?:of|at) your (?:isp|provider)",
-            r"(?:your|this|the|sending|source|client|remote|connecting|from|ce|votre) ~2(?:ips?|ip address\w*|host|server|network|"
-            r"netblock|range|connection|subnet|client|mta|domain)\b ~8(?:REFUSED|banned|listed|bad|poor|spam\w*|abus\w*|suspicious|"
+            r"(?:your|sending|source|from|votre) ~2domain\b ~8(?:REFUSED|banned|listed|bad|poor|spam\w*|abus\w*|suspicious|untrusted)",
+            r"(?:your|this|sending|source|client|remote|connecting|from|ce|votre) ~2(?:ips?|ip address\w*|host|server|network|"
+            r"netblock|range|subnet|client|mta)\b ~8(?:REFUSED|banned|listed|bad|poor|spam\w*|abus\w*|suspicious|"
             r"untrusted|malicious|compromised)",
-            r"(?:ip|ip address|host|server|network|client|connection)\b ~4(?:REFUSED|banned|listed)",
+            r"(?:ip|ip address|host|server|network|client)\b ~4(?:REFUSED|banned|listed)",
             r"(?:REFUSED|banned|invalid) ~4(?:ips?|ip address|your ip|your server|your network|your host|your domain|connecting)\b",
             r"(?:not accept\w*|no) ~2(?:connections?|mail|email|messages?|smtp) ~2(?:from|by) ~3(?:you|your|this|ips?|host|server|network|"
             r"system|client|addr|isp|range|hosts)",
@@ -273,14 +279,15 @@ _TABLE: tuple[tuple[C, tuple[str, ...]], ...] = (
         (
             r"(?:domains?|hosts?|hostname|domain ?name|host ?name|destination|site|mx|mail exchanger|mail ?server|zone)\b ~5"
             r"(?:unknown|invalid|nxdomain|nonexist\w*|non exist\w*|not (?:be )?(?:found|exist\w*|resolv\w*|known|registered|valid|"
-            r"reachable|located)|"
+            r"located)|"
             r"(?:does not|doesnt|dont|may not|do not|no longer) (?:exist|resolve)|"
-            r"(?:has no|doesnt have|does not have) ~2(?:mx|dns|a record|address|mail exch\w+|mail server|mail host)|no such|unreachable|inexist\w*|"
+            r"(?:has no|doesnt have|does not have) ~2(?:mx|dns|a record|address|mail exch\w+|mail server|mail host)|no such|inexist\w*|"
             r"no (?:data|mx|a record|dns)|inconnue?|nexiste|n existe|unbekannt|existiert nicht|no existe|non esiste|expired)",
             r"(?:unknown|invalid|illegal|no such|nonexist\w*|non exist\w*|bad|unresolv\w*|unrout\w*|undefined|missing|inexist\w*) ~3"
             r"(?:mail |e ?mail |destination |recipient |remote |target )*(?:domains?|hosts?|hostname|host|site|mx|mail exchanger|destination system|fqdn|tld)\b",
             r"no ~3(?:mx|mail exchangers?|mail servers?|dns|a|aaaa|address) (?:records?|hosts?|servers?|entr\w+|found)",
             r"nxdomain",
+            r"domain ~3(?:not reachable|unreachable)\b",
             r"no ~1(?:hosts?|domain|site|mail exchangers?) ~1(?:found|known|exists?)\b",
             r"(?:find|locate|look up) ~3(?:domain|host)\b",
         ),

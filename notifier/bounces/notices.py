@@ -266,7 +266,9 @@ def _report(address: str, snippet: str, words: _Words, alone: bool) -> BounceRep
     stage = stage_of(snippet, body if alone else snippet, "")
     best = _judged(reply, code, snippet, stage)
     if answers:
-        best = max(_judged(reply, code, answers, stage), best, key=lambda j: j.certainty)
+        said = _judged(reply, code, answers, stage)
+        # The commands and greetings around a telling answer say nothing more.
+        best = said if said.certainty >= Certainty.SPECIFIC else max(said, best, key=lambda j: j.certainty)
     if alone and best.certainty < Certainty.SPECIFIC:
         best = max(best, _judged(reply, code, body, stage), key=lambda j: j.certainty)
     if alone and best.certainty < Certainty.WEAK:

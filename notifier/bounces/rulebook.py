@@ -111,6 +111,7 @@ class Rulebook:
             for m in meanings.MEANINGS
             if kept(m.name)
         )
+        self._late = tuple(_phrases(rules.LATE, kept))
         self._weak = tuple(_phrases(rules.WEAK, kept))
         # A report about hundreds of recipients says the same of each.
         self._meant = lru_cache(maxsize=256)(self._by_meaning)
@@ -141,6 +142,10 @@ class Rulebook:
                 return meaning.found
         return None
 
+    def late(self, words: str) -> Found | None:
+        """The first phrase about machines, networks and the protocol."""
+        return _first(self._late, words)
+
     def vague(self, words: str) -> Found | None:
         """The first word that says something where no code does."""
         return _first(self._weak, words)
@@ -148,7 +153,7 @@ class Rulebook:
 
 def phrases() -> frozenset[str]:
     """The names of all rules that are phrases: no operator's tokens, no meanings."""
-    tables = rules.MAIL_LESS + rules.STRONG + rules.WEAK
+    tables = rules.MAIL_LESS + rules.STRONG + rules.LATE + rules.WEAK
     return frozenset(name for rule in tables for name in rule.phrases)
 
 

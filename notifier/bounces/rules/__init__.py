@@ -14,7 +14,7 @@ from .operators import PROVIDER
 from .rule import Rule
 from .vague import WEAK
 
-__all__ = ["MAIL_LESS", "PROVIDER", "STRONG", "WEAK", "Rule"]
+__all__ = ["LATE", "MAIL_LESS", "PROVIDER", "STRONG", "WEAK", "Rule"]
 
 MAIL_LESS: tuple[Rule, ...] = (recipient.MAIL_LESS,)
 STRONG: tuple[Rule, ...] = (
@@ -42,6 +42,6 @@ STRONG: tuple[Rule, ...] = (
     recipient.UNWANTED,
     session.RELAY,
     recipient.NOBODY,
-    session.PASSING,
-    session.PROTOCOL,
 )
+# After the meanings: words of machines and networks stand in sentences about other things too.
+LATE: tuple[Rule, ...] = (session.PASSING, session.PROTOCOL)
