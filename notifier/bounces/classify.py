@@ -66,8 +66,9 @@ class Certainty(IntEnum):
     NOTHING = 0
     CODE = 1
     WEAK = 2
-    SPECIFIC = 3
-    STRONG = 4
+    SPECIFIC = 3  # a status that says one thing
+    MEANT = 4  # a sentence, by its meaning
+    STRONG = 5  # a known phrase or an operator's token
 
 
 class Judgement(NamedTuple):
@@ -211,10 +212,10 @@ def judge(code: str, enhanced: str, text: str, stage: Stage = Stage.UNKNOWN, hos
     if detail not in FIRM:
         rule = _by_meaning(text, words)
         if rule is not None:
-            return _judgement(rule, reply, Certainty.SPECIFIC)
+            return _judgement(rule, reply, Certainty.MEANT)
     rule = _book.late(words)
     if rule is not None:
-        return _judgement(rule, reply, Certainty.SPECIFIC)
+        return _judgement(rule, reply, Certainty.MEANT)
     return _by_code_or_weak_word(reply)
 
 

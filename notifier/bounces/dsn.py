@@ -287,9 +287,9 @@ def judged(
     best = judge(reply, code, diagnostic, stage, remote)
     if best.cls is BounceClass.FILTERED and "mailbox disabled" in status_field.lower():
         return Judgement(BounceClass.MAILBOX_DISABLED, False, Certainty.SPECIFIC)  # PowerMTA's own reading
-    if best.certainty < Certainty.STRONG and "(" in status_field:
+    if best.certainty < Certainty.MEANT and "(" in status_field:
         best = max(best, judge(reply, code, status_field, stage), key=lambda j: j.certainty)
-    if best.certainty < Certainty.STRONG and snippet:
+    if best.certainty < Certainty.MEANT and snippet:
         other = judge(reply, code, answer_in(snippet) or snippet, stage)
         if other.certainty > best.certainty:
             best = other

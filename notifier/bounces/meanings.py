@@ -41,7 +41,7 @@ _VOCABULARY: dict[str, str] = {
     r"не (?:существует|найден\w*|зарегистрирован\w*|известен)|неизвест\w+|недействител\w+)",
     # It is there and closed for now.
     "CLOSED": r"(?:disabled|suspended|deactivated|inactive|inactivated|not active\w*|unactivated|locked(?: out)?|frozen|"
-    r"dormant|blocked|barred|closed|expired|parked|hibernat\w+|over ?due|unpaid|restricted|"
+    r"dormant|blocked|barred|expired|parked|hibernat\w+|over ?due|unpaid|restricted|"
     r"desactiv\w+|d[ée]sactiv\w+|suspendid\w+|suspendue?|bloqu\w+|gesperrt|deaktiviert|stillgelegt|inaktiv|"
     r"sospes\w+|disattivat\w+|disabilitat\w+|desativad\w+|suspens\w+|zablokowan\w+|nieaktywn\w+|"
     r"заблокирован\w*|отключ[её]н\w*|неактив\w+)",
@@ -59,8 +59,8 @@ _VOCABULARY: dict[str, str] = {
     r"(?:black|block|deny|grey|rep\w*) ?lists?|sbl|xbl|pbl|cbl|spamhaus\S*|spamcop\S*|sorbs\S*|barracuda\S*|surriel)",
     "MESSAGE": r"(?:messages?|mails?|e ?mails?|emails?|letter|content|contents|body|attachments?|data|text|subject|"
     r"nachricht|mensaje|messaggio|mensagem|courriel|сообщени\w+|письм\w+)",
-    "FULL": r"(?:full|exceed\w*|over ?quota|over ?limit|overdrawn|over its limit|exhausted|reached|used up|no space|"
-    r"insufficient|not enough|out of|overflow\w*|pleine?|d[ée]pass[ée]\w*|voll|[uü]berschritten|[uü]berf[uü]llt|"
+    "FULL": r"(?:full|exceed\w*|over ?quota|over ?limit|overdrawn|over its limit|exhausted|reached (?:its|the|his|their|max\w*|limit|quota|capacity)|used up|no space|"
+    r"(?:insufficient|not (?:have )?enough|out of|no more|lacks?) (?:disk |storage )?(?:space|storage|disk|quota|room)|overflow\w*|pleine?|d[ée]pass[ée]\w*|voll|[uü]berschritten|[uü]berf[uü]llt|"
     r"llen[oa]|excedid\w+|superad\w+|pien[oa]|esaurit\w+|chei[oa]|excedeu|vol|pe[lł]n\w*|przepe[lł]nion\w*|"
     r"переполнен\w*|превышен\w*|заполнен\w*)",
     "STORE": r"(?:mail ?box\w*|in ?box|mail ?folder|mail ?drop|mail ?dir|account|user|recipient|quota|storage|disk|disc|"
@@ -77,6 +77,7 @@ class Meaning(NamedTuple):
     cls: C
     pattern: str
     hard: bool | None = None
+    firm: bool = False
 
 
 def _meaning(cls: C, text: str, hard: bool | None = None) -> Meaning:
@@ -84,6 +85,12 @@ def _meaning(cls: C, text: str, hard: bool | None = None) -> Meaning:
     pattern = re.sub(r"\b[A-Z]{3,}\b", lambda m: _VOCABULARY[m[0]], pattern)
     return Meaning(f"{cls}: {text}", cls, " " + pattern, hard)
 
+
+# A reporter that looked into its own directory: proof, whatever the stage.
+_DIRECTORY = (
+    r"(?:not|nt|no) ~1(?:listed|found|contained|unique|match\w*) ~2in ~4(?:directory|address book|domino)",
+    r"(?:recipient|user) name ~2(?:not|nt) ~1recogni[sz]ed",
+)
 
 # RFC 7505 and its like: the name exists and declares that it takes no mail. Hard, although not "missing".
 _MAIL_LESS = (
@@ -116,6 +123,7 @@ _TABLE: tuple[tuple[C, tuple[str, ...]], ...] = (
     (
         C.BLOCKED_REPUTATION,
         (
+            r"(?:presents|poses) ~1potential",
             r"(?:potential|potentially) ~3(?:security|unsafe|dangerous|harmful) ~1(?:issue|risk|threat|content)",
         ),
     ),
@@ -178,6 +186,7 @@ _TABLE: tuple[tuple[C, tuple[str, ...]], ...] = (
     (
         C.RELAY_OR_SECURITY,
         (
+            r"certificate ~2(?:not|invalid|expired|untrusted|unverif\w*|verif\w*|fail\w*)",
             r"unauthenticated ~2(?:senders?|users?|clients?|relay\w*|sessions?|connections?)",
             r"insecure ~2relay",
         ),
@@ -374,6 +383,7 @@ _TABLE: tuple[tuple[C, tuple[str, ...]], ...] = (
             r"(?:memory|disk|resources?|system|server|local|internal|software|configuration|database|ldap|processing|backend|storage|directory) ~3"
             r"(?:error|fail\w*|problem|exception|unavailable|trouble|fault|insufficient|out|down|full|crash\w*|malfunction)",
             r"(?:insufficient|not enough|out of|lack of|low) ~2(?:system |disk |server )*(?:memory|resources?|storage|disk)",
+            r"(?:transient|temporary|temporarily) ~2(?:error|fail\w*|problem|condition|unavailable|rejected|deferred|unable)",
             r"(?:maintenance|overload\w*|shutting down|load average|too busy|system busy|server busy)",
             r"(?:name ?server|dns|mx|name service|resolver|lookup|nameservers?) ~5(?:error|fail\w*|problem|timeout|refus\w*|unavailable|no response|trouble)",
             r"service ~3(?:unavailable|not available|temporar\w*)",
@@ -391,6 +401,7 @@ _TABLE: tuple[tuple[C, tuple[str, ...]], ...] = (
 )
 
 MEANINGS: tuple[Meaning, ...] = (
+    *(_meaning(C.NO_SUCH_USER, text)._replace(firm=True) for text in _DIRECTORY),
     *(_meaning(C.RELAY_OR_SECURITY, text, hard=True) for text in _MAIL_LESS),
     *(_meaning(cls, text) for cls, texts in _TABLE for text in texts),
 )

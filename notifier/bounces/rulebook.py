@@ -107,7 +107,10 @@ class Rulebook:
         self._tokens = tuple(_tokens(rules.PROVIDER, kept))
         self._strong = tuple(_phrases(rules.MAIL_LESS + rules.STRONG, kept))
         self._meanings = tuple(
-            _Meaning(Found(m.cls, m.cls in HARD_CLASSES if m.hard is None else m.hard), re.compile(m.pattern))
+            _Meaning(
+                Found(m.cls, m.cls in HARD_CLASSES if m.hard is None else m.hard, m.firm),
+                re.compile(m.pattern),
+            )
             for m in meanings.MEANINGS
             if kept(m.name)
         )

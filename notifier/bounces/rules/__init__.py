@@ -40,8 +40,6 @@ STRONG: tuple[Rule, ...] = (
     message.CONTENT,
     recipient.NO_DOMAIN,
     recipient.UNWANTED,
-    session.RELAY,
-    recipient.NOBODY,
 )
-# After the meanings: words of machines and networks stand in sentences about other things too.
-LATE: tuple[Rule, ...] = (session.PASSING, session.PROTOCOL)
+# After the meanings: permission, absence and machines are spoken of in sentences about other things too.
+LATE: tuple[Rule, ...] = (session.RELAY, recipient.NOBODY, session.PASSING, session.PROTOCOL)

@@ -114,7 +114,8 @@ PROVIDER: tuple[Rule, ...] = (
     Rule(C.SPAM_CONTENT, ("ofr_506", "ofr006_506", "lpn007_506")),
     Rule(C.TEMPORARY, ("_501 [501]", "_502 [502]", "_503 [503]", "_504 [504]", "_505 [505]")),
     Rule(C.BLOCKED_REPUTATION, ("ofr_999", "ofr_108", "lpn006_10", "ofr006_10", "ofr004_10")),
-    # Apple iCloud Mail: CS content and policy, HM sender reputation.
+    # Apple iCloud Mail: an address that was given up; CS content and policy, HM sender reputation.
+    Rule(C.NO_SUCH_USER, (">: inactive email address", "this address no longer accepts mail")),
     Rule(C.BLOCKED_REPUTATION, ("[cs01]", "[cs02]", "[hm0", "[hme1]")),
     # Tencent/QQ and NetEase (163, 126): their help pages name these tokens.
     Rule(C.RATE_LIMITED, ("mi:con", "mi:ims", "mi:imf", "mi:tma", "mi:nrc", "mt:gry")),

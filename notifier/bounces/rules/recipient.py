@@ -456,8 +456,6 @@ NOBODY = Rule(
         "unrouteable mail",
         "undeliverable address",
         "unverified address",
-        "inactive email address",
-        "this address no longer accepts mail",
         "person at this",
         "not a valid alias",
         "vpopmail * not exist",

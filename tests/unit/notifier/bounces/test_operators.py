@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from notifier.bounces import BounceClass, classify_reply
+from notifier.bounces.classify import judge, stage_in
 
 from .operators import ANSWERS
-from .wordings import WORDINGS
+from .wordings import OWN_WORDS, WORDINGS
 
 ROWS = [(operator, *row) for operator, rows in ANSWERS.items() for row in rows]
 HARD = {BounceClass.NO_SUCH_USER, BounceClass.DOMAIN_MISSING}
@@ -37,3 +38,11 @@ ANY = [(cls, *row) for cls, rows in WORDINGS.items() for row in rows]
 )
 def test_any_wording_is_understood(cls: BounceClass, code: int, enhanced: str, text: str) -> None:
     assert classify_reply(code, enhanced, text).cls == cls
+
+
+OWN = [(cls, text) for cls, texts in OWN_WORDS.items() for text in texts]
+
+
+@pytest.mark.parametrize(("cls", "text"), OWN, ids=[f"{cls}: {text[:50]}" for cls, text in OWN])
+def test_reporters_own_words_are_understood(cls: BounceClass, text: str) -> None:
+    assert judge("", "", text, stage_in(text)).cls == cls
