@@ -129,9 +129,8 @@ def support(corpus: Corpus) -> dict[str, set[str]]:
     classify.use(rulebook.Rulebook())
     for rule, book in single.items():
         for name, judged in texts.items():
-            if any(
-                book.by_operator(t) or book.telling(t) or book.by_meaning(t) or book.late(t) or book.vague(t) for t in judged
-            ):
+            asked = (book.by_operator, book.telling, book.by_meaning, book.late, book.vague)
+            if any(ask(text) for ask in asked for text in judged):
                 found[rule].add(name)
     return found
 
