@@ -323,11 +323,27 @@ class BounceConfig(Section):
     port: int = Field(ge=1, le=65535, default=8025)
     lmtp_port: int | None = Field(ge=1, le=65535, default=None)
     """For a mail server of one's own in front, on the same host."""
-    lmtp_socket: str | None = Field(default=None, pattern="^/[^\\x00]{1,100}$")
+    lmtp_socket: str | None = None
     per_client_per_s: float = Field(gt=0, le=1000, default=20)
     per_s: float = Field(gt=0, le=10_000, default=50)
     connections: int = Field(ge=1, le=10_000, default=100)
     connections_per_client: int = Field(ge=1, le=10_000, default=20)
+
+    @field_validator("lmtp_socket")
+    @classmethod
+    def _whole_path(cls, value: str | None) -> str | None:
+        # unix(7): 108 octets with the end mark
+        if value is not None and (not value.startswith("/") or len(value.encode()) > 107):
+            raise ValueError(
+                "name the socket by its whole path, such as /run/ispbot/lmtp (at most 107 octets)"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _ports(self) -> Self:
+        if self.lmtp_port == self.port:
+            raise ValueError("lmtp_port is the port of SMTP already")
+        return self
 
 
 class SlackConfig(Section):
