@@ -23,6 +23,8 @@ from store.models import (
 )
 
 ARRIVED = (Outcome.SENT, Outcome.DELIVERED)
+COMPLAINT = "complaint"
+"""Why an address is on the do-not-send list whose owner has complained (notifier.tracking)."""
 LOST = (Outcome.BOUNCED, Outcome.FAILED, Outcome.SUPPRESSED, Outcome.EXPIRED)
 _APART = (Aside.TEST, Aside.ELSEWHERE)
 _DNS_DEAD = (AddressStatus.NO_DOMAIN, AddressStatus.NULL_MX, AddressStatus.NO_MX)
@@ -95,6 +97,11 @@ class Tried:
     def idle(self) -> bool:
         """A copy that failed: it says nothing against what had arrived before."""
         return self.lost and self.notice.notification.kind is NotificationKind.RESEND
+
+    @property
+    def complained(self) -> bool:
+        """Its owner has marked mail of ours as spam before."""
+        return self.address is not None and complained(self.address)
 
     def happened(self, kind: EventKind) -> bool:
         return any(e.kind is kind for e in self.events)
@@ -239,6 +246,10 @@ class Case:
         return (
             ended is not None and ended.source is EventSource.SMTP and tried.delivery.route in self.e.relays
         )
+
+
+def complained(fact: AddressFact) -> bool:
+    return fact.suppression is not None and fact.suppression.reason == COMPLAINT
 
 
 def may_text(phone: PhoneFact) -> bool:

@@ -48,6 +48,7 @@ class Cause(StrEnum):
     ARCHIVED = "archived"
     LEFT_OUT = "left_out"
     NOT_TRIED = "not_tried"
+    COMPLAINED = "complained"
     UNSEEN = "unseen"
     MENDED = "mended"
     OLD_ADDRESS = "old_address"

@@ -10,8 +10,8 @@ from handlers.cards import KnownIncident
 from handlers.diagnosis.case import Case
 from handlers.incident_words import when
 from handlers.profile import TenantProfile
-from notifier.oncall import About, kind_of, organisation, parse
-from store.models import Outcome
+from notifier.oncall import About, Urgent, kind_of, organisation, parse
+from store.models import Channel, InvoiceStatus, Outcome
 
 
 def operators_of(domain: str, hosts: tuple[str, ...]) -> frozenset[str]:
@@ -29,11 +29,21 @@ def known_to(case: Case) -> KnownIncident | None:
     """The gravest one: it caught a delivery of this invoice, else at the operator, else on our way out."""
     caught = [k for k in case.e.incidents if k.incident.id in case.e.caught]
     there = [k for k in case.e.incidents if _is_about(k, About.OPERATOR, case.e.operators)]
-    # What has left already has no part in a way out that is down since. Of what recipients make of our
-    # envelope domain the SPF record tells, for each of them anew.
-    left = case.decider is not None and case.decider.delivery.outcome is not Outcome.NONE
-    way = [] if left else [k for k in case.e.incidents if _is_about(k, About.ROUTE, {case.e.route})]
+    # Of what recipients make of our envelope domain the SPF record tells, for each of them anew.
+    down = (k for k in case.e.incidents if kind_of(k.incident.cause).urgent in _NOTHING_PASSES)
+    way = [k for k in down if _is_about(k, About.ROUTE, {case.e.route})] if _may_leave(case) else []
     return next(iter((*caught, *there, *way)), None)
+
+
+_NOTHING_PASSES = (Urgent.AT_ONCE, Urgent.STUCK)
+
+
+def _may_leave(case: Case) -> bool:
+    """A mail that has not gone: what has left has no part in a way out that is down since."""
+    decider = case.decider
+    if decider is None:
+        return bool(case.usable) and case.invoice_is(InvoiceStatus.OPEN, InvoiceStatus.PARTIALLY_PAID)
+    return decider.delivery.channel is Channel.EMAIL and decider.delivery.outcome is Outcome.NONE
 
 
 def _is_about(known: KnownIncident, about: About, whom: Collection[str]) -> bool:

@@ -90,7 +90,7 @@ def _reports(case: Case, profile: TenantProfile) -> list[Line]:
             Step.REPORTS,
             Mark.WARN,
             f"a report about {mask_address(address)} waits unmatched since {local_day(since, profile)}, "
-            "and may be forged: see bounces",
+            f"and may be forged: {profile.command} bounces shows it",
         )
         for address, since in sorted(case.e.reports.items())
     ]
@@ -249,7 +249,7 @@ def _errors(case: Case, profile: TenantProfile) -> Line:
     tried = case.answers
     if not tried:
         return Line(Step.ERRORS, Mark.SKIPPED, "nothing was sent, so nobody answered")
-    said = [_answer(t, profile, name=len(tried) > 1) for t in tried[:3]]
+    said = [_answer(case, t, profile, name=len(tried) > 1) for t in tried[:3]]
     if case.decider is not None and case.decider.arrived and not case.partly:
         mark = Mark.WARN if any(t.lost and t.address is not None for t in tried) else Mark.OK
     elif any(t.lost or (t.misspelled and t.delivery.outcome is not Outcome.NONE) for t in tried):
@@ -261,9 +261,11 @@ def _errors(case: Case, profile: TenantProfile) -> Line:
     return Line(Step.ERRORS, mark, "; ".join(said))
 
 
-def _answer(tried: Tried, profile: TenantProfile, *, name: bool) -> str:
+def _answer(case: Case, tried: Tried, profile: TenantProfile, *, name: bool) -> str:
     d = tried.delivery
     said = words.status(d, tried.events, profile.time_zone)
+    if d.cls == "relay_or_security" and case.by_our_relay(tried):
+        said = "Not sent: our own mail server refused to pass it on"
     if d.stage is Stage.HELD and d.stage_by and d.stage_by not in said:
         said = f"{said} (by {d.stage_by})"
     return f"{mask_address(d.address)}: {said}" if name else said
@@ -274,6 +276,8 @@ def _settings(case: Case) -> Line:
     kind = f"the relay {e.route}" if e.relay else e.route
     if e.send_mode != "live":
         return Line(Step.SETTINGS, Mark.BAD, f"{kind}; send mode {e.send_mode}: not everything leaves")
+    if any(t.delivery.cls == "relay_or_security" and case.by_our_relay(t) for t in case.mails):
+        return Line(Step.SETTINGS, Mark.BAD, f"{kind} refused to pass it on")
     failing = [
         t for t in case.mails if t.last_wait and not t.last_wait.cls and t.delivery.outcome is Outcome.NONE
     ]

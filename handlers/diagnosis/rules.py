@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from handlers.diagnosis.case import ARRIVED, Case, Tried
+from handlers.diagnosis.case import ARRIVED, Case, Tried, complained
 from handlers.diagnosis.causes import Cause
 from handlers.diagnosis.evidence import SpfState
 from notifier.addresses import AddressStatus
@@ -101,6 +101,11 @@ INVOICE_RULES: tuple[InvoiceRule, ...] = (
     ),
     InvoiceRule(
         "no address on file can be used", Cause.UNUSABLE_ADDRESS, lambda c: _untried(c) and not c.usable
+    ),
+    InvoiceRule(
+        "whoever reads the only addresses has complained of our mail",
+        Cause.COMPLAINED,
+        lambda c: _untried(c) and bool(c.usable) and all(complained(a) for a in c.usable),
     ),
     InvoiceRule(
         "every address is on the do-not-send list",
@@ -285,6 +290,11 @@ ATTEMPT_RULES: tuple[AttemptRule, ...] = (
     AttemptRule("the mailbox is full", Cause.MAILBOX_FULL, _refused("mailbox_full")),
     AttemptRule("the mailbox is switched off", Cause.MAILBOX_DISABLED, _refused("mailbox_disabled")),
     AttemptRule("the recipient's filter refused it", Cause.FILTERED, _refused("filtered")),
+    AttemptRule(
+        "its reader has complained of our mail",
+        Cause.COMPLAINED,
+        lambda _, t: t.delivery.outcome is Outcome.SUPPRESSED and t.complained,
+    ),
     AttemptRule("the address is on the do-not-send list", Cause.SUPPRESSED, _is(Outcome.SUPPRESSED)),
     # We are wrong.
     AttemptRule(

@@ -8,14 +8,14 @@ from babel.dates import format_date
 
 from handlers import format as fmt
 from handlers import words
-from handlers.diagnosis.case import Case, Tried
+from handlers.diagnosis.case import Case, Tried, complained
 from handlers.diagnosis.causes import Cause
 from handlers.diagnosis.rules import Check, Ruling, named_checks
 from handlers.diagnosis.tellings import TELLINGS
 from handlers.masks import shown_domain
 from handlers.profile import TenantProfile
 from handlers.text_words import TEXT_CAUSES
-from store.models import Channel, Invoice, Outcome, Reason
+from store.models import Channel, Delivery, Invoice, Outcome, Reason
 
 
 class Blanks(dict[str, str]):
@@ -42,7 +42,8 @@ def when(value: datetime, now: datetime, profile: TenantProfile) -> str:
     zone = profile.time_zone
     if value.astimezone(zone).date() == now.astimezone(zone).date():
         return f"at {fmt.clock_time(value, zone, profile.locale)} {value.astimezone(zone):%Z}"
-    return f"on {fmt.moment(value, zone, profile.locale)}"
+    clock = fmt.clock_time(value, zone, profile.locale)
+    return f"on {local_day(value, profile)} at {clock} {value.astimezone(zone):%Z}"
 
 
 def local_day(value: datetime, profile: TenantProfile) -> str:
@@ -100,6 +101,7 @@ def _of_attempt(case: Case, tried: Tried, profile: TenantProfile) -> dict[str, s
         "age": fmt.age(d.outcome_at or d.created_at, now),
         "next": when(d.due_at, now, profile),
         "since": local_day(suppression.created_at, profile) if suppression else "an earlier bounce",
+        "waits": _waits(d),
         "by": f": {d.stage_reason}".rstrip(".") if d.stage_reason else "",
         "why": _why(tried),
         "text_why": TEXT_CAUSES.get(d.cls, TEXT_CAUSES["sms_other"]),
@@ -125,6 +127,12 @@ def trouble(tried: Tried) -> str:
     if wait is not None and (wait.reply_code in _LOGIN or wait.reason is Reason.CONFIG):
         return "refuses our login"
     return "turns us away" if wait is not None and wait.reply_code else "cannot be reached"
+
+
+def _waits(d: Delivery) -> str:
+    """Why it does, behind when it leaves."""
+    why = (d.stage_reason or "").rstrip(".")
+    return f" ({why[:1].lower()}{why[1:]})" if why else ""
 
 
 def _delay(tried: Tried, server: str) -> str:
@@ -153,6 +161,8 @@ def _because(case: Case, about: Tried | None, profile: TenantProfile) -> str:
     fact = about.address if about else next((a for a in case.usable if a.suppression), None)
     if fact is None or fact.suppression is None:
         return ""
+    if complained(fact):
+        return " because our mail was marked as spam"
     if fact.blamed is not None and (case.facts is None or fact.blamed.id != case.facts.invoice.id):
         return f" because {month(fact.blamed, profile)} bounced"
     return f" because mail to it bounced ({words.bounce_words(fact.suppression.reason)})"
@@ -171,5 +181,6 @@ def brief(case: Case, ruling: Ruling, profile: TenantProfile) -> str:
     cause = ruling.cause
     # The root may be a misspelling; what happened to this one is that it was not tried.
     if ruling.about is not None and ruling.about.delivery.outcome is Outcome.SUPPRESSED:
-        cause = Cause.SUPPRESSED if ruling.about.delivery.channel is Channel.EMAIL else cause
+        by_mail = ruling.about.delivery.channel is Channel.EMAIL and cause is not Cause.COMPLAINED
+        cause = Cause.SUPPRESSED if by_mail else cause
     return fill(TELLINGS[cause].brief, blanks_of(case, ruling, profile))

@@ -104,6 +104,14 @@ TELLINGS: dict[Cause, Telling] = {
         f"Mail to the address that we have of yours came back before, so this one was not sent. {_SPELL}",
         (Act.MEND, Act.TEXT, Act.RELEASE, Act.OTHER_ADDRESS),
     ),
+    Cause.COMPLAINED: Telling(
+        "NOT SENT: our mail was marked as spam there, so we have stopped mailing",
+        "was not tried, our mail had been marked as spam",
+        _C,
+        "the recipient's provider told us",
+        "Our mail to you was marked as spam, so we stopped mailing you. May we send invoices there again?",
+        (Act.TEXT, Act.RELEASE, Act.OTHER_ADDRESS, Act.LOG),
+    ),
     Cause.UNSEEN: Telling(
         "NOT SENT FROM HERE: the billing system may have sent it itself, which we cannot see",
         "was not sent from here",
@@ -153,11 +161,11 @@ TELLINGS: dict[Cause, Telling] = {
         (Act.LOG, Act.TEXT),
     ),
     Cause.QUEUED: Telling(
-        "NOT SENT YET: it waits in the queue, due {next}{by}",
+        "NOT SENT YET: it waits in the queue, due {next}{waits}",
         "is in the queue",
         _C,
         _RECORDS,
-        "Your invoice is about to leave. Please look again in a few minutes.",
+        "Your invoice has not left yet. It leaves by itself, {next}.",
         (Act.LOG, Act.TEXT),
     ),
     Cause.SENDING: Telling(
@@ -181,7 +189,7 @@ TELLINGS: dict[Cause, Telling] = {
         "is still being tried by the relay",
         _C,
         "the relay {delayed_by} told us, {age}",
-        "Your mail server has not taken it yet, and ours keeps trying. I can text you a link meanwhile.",
+        "Your mail server has not taken it yet, and ours keeps trying by itself, for some days if need be.",
         (Act.TEXT, Act.LOG, Act.OTHER_SERVER, Act.OTHER_ADDRESS),
     ),
     Cause.ROUTE_DOWN: Telling(
@@ -253,7 +261,7 @@ TELLINGS: dict[Cause, Telling] = {
         "bounced (no such mailbox)",
         _C,
         _SERVER,
-        _SENT_TO + ", and your mail provider answered that this mailbox does not exist. " + _SPELL,
+        _SENT_TO + ", and the answer was that this mailbox does not exist. " + _SPELL,
         (Act.MEND, Act.TEXT, Act.OTHER_ADDRESS, Act.RELEASE, Act.LOG),
     ),
     Cause.MAILBOX_FULL: Telling(
@@ -270,7 +278,7 @@ TELLINGS: dict[Cause, Telling] = {
         "bounced (mailbox switched off)",
         _C,
         _SERVER,
-        _SENT_TO + ", and your mail provider answered that this mailbox is switched off. " + _ANOTHER,
+        _SENT_TO + ", and the answer was that this mailbox is switched off. " + _ANOTHER,
         (Act.OTHER_ADDRESS, Act.TEXT, Act.MEND, Act.LOG),
     ),
     Cause.FILTERED: Telling(
@@ -382,7 +390,7 @@ TELLINGS: dict[Cause, Telling] = {
         "was refused, too big",
         _C,
         _SERVER,
-        "Your mail provider does not take a mail of this size. I can text you a link instead.",
+        "Your mail provider does not take a mail of this size. I will get it to you another way.",
         (Act.TEXT, Act.OTHER_ADDRESS, Act.LOG),
     ),
     Cause.OUR_RELAY_REFUSED: Telling(
@@ -431,7 +439,7 @@ TELLINGS: dict[Cause, Telling] = {
         _C,
         "the recipient's provider told us",
         "Our mail of {day} arrived and was marked as spam. Please look in your spam folder for {sender}.",
-        (Act.TEXT, Act.RESEND, Act.OTHER_ADDRESS, Act.LOG),
+        (Act.TEXT, Act.RESEND, Act.RELEASE, Act.OTHER_ADDRESS, Act.LOG),
     ),
     Cause.SENT_TO_PAYER: Telling(
         "SENT TO THE PAYER: account {payer_account} gets this invoice",

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.desk import Desk, Message, action_ids, words
+from tests.flows.test_conversation_story import in_thread
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module")]
 
@@ -192,14 +193,38 @@ async def number_of(desk: Desk, account: str) -> str:
     return next(str(row["number"]) for row in state["numbers"] if account in row["accounts"])
 
 
-async def test_a_mended_spf_record_changes_the_verdict(desk: Desk) -> None:
-    await diagnosed(desk, "1150", "OUR PROBLEM: our SPF record is wrong")
+async def test_a_mended_record_changes_the_verdict_and_the_thread_of_a_shared_one_tells_it(
+    desk: Desk,
+) -> None:
+    answer = await diagnosed(desk, "1150", "OUR PROBLEM: our SPF record is wrong")
+    await desk.press(answer, "diagnose.more")
+    more = await desk.shows("More for account 1150", after=answer["ts"])
+    await desk.press(more, "diagnose.share")
+    card = await desk.shows("Run again says in the thread what has changed", after=answer["ts"])
+    assert not card["ephemeral"]
+    await desk.press(card, "diagnose.rerun", "U_LEAD")
+    await in_thread(desk, card, "Nothing has changed since")
+
     record = "v=spf1 mx ip4:203.0.113.25 include:spf.visp.net ~all"
     body = {"name": "mail.cascade.example", "type": "TXT", "values": [record]}
     await desk.call("PUT", "/sandbox/dns", body)
     await desk.press(await desk.type("/isp spf"), "spf.recheck")
+    await desk.press(card, "diagnose.rerun", "U_LEAD")
+    told = words(await in_thread(desk, card, "Changed since"))
+    assert "SPF record: was wrong, is right now" in told
+    assert "→ WAS OUR PROBLEM: strict.example's server refused our sender checks" in told
+    assert "Run again by <@U_LEAD>" in told
+    await desk.shows("WAS OUR PROBLEM", after="0")
+
     mended = await diagnosed(desk, "1150", "WAS OUR PROBLEM", "our SPF record is right now")
     assert "resend.open" in action_ids(mended)
+    assert "Diagnosed before" in words(mended)
+    await desk.press(mended, "diagnose.again")
+
+    async def replaced() -> bool:
+        return "Nothing has changed since" in words(await desk.reread(mended))
+
+    await desk.until(replaced, "the answer is replaced by one that says what has changed")
 
 
 async def test_nothing_on_the_wire_would_have_displeased_the_real_services(desk: Desk) -> None:

@@ -1,4 +1,4 @@
-"""Sixty planted troubles, sent through the real worker over the wire, each named by /isp diagnose.
+"""Nearly seventy planted troubles, sent through the real worker over the wire, each named by /isp diagnose.
 
 All rows of tests.flows.verdicts are planted first, one invoice run sends them, all of it settles once; then
 each is diagnosed in a test of its own. Rows that touch everybody come last and act right before.
@@ -237,8 +237,12 @@ async def town(desk: Desk) -> Town:
     )
     for person in people.values():
         if person.row.older:
-            await desk.resend(f"invoice {person.older}")
-            await says(desk, f"invoice {person.older}", "NOT DELIVERED", within_s=20)
+            await send_copy(desk, person.older)
+            if person.row.older_does:
+                await arrives(desk, person.address)
+                await DOES[person.row.older_does](desk, person)
+            ended = "marked as spam" if person.row.older_does else "NOT DELIVERED"
+            await says(desk, f"invoice {person.older}", ended, within_s=20)
     await the_run(desk, morning.date(), sum(p.row.waits for p in people.values()))
     for person in people.values():
         if person.row.does:
@@ -269,7 +273,7 @@ async def plant(desk: Desk, person: Person) -> None:
 
 
 async def the_run(desk: Desk, since: date, waiting: int) -> None:
-    preview = await desk.type(f"/isp run issued since {since}", user="U_LEAD")
+    preview = await ask(desk, f"/isp run issued since {since}", "U_LEAD")
     await desk.press(preview, "run.start", user="U_LEAD")
 
     async def only_those_that_wait() -> bool:
@@ -305,6 +309,15 @@ async def ask(desk: Desk, text: str, user: str) -> Message:
 
     found: Message = await desk.until(answer, f"an answer to {text}")
     return found
+
+
+async def send_copy(desk: Desk, number: str) -> None:
+    preview = await ask(desk, f"/isp resend invoice {number}", "U_AGENT")
+    await desk.press(preview, "resend.send")
+
+
+async def arrives(desk: Desk, address: str) -> None:
+    await desk.until(lambda: desk.mails(address), f"a mail to {address}")
 
 
 async def says(desk: Desk, what: str, *parts: str, user: str = "U_AGENT", within_s: float = 6.0) -> Message:
@@ -349,13 +362,17 @@ async def auto_reply(desk: Desk, person: Person) -> None:
     await _inject(desk, person, AWAY)
 
 
+async def resend(desk: Desk, person: Person) -> None:
+    await send_copy(desk, person.invoice)
+
+
 async def hold(desk: Desk, person: Person) -> None:
     until = person.today + timedelta(days=20)
-    await desk.type(f"/isp hold {person.account} until {until} paying in December")
+    await ask(desk, f"/isp hold {person.account} until {until} paying in December", "U_AGENT")
 
 
 DOES: dict[str, Callable[[Desk, Person], Awaitable[None]]] = {
-    f.__name__: f for f in (complaint, forge, auto_reply, hold)
+    f.__name__: f for f in (complaint, forge, auto_reply, hold, resend)
 }
 
 
@@ -370,30 +387,40 @@ async def mend_spf(desk: Desk, person: Person) -> None:
     await record(desk, ENVELOPE, "TXT", [RIGHT_SPF])
 
 
-async def _by_remote(desk: Desk, person: Person) -> None:
-    """A lead's test by the other server, which is the newest message about the invoice then."""
-    preview = await ask(desk, f"/isp resend invoice {person.invoice} by remote", "U_LEAD")
-    await desk.press(preview, "resend.test", user="U_LEAD")
+async def close_relay(desk: Desk, person: Person) -> None:
+    await desk.behaviour(relay="visp", refuse="connect")
+    await send_copy(desk, person.invoice)
 
 
-async def close_remote(desk: Desk, person: Person) -> None:
-    await desk.behaviour(relay="remote", refuse="connect")
-    await _by_remote(desk, person)
+async def lock_relay(desk: Desk, person: Person) -> None:
+    await desk.behaviour(relay="visp", refuse="auth", username="isp", password="secret")
+    await send_copy(desk, person.invoice)
 
 
-async def lock_remote(desk: Desk, person: Person) -> None:
-    await desk.behaviour(relay="remote", refuse="auth", username="isp", password="secret")
-    await _by_remote(desk, person)
+async def cut_relay(desk: Desk, person: Person) -> None:
+    await desk.behaviour(relay="visp", refuse=None, username=None, password=None)
+    await desk.behaviour(relay="visp", close_after_data="discard", times=50)
+    await send_copy(desk, person.invoice)
 
 
-async def cut_remote(desk: Desk, person: Person) -> None:
-    await desk.behaviour(relay="remote", refuse=None, username=None, password=None)
-    await desk.behaviour(relay="remote", close_after_data="discard", times=50)
-    await _by_remote(desk, person)
+async def by_night(desk: Desk, person: Person) -> None:
+    """A run at half past nine in the evening."""
+    await advance_to(desk, (await now(desk)).replace(hour=21, minute=30))
+    preview = await ask(desk, f"/isp run invoice {person.invoice}", "U_LEAD")
+    await desk.press(preview, "run.start", user="U_LEAD")
+
+
+async def switch_off(desk: Desk, person: Person) -> None:
+    await desk.product("TERM")
+    file = desk.state / "app.yaml"
+    file.write_text(file.read_text().replace("send_mode: live", "send_mode: 'off'"))
+    await desk.product("START")
+    preview = await ask(desk, f"/isp resend invoice {person.invoice}", "U_LEAD")
+    await desk.press(preview, "resend.send", user="U_LEAD")
 
 
 LATE: dict[str, Callable[[Desk, Person], Awaitable[None]]] = {
-    f.__name__: f for f in (hide_spf, mend_spf, close_remote, lock_remote, cut_remote)
+    f.__name__: f for f in (hide_spf, mend_spf, close_relay, lock_relay, cut_relay, by_night, switch_off)
 }
 
 

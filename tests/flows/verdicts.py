@@ -49,6 +49,8 @@ class Row:
     """Records planted once everything is settled."""
     older: bool = False
     """An invoice of the month before, sent first and by itself."""
+    older_does: str = ""
+    """What happens to that one before the run."""
     waits: bool = False
     """Its mail is still under way when all else is settled."""
     does: str = ""
@@ -341,6 +343,21 @@ ROWS: tuple[Row, ...] = (
         mail=NO_USER,
         shows=("because", "bounced", "do-not-send list since"),
     ),
+    Row(
+        "marked as spam a month ago",
+        "NOT SENT: our mail was marked as spam there, so we have stopped mailing",
+        older=True,
+        older_does="complaint",
+        shows=("the recipient's provider told us",),
+        silent=("bounced", "letter by letter"),
+    ),
+    Row(
+        "full at first, and a copy was taken since",
+        "ACCEPTED BY {D}'S SERVER",
+        mail=FULL | {"times": 1},
+        does="resend",
+        silent=("NOT DELIVERED", "make some room"),
+    ),
     # Several at once.
     Row(
         "one of three addresses is dead",
@@ -478,15 +495,15 @@ ROWS: tuple[Row, ...] = (
         shows=("authorises our server",),
     ),
     Row(
-        "our other server cannot be reached",
-        "OUR PROBLEM: our mail server remote cannot be reached, next try",
-        late="close_remote",
+        "our server cannot be reached",
+        "OUR PROBLEM: our mail server visp cannot be reached, next try",
+        late="close_relay",
         ours=True,
     ),
     Row(
-        "our other server refuses our login",
-        "OUR PROBLEM: our mail server remote",
-        late="lock_remote",
+        "our server refuses our login",
+        "OUR PROBLEM: our mail server visp",
+        late="lock_relay",
         ours=True,
         shows=("login",),
     ),
@@ -494,7 +511,24 @@ ROWS: tuple[Row, ...] = (
         "cut off while it was being sent",
         "NOT KNOWN: we were cut off while it was being sent",
         UNSURE,
-        late="cut_remote",
+        late="cut_relay",
         silent=("letter by letter",),
+    ),
+    Row(
+        "a text waits for the morning",
+        "NOT SENT YET: it waits in the queue, due on",
+        to="",
+        phone=True,
+        invoice={"issued_on": "{yesterday}"},
+        late="by_night",
+        shows=("9:00",),
+    ),
+    Row(
+        "sending is switched off",
+        "NOT SENT YET: sending is switched off on this desk",
+        first=MESSAGES,
+        invoice={"issued_on": "{yesterday}"},
+        late="switch_off",
+        shows=("send mode off",),
     ),
 )

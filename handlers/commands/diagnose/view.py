@@ -118,7 +118,7 @@ def _since(kept: Kept, profile: TenantProfile) -> list[Block]:
     if kept.earlier is None:
         return []
     if kept.changed is None:
-        when = fmt.day(kept.earlier.created_at.astimezone(profile.time_zone).date(), profile.locale)
+        when = _time(kept.earlier, kept.result, profile)
         by = mention(kept.earlier.actor)
         return [context(md("Diagnosed before: {} by {}: {}", when, by, kept.earlier.headline))]
     return [section(_changed(kept, profile))]
@@ -135,11 +135,11 @@ def _changed(kept: Kept, profile: TenantProfile) -> Mrkdwn:
 
 
 def _time(earlier: PastDiagnosis, now: PastDiagnosis, profile: TenantProfile) -> str:
-    """The time of day, with its date where that is another one."""
-    zone = profile.time_zone
-    if earlier.created_at.astimezone(zone).date() == now.created_at.astimezone(zone).date():
-        return fmt.clock_time(earlier.created_at, zone, profile.locale)
-    return fmt.moment(earlier.created_at, zone, profile.locale)
+    """The time of day, or the day where that is another one."""
+    zone, at = profile.time_zone, earlier.created_at
+    if at.astimezone(zone).date() == now.created_at.astimezone(zone).date():
+        return fmt.clock_time(at, zone, profile.locale)
+    return fmt.day(at.astimezone(zone).date(), profile.locale)
 
 
 def _checked(kept: Kept, profile: TenantProfile) -> Mrkdwn:

@@ -246,6 +246,11 @@ ATTEMPTS = [
     Attempt("the mailbox is switched off", mail(BOUNCED, "mailbox_disabled")),
     Attempt("the recipient's filter refused it", mail(BOUNCED, "filtered")),
     Attempt(
+        "its reader has complained of our mail",
+        mail(Outcome.SUPPRESSED),
+        more={"addresses": (at(suppression=listed("complaint")),)},
+    ),
+    Attempt(
         "the address is on the do-not-send list",
         mail(Outcome.SUPPRESSED),
         more={"addresses": (at(suppression=listed()),)},
@@ -337,6 +342,9 @@ INVOICES: dict[str, Evidence] = {
     ),
     "nobody has an address on file": evidence(addresses=()),
     "no address on file can be used": evidence(addresses=(at("x", problem="There is no @ sign."),)),
+    "whoever reads the only addresses has complained of our mail": evidence(
+        addresses=(at(suppression=listed("complaint")),)
+    ),
     "every address is on the do-not-send list": evidence(addresses=(at(suppression=listed()),)),
     "the run left it out for its suppressed address": evidence(exclusion=excluded("suppressed")),
     "the run left it out": evidence(exclusion=excluded("held")),
