@@ -10,7 +10,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from notifier.mailauth import Required, SendingIdentity, SpfCheck, SpfReport, SpfResult
+from notifier.mailauth import (
+    Mistake,
+    Required,
+    SendingIdentity,
+    Severity,
+    SpfCheck,
+    SpfProblem,
+    SpfReport,
+    SpfResult,
+)
+
+_OF_ADDRESSES = frozenset({Mistake.SENDING_IP_NOT_COVERED, Mistake.SENDING_IP_UNKNOWN})
 
 
 class SpfState(StrEnum):
@@ -41,6 +52,16 @@ class SpfLook:
     """What DMARC makes of our mail, in a sentence or two; empty for a domain that is not ours."""
 
     @property
+    def problems(self) -> tuple[SpfProblem, ...]:
+        """What is wrong with the record; how our addresses fare stands in `ways`."""
+        return tuple(p for p in self.report.problems if p.code not in _OF_ADDRESSES)
+
+    @property
+    def broken(self) -> bool:
+        """The record itself has a mistake."""
+        return any(problem.severity is Severity.ERROR for problem in self.problems)
+
+    @property
     def domain(self) -> str:
         return self.report.domain
 
@@ -50,7 +71,7 @@ class SpfLook:
         if report.unavailable and report.record is None:
             return SpfState.UNKNOWN
         results = [way.check.result for way in self.ways if way.check is not None and way.matters]
-        if report.errors or report.required is Required.MISSING:
+        if self.broken or report.required is Required.MISSING:
             return SpfState.WRONG
         if any(result not in (SpfResult.PASS, SpfResult.TEMPERROR) for result in results):
             return SpfState.WRONG
@@ -74,7 +95,7 @@ def _sentence(look: SpfLook) -> str:
         if report.record and f"include:{look.include}" in report.record.casefold():
             return f"{domain} names {look.include}, but not in a way that authorises it. See below."
         return f"{domain} does not authorise the Visp server: include:{look.include} is missing."
-    if report.errors:
+    if look.broken:
         if report.required is Required.NOT_ASKED:
             return f"The record of {domain} has a mistake that makes it useless."
         return f"{domain} names {look.include}, but a mistake in the record makes it useless."

@@ -108,11 +108,11 @@ async def _spf(services: Services, tenant: int, domain: str) -> Seen | str:
     report = found.report
     if found.state is SpfState.UNKNOWN:
         return f"{domain} SPF"
-    warned = any(problem.severity is Severity.WARNING for problem in report.problems)
+    warned = any(problem.severity is Severity.WARNING for problem in found.problems)
     verdict = RecordVerdict.WEAK if warned else RecordVerdict.OK
     if found.state is SpfState.WRONG:
         verdict = RecordVerdict.WRONG if report.records else RecordVerdict.MISSING
-    why = [p.sentence for p in report.problems if p.severity is not Severity.INFO][:1]
+    why = [p.sentence for p in found.problems if p.severity is not Severity.INFO][:1]
     told = not report.records or report.required is Required.MISSING  # by the sentence itself
     said = " ".join([found.sentence, *([] if told else why)])
     return Seen(domain, "spf", "\n".join(report.records), verdict, said)

@@ -44,8 +44,16 @@ def next_look(watch_since: datetime, now: datetime) -> datetime:
 async def look_at(services: Services, tenant: int, domain: str) -> SpfLook:
     """The record of a domain, and what it says of each address that our routes send from."""
     profile = services.profile(tenant)
+    facts = [route.sender_facts for route in profile.routes]
+    # The record to publish has to let all of them pass.
+    ours = [ip for one in facts if one.envelope_domain == domain for ip in one.egress_ips]
     report, ways = await asyncio.gather(
-        lint_spf(domain, resolver=services.resolver, required_include=profile.required_include),
+        lint_spf(
+            domain,
+            resolver=services.resolver,
+            required_include=profile.required_include,
+            sending_ips=tuple(dict.fromkeys(ours)),
+        ),
         _ways(services, profile, domain),
     )
     return SpfLook(report, profile.required_include, ways, await _alignment(services, profile, domain))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from handlers import format as fmt
@@ -37,7 +38,7 @@ _MOST_PROBLEMS = 12
 
 
 def mark(look: SpfLook) -> str:
-    broken = look.report.required in (Required.DIRECT, Required.NESTED) and look.report.errors
+    broken = look.report.required in (Required.DIRECT, Required.NESTED) and look.broken
     return ":warning:" if broken else _STATE[look.state]
 
 
@@ -119,7 +120,7 @@ def _term(text: str) -> Mrkdwn:
 def _record(look: SpfLook) -> list[Block]:
     """What is published, with the place of each problem marked, and the problems by their numbers."""
     report = look.report
-    problems = [p for p in report.problems if p.severity is not Severity.INFO][:_MOST_PROBLEMS]
+    problems = [p for p in look.problems if p.severity is not Severity.INFO][:_MOST_PROBLEMS]
     placed = any(p.end for p in problems) and bool(report.records)
     blocks: list[Block] = []
     for index, record in enumerate(report.records[:3]):
@@ -167,7 +168,9 @@ def _remedy(look: SpfLook) -> list[Block]:
 
 def tree(root: SpfNode) -> list[str]:
     """Who includes whom, one record a line, with the look-ups of each branch and what it finds empty."""
-    rows = [_node(root, root.domain), *_branches(root.children, "")]
+    told = any(child.problem == root.problem for child in root.children)
+    top = replace(root, problem=None) if told else root
+    rows = [_node(top, root.domain), *_branches(root.children, "")]
     if len(rows) > _MOST_LINES:
         rows = [*rows[: _MOST_LINES - 1], f"… and {len(rows) - _MOST_LINES + 1} more"]
     return rows

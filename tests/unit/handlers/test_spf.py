@@ -126,6 +126,10 @@ async def test_a_record_that_has_the_include_and_not_our_other_server_is_wrong_a
     assert answer.text == "mail.cascade.example does not authorise our server own."
     assert ":x: *own* · 203.0.113.25 · fail by `-all`: receivers refuse it" in said(answer)
     assert "spf.watch" in buttons(answer)
+    record = "v=spf1 include:spf.visp.net ip6:2001:db8:9::1 ip4:203.0.113.25 -all"
+    assert record in said(answer), "the record to publish lets it pass too"
+    fixed = with_routes(services, ZONE | {ENVELOPE: {"TXT": [record]}})
+    assert (await agent_on(fixed).types("spf")).text == "mail.cascade.example authorises the Visp server."
 
 
 async def test_servers_that_a_foreign_domain_leaves_out_are_no_mistake_of_its_own(services: Services) -> None:
