@@ -25,7 +25,7 @@ _VOCABULARY: dict[str, str] = {
     r"пользовател\w*|адрес\w*|ящик\w*|получател\w*|аккаунт\w*)",
     # It is not there.
     "GONE": r"(?:unknown|unkown|unknow|undefined|unrecogni[sz]ed|unrout\w+|nonexist\w+|non exist\w+|inexist\w+|"
-    r"invalid\w*|incorrect|erroneous|wrong|deleted|removed|terminated|cancel?led|purged|vacated|discontinued|"
+    r"inv[aá]lid\w*|incorrect|erroneous|wrong|deleted|removed|terminated|cancel?led|purged|vacated|discontinued|"
     r"(?:is |was |are |were )?(?:not|never|no longer|cannot be|cant be|could not be|couldnt be|couldn t be) "
     r"(?:currently |be |been |a |an |any |in |on |our |valid |known |local |found |present |"
     r"recogni[sz]ed |to be |here |this |at |active )*"
@@ -35,7 +35,8 @@ _VOCABULARY: dict[str, str] = {
     r"(?:not|nt|no longer|doesnt|dont|didnt|does not|do not|did not|may not|isnt|wasnt|arent) "
     r"(?:seem to |appear to |actually |currently |longer )*(?:exist\w*|known|valid|found|here|have an? \S+)|"
     r"no existe\w*|no encontrad\w*|no valid\w*|desconocid\w*|desconhecid\w*|n[aã]o (?:existe|encontrad\w+)|"
-    r"inconnue?s?|nexiste pas|n existe pas|invalide|introuvable|unbekannt|existiert nicht|nicht (?:gefunden|vorhanden|"
+    r"(?:not|no longer) (?:on file|in use|one of our \w+|assigned|allocated)|nest pas (?:connue?|valide|reconnue?)|"
+    r"nicht vergeben|inconnue?s?|nexiste pas|n existe pas|invalide|introuvable|unbekannt|existiert nicht|nicht (?:gefunden|vorhanden|"
     r"bekannt|g[uü]ltig|existent)|ung[uü]ltig\w*|sconosciut\w+|inesistente|non (?:esiste|trovat\w+|valid\w+)|"
     r"onbekend|bestaat niet|nie (?:istnieje|znalezion\w+|ma)|nieznan\w+|neexistuje|"
     r"не (?:существует|найден\w*|зарегистрирован\w*|известен)|неизвест\w+|недействител\w+)",
@@ -52,7 +53,7 @@ _VOCABULARY: dict[str, str] = {
     r"from address|from domain|from header|from field|return path|reverse path|reply to|"
     r"exp[ée]diteur|absender\w*|remitente|mittente|remetente|отправител\w+)",
     "REFUSED": r"(?:reject\w*|refus\w*|den(?:ied|y)|block\w*|bann?ed|disallow\w*|forbidden|prohibited|"
-    r"not (?:be )?(?:allowed|permitted|accepted|authori[sz]ed|welcome|trusted)|unacceptable|unauthori[sz]ed|"
+    r"not (?:be )?(?:allowed|permitted|accepted|authori[sz]ed|welcome|trusted|wanted)|unacceptable|unauthori[sz]ed|"
     r"declin\w*|discard\w*|dropped|bounced|rejet\w+|abgelehnt|abgewiesen|rechazad\w+|rifiutat\w+|recusad\w+|"
     r"отклонен\w*|запрещ\w+)",
     "LIST": r"(?:black ?list\w*|block ?list\w*|deny ?list\w*|dnsbl?s?|rbl|rbls|dbl|zen|bl|access list|"
@@ -142,7 +143,9 @@ _TABLE: tuple[tuple[C, tuple[str, ...]], ...] = (
             r"(?:exceed\w*|over|above|reached|hit|maximum|max|limit\w*) ~6(?:per (?:hour|day|minute|second|session|connection|"
             r"message|ip|host)|rate|connections?|frequency|recipients|sessions|throughput|traffic|hourly|daily)\b",
             r"(?:rate|frequency|connections?|sessions|throughput|volume|hourly|daily|speed|bandwidth|traffic) ~3"
-            r"(?:limit\w*|exceed\w*|control\w*|restrict\w*|too|throttl\w*|quota)",
+            r"(?:limit\w*|exceed\w*|control\w*|restrict\w*|throttl\w*|quota)",
+            r"(?:rate|frequency|volume|speed|traffic) ~3too\b",
+            r"too high ~2(?:rate|volume|frequency)",
             r"(?:sen[dt]|sending|deliver\w*|connect\w*|submit\w*|coming|arriv\w*) ~4too (?:many|much|fast|frequent|quick|often|rapid)",
             r"(?:throttl|slow(?:ing)? (?:it )?down|back(?:ing)? off|tarpit)",
             r"unusual ~2(?:rate|volume|amount|traffic)",
@@ -231,6 +234,7 @@ _TABLE: tuple[tuple[C, tuple[str, ...]], ...] = (
             r"from address|from domain|from header|return path|mail from|responsible)\b",
             r"(?:you|sender|senders?|poster) ~4(?:not|nt|arent|isnt|no) ~3(?:member|subscribe\w*|allowed|authori[sz]ed to (?:send|post)|permitted)",
             r"(?:only|restricted to|limited to|members?) ~4(?:members|subscribers|posts?|list owners?|moderators)\b",
+            r"(?:members|subscribers) only\b",
             r"(?:permission|right|privilege)s? ~2to (?:post|send ~3(?:list|group))",
             r"(?:null|empty|blank) ~2(?:sender|from|return path|reverse path|envelope)",
         ),
@@ -286,7 +290,7 @@ _TABLE: tuple[tuple[C, tuple[str, ...]], ...] = (
     (
         C.DOMAIN_MISSING,
         (
-            r"(?:domains?|hosts?|hostname|domain ?name|host ?name|destination|site|mx|mail exchanger|mail ?server|zone)\b ~5"
+            r"(?:domains?|dominio|dom[ií]nio|domaine|dom[aä]ne|домен|hosts?|hostname|domain ?name|host ?name|destination|site|mx|mail exchanger|mail ?server|zone)\b ~5"
             r"(?:unknown|invalid|nxdomain|nonexist\w*|non exist\w*|not (?:be )?(?:found|exist\w*|resolv\w*|known|registered|valid|"
             r"located)|"
             r"(?:does not|doesnt|dont|may not|do not|no longer) (?:exist|resolve)|"
@@ -340,6 +344,7 @@ _TABLE: tuple[tuple[C, tuple[str, ...]], ...] = (
             r"(?:require\w*|not|no|fail\w*|must|need\w*|invalid|without|support|unable|issue) ~5(?:start ?tls|tls|ssl|encrypt\w*|certificate)\b",
             r"(?:smtp )?(?:auth|authentication|authenticat\w*|authoris\w+|authoriz\w+|log ?in|credentials?|password)\b ~4(?:require\w*|need\w*|"
             r"fail\w*|invalid|first|mandatory|denied|incorrect|not|reject\w*|error|enabled)",
+            r"without ~1(?:logging|log ?in)\b",
             r"(?:not|must|need to|require\w*|please|without|un|unable to|fail\w* to) ~3(?:authenticat\w*|authori[sz]\w*|log ?in)\b",
             r"(?:permission|access|delivery|operation|mail|authorization)s? ~2(?:denied|not (?:allowed|permitted|authori[sz]ed)|prohibited|forbidden|restricted|required)",
             r"(?:not|isnt|is not|nt|not allowed) ~5(?:rcpthosts|relay domains|local domains?|our domains?|hosted ~2here)\b",

@@ -55,6 +55,8 @@ RECIPIENT_HIMSELF = Rule(
         "user does not accept",
         "user doesnt accept",
         "user does not want",
+        "recipient is not accepting mail from",
+        "user is not accepting mail from",
     ),
 )
 

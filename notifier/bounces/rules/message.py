@@ -112,7 +112,6 @@ CONTENT = Rule(
         " uce ",
         "bayesian",
         "score exceeds",
-        "spam",
         "pourriel",
         "indésirable",
         "werbung",
