@@ -320,7 +320,7 @@ async def test_a_text_is_begun_from_slack(desk: Desk) -> None:
 async def test_a_card_number_appears_nowhere(desk: Desk) -> None:
     number = await number_of(desk, "1021")
     await texts(desk, number, f"charge my card {CARD} exp 12/29 please")
-    await arrives(desk, number, "nunca mande por mensaje una tarjeta")
+    await arrives(desk, number, "please never text a card number")
     card = await desk.shows("[card number removed]")
     await in_thread(desk, card, "They texted a card number")
     digits = CARD.replace(" ", "")
