@@ -57,6 +57,7 @@ class Cause(StrEnum):
     HELD = "held"
     QUEUED = "queued"
     SENDING = "sending"
+    PUT_OFF_FOR_US = "put_off_for_us"
     DEFERRED = "deferred"
     STILL_TRYING = "still_trying"
     ROUTE_DOWN = "route_down"

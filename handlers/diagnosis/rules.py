@@ -169,6 +169,13 @@ def _refused(*classes: str) -> Callable[[Case, Tried], bool]:
     return lambda _, t: t.delivery.outcome in _REFUSED and t.delivery.cls in classes
 
 
+def _put_off_for_us(case: Case, t: Tried) -> bool:
+    """It is tried again, and will not mend itself (notifier.oncall counts it as ours, too)."""
+    wait = t.last_wait
+    ours = ("blocked_auth", "blocked_reputation", "spam_content")
+    return _waits(EventKind.DEFERRED)(case, t) and wait is not None and wait.cls in ours
+
+
 class Check(StrEnum):
     """What a server may find wrong with a sender."""
 
@@ -270,6 +277,7 @@ ATTEMPT_RULES: tuple[AttemptRule, ...] = (
     AttemptRule("it is in a worker's hands", Cause.SENDING, _at(Stage.CLAIMED)),
     AttemptRule("we were cut off", Cause.IN_DOUBT, _waits(EventKind.IN_DOUBT)),
     AttemptRule("our way out is down", Cause.ROUTE_DOWN, _route_down),
+    AttemptRule("their server puts us off for a fault of ours", Cause.PUT_OFF_FOR_US, _put_off_for_us),
     AttemptRule("their server asked us to wait", Cause.DEFERRED, _waits(EventKind.DEFERRED)),
     AttemptRule("it is in the queue", Cause.QUEUED, _at(Stage.QUEUED)),
     # The address is wrong.

@@ -93,6 +93,7 @@ def _of_attempt(case: Case, tried: Tried, profile: TenantProfile) -> dict[str, s
         "trouble": trouble(tried),
         "delay": _delay(tried, server),
         "delayed_by": d.route,
+        "put_off": words.BOUNCE_WORDS.get(tried.last_wait.cls, "") if tried.last_wait else "",
         "domain": shown_domain(tried.domain),
         "meant": shown_domain(suggestion.rpartition("@")[2]),
         "refused": f"{shown_domain(tried.domain)} takes no mail" if dead else f"{server} refused mail to it",

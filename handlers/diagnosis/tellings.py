@@ -176,6 +176,14 @@ TELLINGS: dict[Cause, Telling] = {
         "Your invoice is leaving this minute. Please look again in a few minutes.",
         (Act.LOG,),
     ),
+    Cause.PUT_OFF_FOR_US: Telling(
+        "OUR PROBLEM: {server} puts our mail off because of us, next try {next}",
+        "was put off because of us, next try {next}",
+        _C,
+        _SERVER + ": {put_off}",
+        "Your invoice waits because of a fault on our side; your address is fine. We try again {next}.",
+        (Act.SPF, Act.TEXT, Act.OTHER_SERVER, Act.OTHER_ADDRESS, Act.LOG),
+    ),
     Cause.DEFERRED: Telling(
         "NOT DELIVERED YET: {server} asked us to wait, next try {next}",
         "was put off, next try {next}",

@@ -282,6 +282,15 @@ ROWS: tuple[Row, ...] = (
         silent=("letter by letter",),
     ),
     Row(
+        "put off for a fault of ours",
+        "OUR PROBLEM: {d}'s server puts our mail off because of us, next try at",
+        first=SPF,
+        mail={"reply": "451 4.7.23 SPF validation failed, try again later"},
+        ours=True,
+        waits=True,
+        shows=("your address is fine", "our sender checks"),
+    ),
+    Row(
         "a rate limit",
         "NOT DELIVERED YET: {d}'s server asked us to wait, next try at",
         mail={"reply": "450 4.7.0 Too many messages from your address, try again later"},

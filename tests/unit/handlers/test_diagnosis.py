@@ -228,6 +228,11 @@ ATTEMPTS = [
     Attempt("it is in a worker's hands", mail(stage=Stage.CLAIMED)),
     Attempt("we were cut off", mail(), waited(EventKind.IN_DOUBT)),
     Attempt("our way out is down", mail(), waited(reason=Reason.NETWORK)),
+    Attempt(
+        "their server puts us off for a fault of ours",
+        mail(),
+        waited(cls="blocked_reputation", reason=Reason.INFRASTRUCTURE, reply_code="421"),
+    ),
     Attempt("their server asked us to wait", mail(), waited(cls="rate_limited", reason=Reason.POLICY)),
     Attempt("it is in the queue", mail()),
     Attempt("refused, and the domain is misspelled", mail(BOUNCED, "no_such_user"), more=TYPO),
