@@ -115,6 +115,7 @@ _STAGES: tuple[tuple[Stage, tuple[str, ...]], ...] = (
             "sending data block",
             "after pipelined data",
             "following data command",
+            "smtp:data",
             "(state 15)",
             "(state 16)",
             "(state 17)",
@@ -135,6 +136,7 @@ _STAGES: tuple[tuple[Stage, tuple[str, ...]], ...] = (
             ">>> rcpt",
             "smtp command rcpt",
             "following rcpt command",
+            "smtp:rcpt",
             "after rcpt command",
             "(state 9)",  # Google's stages of old: 9 to 14 the recipient, 15 to 18 the content
             "(state 10)",
@@ -158,6 +160,7 @@ _STAGES: tuple[tuple[Stage, tuple[str, ...]], ...] = (
             "smtp command mail",
             "after mail command",
             "following mail command",
+            "smtp:mail",
             "(state 8)",
         ),
     ),

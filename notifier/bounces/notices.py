@@ -230,7 +230,16 @@ def _section(lines: list[str], starts: list[int], line: int, transcript: bool) -
         return "\n".join(lines[max(earlier, line - 40) : line + 1])
     place = bisect_right(starts, line)
     end = starts[place] if place < len(starts) else len(lines)
+    while place < len(starts) and end - line < 40 and not _says_anything(lines[line:end]):
+        # Addresses in a row, the reason under the last of them: it is everybody's.
+        place += 1
+        end = starts[place] if place < len(starts) else len(lines)
     return "\n".join(lines[line : min(end, line + 40)])
+
+
+def _says_anything(lines: list[str]) -> bool:
+    """Whether there is a word besides addresses and their marks."""
+    return any(char.isalnum() for line in lines for char in ADDRESS.sub("", line))
 
 
 def _recipient_elsewhere(headers: Headers, returned: Headers, quoted: str) -> str:

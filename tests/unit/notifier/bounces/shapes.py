@@ -25,6 +25,7 @@ def _parts(sender: str, subject: str, *parts: tuple[str, str], kind: str = "mixe
     )
 
 
+BACK = RETURNED.format("bob@example.com")
 PLAIN = "text/plain; charset=utf-8"
 RFC822 = "message/rfc822"
 
@@ -430,5 +431,189 @@ SHAPES: dict[str, tuple[str, Expected]] = {
             "Return-Path: <>\n",
         ),
         (("bob@example.com", C.NO_SUCH_USER),),
+    ),
+    "exchange 2007": (
+        _parts(
+            "Microsoft Exchange <postmaster@ex.example>",
+            "Undeliverable: Invoice",
+            (
+                "text/html; charset=utf-8",
+                "<html><body><p>Delivery has failed to these recipients or distribution lists:</p><a href=\"mailto:bob@example.com\">bob@example.com</a><br>The recipient's e-mail address was not found in the recipient's e-mail system. Microsoft Exchange will not try to redeliver this message for you.<br><hr><p>Diagnostic information for administrators:</p><p>Generating server: ex.example</p><p>bob@example.com<br>#550 5.1.1 RESOLVER.ADR.RecipNotFound; not found ##</p><p>Original message headers:</p><pre>Received: from x</pre></body></html>",
+            ),
+            kind="report; report-type=delivery-status",
+        ),
+        (("bob@example.com", C.NO_SUCH_USER),),
+    ),
+    "exchange 2007 plain": (
+        _parts(
+            "<MicrosoftExchange@ex.example>",
+            "Non remis : Facture",
+            (
+                PLAIN,
+                "Diagnostic information for administrators:\n\nGenerating server: mta22.neko.example.org\n\nbob@example.com\n#< #5.2.2 smtp;550 5.2.2 STOREDRV.Deliver: mailbox full> #SMTP#\n\nOriginal message headers:\n\nReceived: from x\n",
+            ),
+            (RFC822, BACK),
+        ),
+        (("bob@example.com", C.MAILBOX_FULL),),
+    ),
+    "old sendmail recipients": (
+        _mail(
+            "MAILER-DAEMON (Mail Delivery Subsystem)",
+            "Returned mail: Host unknown",
+            "   ----- Transcript of session follows -----\n550 Host unknown\n\n   ----- Recipients of this delivery -----\nBounced, cannot deliver:\n   bob@example.com\n\n   ----- Unsent message follows -----\n"
+            + BACK,
+        ),
+        (("bob@example.com", C.DOMAIN_MISSING),),
+    ),
+    "gmail several": (
+        _mail(
+            "Mail Delivery Subsystem <mailer-daemon@googlemail.com>",
+            "Delivery Status Notification (Failure)",
+            "Delivery to the following recipients failed permanently:\n\n     bob@example.com\n     eve@example.com\n\nTechnical details of permanent failure: \nThe email account that you tried to reach does not exist. (#5.1.1)\n\n   ----- Original message -----\n"
+            + BACK,
+            "X-Failed-Recipients: bob@example.com, eve@example.com\nReturn-Path: <>\n",
+        ),
+        (("bob@example.com", C.NO_SUCH_USER), ("eve@example.com", C.NO_SUCH_USER)),
+    ),
+    "smail": (
+        _mail(
+            "<MAILER-DAEMON@mx.example>",
+            "mail failed, returning to sender",
+            "|------------------------- Message log follows: -------------------------|\n no valid recipients were found for this message\n|------------------------- Failed addresses follow: ---------------------|\n <bob@example.com> ... unknown host\n|------------------------- Message text follows: ------------------------|\n"
+            + BACK,
+            "Reference: <m1@mx>\n",
+        ),
+        (("bob@example.com", C.DOMAIN_MISSING),),
+    ),
+    "communigate": (
+        _parts(
+            "<MAILER-DAEMON@cg.example>",
+            "Undeliverable mail",
+            (
+                PLAIN,
+                "Failed to deliver to 'bob@example.com'\nSMTP module(domain example.com) reports:\n host mx.example.com says:\n 550 5.1.1 <bob@example.com>: no such user\n",
+            ),
+            (RFC822, BACK),
+        ),
+        (("bob@example.com", C.NO_SUCH_USER),),
+    ),
+    "communigate local": (
+        _parts(
+            "<MAILER-DAEMON@cg.example>",
+            "Undeliverable mail",
+            (
+                PLAIN,
+                "Failed to deliver to 'bob@example.com'\nLOCAL module(account bob) reports:\n account is full (quota exceeded)\n",
+            ),
+            (RFC822, BACK),
+        ),
+        (("bob@example.com", C.MAILBOX_FULL),),
+    ),
+    "icewarp": (
+        _mail(
+            "Mail Delivery Subsystem <mailer-daemon@iw.example>",
+            "Undelivered Mail: Invoice",
+            "Your message wasn't delivered to the following recipients:\n\n<bob@example.com>; Failed; 5.1.1 (bad destination mailbox address)\n  remote MTA mx.example.com: network error\n - SMTP protocol diagnostic: 550 5.1.1 <bob@example.com> User unknown\n",
+            "Return-Path: <>\n",
+        ),
+        (("bob@example.com", C.NO_SUCH_USER),),
+    ),
+    "x3": (
+        _parts(
+            "Mail Delivery System <Mail.Delivery.System@mx.example>",
+            "Delivery status notification",
+            (
+                PLAIN,
+                "============================================================================\n      This is an automatically generated Delivery Status Notification.      \n\nDelivery to the following recipients failed permanently:\n\n  * bob@example.com\n\n\n============================================================================\n                             Technical details:                             \n\nSMTP:RCPT host mx.example.com: 553 5.3.0 <bob@example.com>... No such user here\n\n\n============================================================================\n",
+            ),
+            (RFC822, BACK),
+            kind="report; report-type=delivery-status",
+        ),
+        (("bob@example.com", C.NO_SUCH_USER),),
+    ),
+    "yahoo": (
+        _mail(
+            "MAILER-DAEMON@yahoo.com",
+            "Failure Notice",
+            "Sorry, we were unable to deliver your message to the following address.\n\n<bob@example.com>:\n554: 5.7.1 <bob@example.com>: Relay access denied\n\n--- Below this line is a copy of the message.\n\n"
+            + BACK,
+        ),
+        (("bob@example.com", C.RELAY_OR_SECURITY),),
+    ),
+    "zoho": (
+        _parts(
+            "mailer-daemon@mail.zoho.com",
+            "Undelivered Mail Returned to Sender",
+            (
+                PLAIN,
+                "This message was created automatically by mail delivery software.\n A message that you sent could not be delivered to one or more of its recipients. This is a permanent error. \n\nbob@example.com Invalid Address, ERROR_CODE :550, ERROR_CODE :5.1.1 <bob@example.com>... User unknown\n\n\nReceived:from mail.zoho.com by mx.zohomail.com\n\twith SMTP id 1; Mon, 1 Jan 2014\n",
+            ),
+        ),
+        (("bob@example.com", C.NO_SUCH_USER),),
+    ),
+    "delay exim": (
+        _mail(
+            "Mail Delivery System <Mailer-Daemon@mx.example>",
+            "Warning: message 1abc delayed 24 hours",
+            "This message was created automatically by mail delivery software.\nA message that you sent has not yet been delivered to one or more of its\nrecipients after more than 24 hours on the queue on mx.example.\n\nThe message identifier is:     1abc\nThe subject of the message is: Invoice\n\nThe address to which the message has not yet been delivered is:\n\n  bob@example.com\n    Delay reason: Connection timed out\n\nNo action is required on your part. Delivery attempts will continue for\nsome time, and this warning may be repeated at intervals.\n",
+            "Return-Path: <>\n",
+        ),
+        (("bob@example.com", C.TEMPORARY),),
+    ),
+    "postfix several": (
+        _parts(
+            "MAILER-DAEMON@mx.example (Mail Delivery System)",
+            "Undelivered Mail Returned to Sender",
+            (
+                PLAIN,
+                "This is the mail system at host mx.example.\n\n<bob@example.com>: host mx.example.com[192.0.2.9] said: 550 5.1.1\n    <bob@example.com>: Recipient address rejected: User unknown (in reply to\n    RCPT TO command)\n\n<eve@example.com>: host mx.example.com[192.0.2.9] said: 552 5.2.2 Mailbox full\n    (in reply to RCPT TO command)\n",
+            ),
+            (
+                "message/delivery-status",
+                "Reporting-MTA: dns; mx.example\n\nFinal-Recipient: rfc822; bob@example.com\nAction: failed\nStatus: 5.1.1\nDiagnostic-Code: smtp; 550 5.1.1 <bob@example.com>: Recipient address\n    rejected: User unknown\n\nFinal-Recipient: rfc822; eve@example.com\nAction: failed\nStatus: 5.2.2\nDiagnostic-Code: smtp; 552 5.2.2 Mailbox full\n",
+            ),
+            (RFC822, BACK),
+            kind="report; report-type=delivery-status",
+        ),
+        (("bob@example.com", C.NO_SUCH_USER), ("eve@example.com", C.MAILBOX_FULL)),
+    ),
+    "relayed": (
+        _parts(
+            "MAILER-DAEMON@mx.example",
+            "Successful Mail Delivery Report",
+            (
+                PLAIN,
+                "Your message was successfully delivered to the destination(s)\nlisted below.\n\n<bob@example.com>: delivery via mx.example.com[192.0.2.9]:25: 250 2.0.0 Ok\n",
+            ),
+            (
+                "message/delivery-status",
+                "Reporting-MTA: dns; mx.example\n\nFinal-Recipient: rfc822; bob@example.com\nAction: relayed\nStatus: 2.0.0\nDiagnostic-Code: smtp; 250 2.0.0 Ok\n",
+            ),
+            kind="report; report-type=delivery-status",
+        ),
+        (("bob@example.com", C.DELIVERED),),
+    ),
+    "utf8 address": (
+        _parts(
+            "MAILER-DAEMON@mx.example",
+            "Undelivered Mail Returned to Sender",
+            (PLAIN, "no\n"),
+            (
+                "message/global-delivery-status",
+                "Reporting-MTA: dns; mx.example\n\nFinal-Recipient: utf-8; b\\x{F6}b@example.com\nAction: failed\nStatus: 5.1.1\n",
+            ),
+            kind="report; report-type=delivery-status",
+        ),
+        (("böb@example.com", C.NO_SUCH_USER),),
+    ),
+    "dot-qmail forward": (
+        _mail(
+            "MAILER-DAEMON@mx.example",
+            "failure notice",
+            "Hi. This is the qmail-send program at mx.example.\nI'm afraid I wasn't able to deliver your message to the following addresses.\nThis is a permanent error; I've given up. Sorry it didn't work out.\n\n<bob@example.com>:\nThis message is looping: it already has my Delivered-To line. (#5.4.6)\n\n<eve@example.org>:\n192.0.2.9 does not like recipient.\nRemote host said: 550 5.7.1 <eve@example.org>... SPF fail\nGiving up on 192.0.2.9.\n\n--- Below this line is a copy of the message.\n\n"
+            + BACK,
+            "Return-Path: <>\n",
+        ),
+        (("bob@example.com", C.TEMPORARY), ("eve@example.org", C.BLOCKED_AUTH)),
     ),
 }
