@@ -12,7 +12,7 @@ from handlers.cards import Notice
 from handlers.masks import mask_email, mask_phone, shown_name
 from handlers.profile import TenantProfile
 from handlers.reply import Block, Reply
-from store.models import AddressQuestion, ContactOverride, QuestionState, Subscriber
+from store.models import AddressQuestion, ContactOverride, Outcome, QuestionState, Subscriber
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ _HEADLINE: dict[QuestionState, str] = {
     QuestionState.EXPIRED: ":no_entry_sign: No answer in three days",
     QuestionState.OVERTAKEN: ":information_source: Over: the address or the number was changed",
 }
+_LOST = (Outcome.BOUNCED, Outcome.FAILED, Outcome.SUPPRESSED, Outcome.CANCELLED, Outcome.EXPIRED)
 _NEXT: dict[QuestionState, str] = {
     QuestionState.DECLINED: "Ask them for the right one, letter by letter.",
     QuestionState.OTHER: "Look at it before you mend with it: whoever holds the phone can write anything.",
@@ -49,7 +50,7 @@ _TO_MEND = (QuestionState.DECLINED, QuestionState.OTHER, QuestionState.STOPPED, 
 def card(data: QuestionData, profile: TenantProfile) -> Reply:
     q, s = data.question, data.payer
     title = f"Is {mask_email(q.suggested)} theirs?"
-    headline = _HEADLINE[q.state]
+    headline = _headline(data)
     blocks: list[Block] = [
         section(
             lines(
@@ -71,6 +72,17 @@ def card(data: QuestionData, profile: TenantProfile) -> Reply:
     return Reply(f"{title} {headline.rpartition(': ')[2]}", fit(blocks))
 
 
+def _headline(data: QuestionData) -> str:
+    """Who was not reached was not asked, and who is still to be reached not yet."""
+    outcomes = {d.outcome for d in data.asked.deliveries} if data.asked else set()
+    state = data.question.state
+    if state in (QuestionState.ASKED, QuestionState.EXPIRED) and outcomes and outcomes <= set(_LOST):
+        return ":x: The question did not reach the phone"
+    if state is QuestionState.ASKED and outcomes == {Outcome.NONE}:
+        return ":hourglass_flowing_sand: Not asked yet"
+    return _HEADLINE[state]
+
+
 def _next(data: QuestionData) -> list[str]:
     """What to do about an answer, and about an invoice that did not arrive after all."""
     lost = [words.next_step(d) for d in data.resent.deliveries] if data.resent else []
@@ -85,6 +97,8 @@ def _steps(data: QuestionData, profile: TenantProfile) -> list[str]:
     if data.asked is not None:
         for d in data.asked.deliveries:
             state = words.status(d, data.asked.events[d.id], profile.time_zone)
+            if d.outcome is Outcome.NONE and d.attempt == 0 and d.due_at > d.created_at:
+                state = f"Goes out at {fmt.moment(d.due_at, profile.time_zone, profile.locale)}"
             rows.append(md("{} Text to {}: {}", words.mark(d), mask_phone(q.number), state))
     if q.answered_at is not None:
         when = fmt.moment(q.answered_at, profile.time_zone, profile.locale)

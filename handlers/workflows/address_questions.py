@@ -36,6 +36,7 @@ from store.models import (
     EventKind,
     EventSource,
     NotificationKind,
+    Outcome,
     Point,
     Priority,
     QuestionState,
@@ -304,17 +305,37 @@ async def sweep(services: Services, tenant: int) -> int:
     """Ends questions whose time is over, or that an import has answered; how many."""
     async with services.store.read(tenant) as tx:
         waiting = await tx.questions.open_ones()
-        over = [q.id for q in waiting if q.expires_at <= tx.now or not await still_theirs(tx, q)]
+        lost = await _not_reached(tx, waiting)
+        over = [
+            q.id for q in waiting if q.expires_at <= tx.now or q.id in lost or not await still_theirs(tx, q)
+        ]
     if not over:
         return 0
     async with services.store.begin(tenant) as tx:
         ended = await _expire(tx)
+        for question_id in await _not_reached(tx, await tx.questions.open_ones()):
+            ended += await tx.questions.end(question_id, QuestionState.EXPIRED)
+            await bump(tx, [question_id])
         for question in await tx.questions.open_ones():
             if question.id in over and not await still_theirs(tx, question):
                 ended += await tx.questions.end(question.id, QuestionState.OVERTAKEN)
                 await _call_off(tx, [question.id])
                 await bump(tx, [question.id])
     return ended
+
+
+_LOST = (Outcome.BOUNCED, Outcome.FAILED, Outcome.SUPPRESSED, Outcome.CANCELLED, Outcome.EXPIRED)
+
+
+async def _not_reached(tx: Tx, questions: Sequence[AddressQuestion]) -> list[UUID]:
+    """Those whose text has ended without reaching the phone: nobody can answer them."""
+    found = await tx.deliveries.of_notifications([q.notification_id for q in questions])
+    texts = {q.id: found.get(q.notification_id, []) for q in questions}
+    return [
+        question_id
+        for question_id, sent in texts.items()
+        if sent and all(d.stage is Stage.CLOSED and d.outcome in _LOST for d in sent)
+    ]
 
 
 async def load(tx: Tx, question_id: UUID) -> QuestionData | None:

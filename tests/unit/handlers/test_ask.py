@@ -105,7 +105,7 @@ async def test_pressed_twice_it_is_asked_once_and_a_card_follows_it(asking: Aski
     assert delivery.priority is Priority.NORMAL
     assert [p.key for p in await asking.desk.posts() if p.surface == QUESTION_SURFACE] == [str(question.id)]
     card = said(await asking.card())
-    assert "Asked, no answer so far" in card
+    assert "Not asked yet" in card
     assert OLD not in card
     assert PHONE not in card
     with pytest.raises(UserError, match="have not answered yet"):
@@ -242,6 +242,10 @@ async def test_a_number_that_came_to_somebody_else_too_confirms_nothing(asking: 
 
 async def test_after_three_days_a_yes_is_an_ordinary_text(asking: Asking, clock: FakeClock) -> None:
     await asking.asks()
+    ((_, text),) = await asking.desk.queued()
+    received = event(text.id, EventKind.DELIVERED, attempt=0, confidence=Confidence.HANDSET_RECEIPT)
+    await cast.learn(asking.desk.store, received)
+    assert "Asked, no answer so far" in said(await asking.card())
     clock.now += timedelta(days=3, seconds=1)
     await asking.desk.texts("yes")
     assert await asking.emails() == [OLD]
@@ -265,6 +269,7 @@ async def test_in_quiet_hours_it_waits_for_the_morning_and_says_so(asking: Askin
     await asking.agent.presses(preview, "ask.send")
     ((_, delivery),) = await asking.desk.queued()
     assert delivery.due_at == datetime(2026, 3, 2, 17, 0, tzinfo=UTC)
+    assert "Goes out at Mar 2, 2026, 9:00:00 AM PST" in said(await asking.card()).replace("\u202f", " ")
     assert (await asking.question()).expires_at == datetime(2026, 3, 5, 17, 0, tzinfo=UTC)
 
 
@@ -278,6 +283,19 @@ async def test_a_question_that_waits_for_the_morning_is_called_off_when_the_addr
     await asking.agent.run(mend)
     assert await asking.desk.queued() == [], "nobody is woken about what is done"
     assert "The question was over before it was asked" in said(await asking.card())
+
+
+async def test_a_question_that_does_not_reach_the_phone_says_so_and_ends(asking: Asking) -> None:
+    await asking.asks()
+    ((_, text),) = await asking.desk.queued()
+    lost = {"attempt": 0, "cls": "sms_unreachable", "reply_code": "30003", "diagnostic": "undelivered 30003"}
+    await cast.learn(asking.desk.store, event(text.id, EventKind.BOUNCED, **lost))
+    card = said(await asking.card())
+    assert "The question did not reach the phone" in card
+    assert "no answer" not in card
+    assert await sweep(asking.desk.services, 1) == 1
+    assert "The question did not reach the phone" in said(await asking.card())
+    await asking.asks()
 
 
 @pytest.mark.parametrize(
