@@ -42,8 +42,11 @@ MOST_REPORTS = 200
 """Events that reports may add to one delivery: whoever holds a token must not fill the database with it."""
 MOST_WAITING = 5000
 """Unmatched reports that one tenant keeps waiting: anybody may mail our bounce address."""
-KEPT_OF_A_REPORT, KEPT_OF_A_LETTER = 1024 * 1024, 64 * 1024
-"""Octets: what is looked at of a report, and enough of a mail that is none to read it."""
+MOST_OF_ONE = 20
+"""Unmatched reports kept of one message; our mails have one recipient each."""
+KEPT_OF_A_REPORT, KEPT_OF_A_LETTER = 128 * 1024, 64 * 1024
+"""Octets: a report stands before the mail that it returns; and enough of a mail that is none to read it."""
+MOST_LOOKUPS = 5
 COMPLAINT_SURFACE = "complaint"
 """The word to the desk about a complaint; its key is the delivery's id."""
 
@@ -137,7 +140,7 @@ async def take_in(
     channel in which complaints are told.
     """
     found = await read(raw)
-    theirs = [await _taken_by_their_server(report, mx_hosts) for report in found.reports]
+    theirs = await _taken_by_their_servers(found.reports, mx_hosts)
     async with store.system() as tx:
         keep = _Keeper(tx.of(tenant or SYSTEM_TENANT), raw, envelope_to, found.fingerprint)
         if not found.reports:
@@ -146,7 +149,7 @@ async def take_in(
         matches = await match(tx, keyring, found, envelope_to, tenant)
         lines, recorded = await _record(tx, found.reports, theirs, matches, desk or {})
         waiting = [line for line in lines if line.delivery is None and _worth_keeping(line.report)]
-        for line in waiting:
+        for line in waiting[:MOST_OF_ONE]:
             await keep(line.report, line.why or Unmatched.NO_TOKEN)
     return Taken(_result(lines, recorded, bool(waiting)), tuple(lines))
 
@@ -309,15 +312,24 @@ def _digest_of(event: Event) -> str:
     return event.key.rpartition(":")[2]
 
 
-async def _taken_by_their_server(report: BounceReport, mx_hosts: MxHosts) -> bool:
-    """RFC 3464 section 2.3.3: "relayed" says only that somebody without success reports took it on."""
-    if report.action != "relayed":
-        return True
-    remote = report.remote_mta.casefold().rstrip(".")
-    domain = (report.recipient or report.original_recipient or "").rpartition("@")[2].casefold()
-    if not remote or not domain:
-        return False
-    return remote == domain or remote.endswith(f".{domain}") or remote in await mx_hosts(domain)
+async def _taken_by_their_servers(reports: Sequence[BounceReport], mx_hosts: MxHosts) -> list[bool]:
+    """RFC 3464 section 2.3.3: "relayed" says only that somebody without success reports took it on.
+
+    DNS is asked about a few domains of one message only: anybody may send us one that names a thousand.
+    """
+    hosts: dict[str, frozenset[str]] = {}
+    found: list[bool] = []
+    for report in reports:
+        remote = report.remote_mta.casefold().rstrip(".")
+        domain = (report.recipient or report.original_recipient or "").rpartition("@")[2].casefold()
+        own = report.action != "relayed"
+        if not own and remote and domain:
+            own = remote == domain or remote.endswith(f".{domain}")
+            if not own and domain not in hosts and len(hosts) < MOST_LOOKUPS:
+                hosts[domain] = await mx_hosts(domain)
+            own = own or remote in hosts.get(domain, frozenset())
+        found.append(own)
+    return found
 
 
 def to_event(

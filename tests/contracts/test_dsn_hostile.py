@@ -10,7 +10,17 @@ import pytest
 from sqlalchemy import text
 
 from notifier import tracking
-from notifier.dsn import KEPT_OF_A_LETTER, MOST_REPORTS, MOST_WAITING, Received, receive, rematch
+from notifier.dsn import (
+    KEPT_OF_A_LETTER,
+    KEPT_OF_A_REPORT,
+    MOST_LOOKUPS,
+    MOST_OF_ONE,
+    MOST_REPORTS,
+    MOST_WAITING,
+    Received,
+    receive,
+    rematch,
+)
 from notifier.keys import Keyring
 from notifier.tracking import Report, worker_event
 from store.models import (
@@ -266,6 +276,13 @@ async def test_a_key_that_comes_back_finds_what_it_signed(store: Store) -> None:
 
 
 async def test_strangers_mail_fills_neither_the_disk_nor_the_queue(store: Store) -> None:
+    await come(store, dsn(*(gone(f"{n}@b.example") for n in range(900)), words="x" * 500_000), FIXED)
+    kept_of_it = await orphans(store)
+    assert len(kept_of_it) == MOST_OF_ONE
+    assert len(kept_of_it[0].raw) == KEPT_OF_A_REPORT
+    async with store.begin(1) as tx:
+        for orphan in kept_of_it:
+            await tx.orphans.dismiss(orphan.id, by="U_AGENT")
     letter = b"From: a@b.example\r\n\r\n" + b"x" * (2 * KEPT_OF_A_LETTER)
     assert await come(store, letter, FIXED) is Received.NO_REPORT
     (kept,) = await orphans(store)
@@ -280,3 +297,17 @@ async def test_strangers_mail_fills_neither_the_disk_nor_the_queue(store: Store)
     await come(store, dsn(), FIXED)
     async with store.read(1) as tx:
         assert await tx.orphans.count_waiting() == MOST_WAITING
+
+
+async def test_a_report_that_names_a_thousand_domains_asks_dns_about_a_few(store: Store) -> None:
+    item = await sent(store)
+    asked: list[str] = []
+
+    async def hosts(domain: str) -> frozenset[str]:
+        asked.append(domain)
+        return frozenset({"mx.example.net"})
+
+    relayed = "Action: relayed\r\nStatus: 2.0.0\r\nRemote-MTA: dns; mx.example.net\r\n"
+    many = [f"Final-Recipient: rfc822; a@d{n}.example\r\n{relayed}" for n in range(900)]
+    await receive(store, KEYRING, raw=dsn(*many), envelope_to=verp(item), tenant=1, mx_hosts=hosts)
+    assert len(asked) == len(set(asked)) == MOST_LOOKUPS
