@@ -57,11 +57,14 @@ def client_of(ip: str) -> Client:
 def envelope_of(mail_from: str, helo: str) -> Envelope:
     """RFC 7208 sections 2.4 and 4.3: an empty sender is postmaster at the HELO name, and a sender without
     a local part has "postmaster" as its own."""
-    sender = mail_from.strip()
+    sender, helo = mail_from.strip(), helo.strip()
     if sender.startswith("<") and sender.endswith(">"):
         sender = sender[1:-1]
-    local, _, shown = (sender or helo.strip()).rpartition("@")
-    return Envelope(local or "postmaster", checkable_domain(shown), shown, helo.strip())
+    if not sender:
+        # An HELO name is a name: one with an at sign in it is malformed, not somebody's address.
+        return Envelope("postmaster", None if "@" in helo else checkable_domain(helo), helo, helo)
+    local, _, shown = sender.rpartition("@")
+    return Envelope(local or "postmaster", checkable_domain(shown), shown, helo)
 
 
 def address_value(text: str, family: int) -> int | None:

@@ -11,8 +11,8 @@ TOPLABEL = r"(?:[0-9A-Za-z]*[A-Za-z][0-9A-Za-z]*|[0-9A-Za-z]+-[0-9A-Za-z-]*[0-9A
 _TOPLABEL = re.compile(TOPLABEL)
 # Nearly every name that there is: known to be full and valid without looking further.
 _PLAIN_NAME = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.)+[A-Za-z]{2,63}")
-# Visible ASCII in labels of 1 to 63; "-./" is three neighbours in ASCII, of which the dot is left out.
-_NAME = re.compile(r"[!-\-/-~]{1,63}(?:\.[!-\-/-~]{1,63})*")
+# ASCII from the space on in labels of 1 to 63; "-./" is three neighbours, of which the dot is left out.
+_NAME = re.compile(r"[ -\-/-~]{1,63}(?:\.[ -\-/-~]{1,63})*")
 
 
 def is_plain(name: str) -> bool:
@@ -27,7 +27,10 @@ def ends_in_toplabel(text: str) -> bool:
 
 
 def is_queryable(name: str) -> bool:
-    """Whether a name without its trailing dot fits DNS: visible ASCII, labels of 1-63, 253 in all."""
+    """Whether a name without its trailing dot fits DNS: plain ASCII, labels of 1-63, 253 in all.
+
+    A space fits too: "%_" of RFC 7208 section 7.1 may put one into a name.
+    """
     return len(name) <= MAX_NAME and _NAME.fullmatch(name) is not None
 
 
@@ -51,7 +54,7 @@ def checkable_domain(domain: str) -> str | None:
     if is_plain(domain):
         return domain.lower()
     name = ascii_domain(domain)
-    if name is None or "." not in name or not is_queryable(name):
+    if name is None or "." not in name or " " in name or not is_queryable(name):
         return None
     return name if _TOPLABEL.fullmatch(name.rpartition(".")[2]) else None
 

@@ -4,6 +4,7 @@ No I/O and no clock. Temporary trouble (temperror) and wrong records (permerror)
 an unanswered question is never "no such record".
 """
 
+import re
 from collections.abc import Generator
 from functools import partial
 
@@ -28,6 +29,9 @@ _BY_QUALIFIER = {
     "?": SpfResult.NEUTRAL,
 }
 _UNKNOWN = "unknown"
+_PLAIN = re.compile(
+    r"[ -~]*"
+)  # section 6.2: an explanation is US-ASCII, and no control characters stand in it
 _new = tuple.__new__  # a NamedTuple's own constructor costs three times as much, and here it counts
 
 
@@ -358,7 +362,7 @@ class Evaluation:
         if answer.status is not Status.OK or len(answer.records) != 1:
             return None, f"{target} does not hold exactly one TXT record"
         text = answer.records[0]
-        if not all(" " <= character <= "~" for character in text):
+        if not _PLAIN.fullmatch(text):
             return None, "the explanation is not plain US-ASCII"
         try:
             macros = compile_macros(text, EXPLANATION_LETTERS)
@@ -367,8 +371,8 @@ class Evaluation:
         if macros.needs_ptr:
             yield from self._prepare_ptr(domain, work, counted=False)
         explanation = self._text(macros, domain)
-        # The local part of the sender may bring in what the published text did not have.
-        if not explanation.isascii():
+        # The sender's local part and the HELO name may bring in what the published text did not have.
+        if not _PLAIN.fullmatch(explanation):
             return None, "the explanation is not plain US-ASCII"
         return explanation, ""
 

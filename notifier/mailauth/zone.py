@@ -6,6 +6,7 @@ from typing import NamedTuple
 from notifier.mailauth.answers import Answer, Resolver, Status
 
 TIMEOUT = "TIMEOUT"
+_NO_ANSWER = frozenset({TIMEOUT, "SERVFAIL"})
 _MAX_CNAME_CHAIN = 10
 
 Zone = Mapping[str, object]  # name -> {type: values} or TIMEOUT
@@ -39,10 +40,10 @@ _LOOP = Answer(Status.UNAVAILABLE, detail="the CNAME chain does not end")
 
 
 class StaticResolver:
-    """Answers from `{name: {type: [values] | "TIMEOUT"} | "TIMEOUT"}`.
+    """Answers from `{name: {type: [values] | "TIMEOUT"} | "TIMEOUT"}`; "SERVFAIL" is as good as "TIMEOUT".
 
-    Names are case-insensitive and a trailing dot is ignored. A TXT value is a str, or a list or tuple of
-    its strings; an MX value is "10 host" or (10, "host"). CNAMEs are followed.
+    Names and types are case-insensitive and a trailing dot is ignored. A TXT value is a str or bytes, or a
+    list or tuple of its strings; an MX value is "10 host" or (10, "host"). CNAMEs are followed.
     """
 
     def __init__(self, zone: Zone) -> None:
@@ -89,8 +90,10 @@ class OverlayResolver:
 
 
 def _node(content: object) -> _Node:
+    if isinstance(content, (list, tuple)) and len(content) == 1:
+        content = content[0]
     if isinstance(content, str):
-        if content.upper() != TIMEOUT:
+        if not _unanswered(content):
             raise ValueError(f"a whole name can only be {TIMEOUT!r}, not {content!r}")
         return _Node(True, {}, None)
     if not isinstance(content, Mapping):
@@ -101,14 +104,20 @@ def _node(content: object) -> _Node:
         kind = str(rtype).upper()
         if kind == "SPF":
             continue  # RFC 7208 section 3.1: type 99 is obsolete and never asked
-        if kind == "CNAME":
+        if kind == "CNAME" and _listed(values):
             cname = str(_listed(values)[0]).rstrip(".").lower()
         else:
             types[kind] = _answer(kind, _listed(values))
     return _Node(False, types, cname)
 
 
+def _unanswered(value: object) -> bool:
+    return isinstance(value, str) and value.upper() in _NO_ANSWER
+
+
 def _listed(values: object) -> list[object]:
+    if values is None:
+        return []
     if isinstance(values, (str, bytes)):
         return [values]
     if isinstance(values, (list, tuple)):
@@ -117,7 +126,7 @@ def _listed(values: object) -> list[object]:
 
 
 def _answer(rtype: str, values: list[object]) -> Answer:
-    if any(value == TIMEOUT for value in values):
+    if any(_unanswered(value) for value in values):
         return _TIMED_OUT
     if not values:
         return _NODATA
@@ -135,6 +144,5 @@ def _octets(part: object) -> str | bytes:
 
 
 def _mx(value: object) -> str:
-    if isinstance(value, (list, tuple)):
-        return f"{value[0]} {value[1]}"
-    return str(value)
+    parts = [str(part) for part in value] if isinstance(value, (list, tuple)) else str(value).split()
+    return " ".join(parts if len(parts) > 1 else ["0", *parts])

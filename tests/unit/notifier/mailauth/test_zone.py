@@ -99,3 +99,24 @@ def test_a_hostile_tree_of_includes_is_cut_short(inner: str) -> None:
     report = lint(zone, None)
     assert Mistake.TOO_MANY_LOOKUPS in codes(report)
     assert report.lookups < 1000
+
+
+@pytest.mark.parametrize(
+    ("content", "rtype", "expected"),
+    [
+        (["TIMEOUT"], "A", Status.UNAVAILABLE),
+        ("servfail", "A", Status.UNAVAILABLE),
+        ({"A": "SERVFAIL"}, "A", Status.UNAVAILABLE),
+        ({"a": ["timeout"]}, "A", Status.UNAVAILABLE),
+        ({"A": None}, "A", Status.NODATA),
+        ({"CNAME": []}, "A", Status.NODATA),
+        ({"MX": ["10\t mx.d.example"]}, "MX", ("10 mx.d.example",)),
+        ({"MX": ["mx.d.example"]}, "MX", ("0 mx.d.example",)),
+        ({"MX": [(0, "")]}, "MX", ("0 ",)),
+    ],
+)
+def test_a_zone_may_be_written_in_more_than_one_way(
+    content: object, rtype: str, expected: Status | tuple[str, ...]
+) -> None:
+    answer = ask("x.example", rtype, StaticResolver({"X.Example.": content}))
+    assert expected in (answer.status, answer.records)
