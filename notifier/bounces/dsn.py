@@ -10,7 +10,7 @@ import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
-from .addresses import first_address, typed_address
+from .addresses import typed_address
 from .classify import (
     Certainty,
     Judgement,
@@ -312,24 +312,17 @@ def stage_of(snippet: str, human: str, diagnostic: str) -> Stage:
 
 
 def _transcript_stage(human: str) -> Stage:
-    """Sendmail prints `>>> command` and `<<< answer`; pipelined, so DATA may stand where RCPT was meant.
+    """The command before the first refusal in a transcript.
 
-    Its own line after the answers tells them apart: "User unknown" for a refused RCPT, "Service unavailable"
-    for a refused message; and a 503 that asks for RCPT means that none was left to deliver to.
+    Sendmail pipelines, so DATA may stand where RCPT was meant; then its status x.1.1 tells that nobody is
+    there (see `classify`), and without one "unknown" is no proof.
     """
     last = Stage.UNKNOWN
-    answered = Stage.UNKNOWN
     for line in human.split("\n"):
         line = line.strip()
         match = _COMMAND.match(line)
         if match:
             last = {"mail": Stage.MAIL, "rcpt": Stage.RCPT, "data": Stage.DATA}.get(match[1].lower(), last)
         elif _ANSWER.match(line) and reply_code_in(line)[:1] in ("4", "5"):
-            low = line.lower()
-            if "503" in low or "no valid recipients" in low:
-                return Stage.RCPT if answered is Stage.DATA else answered
-            if answered is Stage.UNKNOWN:
-                answered = last
-        elif answered is Stage.DATA and line.lower().endswith("user unknown") and first_address(line):
-            return Stage.RCPT
-    return answered
+            return last
+    return Stage.UNKNOWN

@@ -158,12 +158,16 @@ def test_sendmail_transcript_tells_a_refused_rcpt_from_refused_content() -> None
             f">>> DATA\n<<< 550 Unknown user\n{after}\n"
         )
 
-    status = block("bob@example.com", "failed", "5.2.0", "550 Unknown user")
-    at_rcpt = only(
-        delivery_report(status, transcript("550 5.1.1 <bob@example.com>... User unknown\n<<< 503 Need RCPT"))
-    )
-    at_data = only(delivery_report(status, transcript("554 5.0.0 Service unavailable")))
+    def status(code: str) -> str:
+        return block("bob@example.com", "failed", code, "550 Unknown user")
+
+    # Sendmail gives a refused RCPT without a code x.1.1 of its own, refused content x.2.0.
+    refused_rcpt = transcript("550 5.1.1 <bob@example.com>... User unknown\n<<< 503 Need RCPT")
+    at_rcpt = only(delivery_report(status("5.1.1"), refused_rcpt))
+    at_data = only(delivery_report(status("5.2.0"), transcript("554 5.0.0 Service unavailable")))
     assert (at_rcpt.cls, at_data.cls) == (BounceClass.NO_SUCH_USER, BounceClass.FILTERED)
+    # A server that states x.0.0 itself hides which of the two it was: no proof, nobody is suppressed.
+    assert only(delivery_report(status("5.0.0"), refused_rcpt)).cls is BounceClass.FILTERED
 
 
 def test_returned_headers_identify_the_message() -> None:
