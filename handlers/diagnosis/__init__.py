@@ -68,7 +68,7 @@ def diagnose(evidence: Evidence, profile: TenantProfile) -> Diagnosis:
         evidence=evidence,
         cause=ruling.cause,
         rule=ruling.rule,
-        certainty=telling.certainty,
+        certainty=_certainty(telling, ruling),
         headline=fill(telling.headline, blanks),
         proof=fill(telling.proof, blanks),
         lines=lines_of(case, profile),
@@ -81,6 +81,12 @@ def diagnose(evidence: Evidence, profile: TenantProfile) -> Diagnosis:
         mend=mend,
         release=release,
     )
+
+
+def _certainty(telling: Telling, ruling: Ruling) -> Certainty:
+    """What nobody signed is never certain."""
+    unsigned = ruling.about is not None and ruling.about.matched_by_hand
+    return Certainty.LIKELY if unsigned and telling.certainty is Certainty.CERTAIN else telling.certainty
 
 
 def _wanted(telling: Telling, mend: AddressFact | None) -> tuple[Act, ...]:

@@ -94,6 +94,13 @@ class Tried:
         return ends[-1] if ends else None
 
     @property
+    def matched_by_hand(self) -> bool:
+        """An unsigned report that a colleague says is about it: their word, and no proof."""
+        if self.delivery.channel is not Channel.EMAIL or self.delivery.outcome is not Outcome.BOUNCED:
+            return False
+        return self.ended_by is not None and self.ended_by.source is EventSource.OPERATOR
+
+    @property
     def idle(self) -> bool:
         """A copy that failed: it says nothing against what had arrived before."""
         return self.lost and self.notice.notification.kind is NotificationKind.RESEND

@@ -78,6 +78,8 @@ def _of_attempt(case: Case, tried: Tried, profile: TenantProfile) -> dict[str, s
     server = words.server_of(d.address) if d.channel is Channel.EMAIL else "the telephone network"
     suggestion = tried.suggestion or ""
     witness = f"our relay {d.route}" if case.by_our_relay(tried) else server
+    if tried.matched_by_hand:
+        witness = "a report that a colleague matched by hand, and nobody signed,"
     named = named_checks(tried)
     identity = case.e.identity
     suppression = tried.address.suppression if tried.address else None

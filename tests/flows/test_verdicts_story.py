@@ -280,7 +280,7 @@ async def the_run(desk: Desk, since: date, waiting: int) -> None:
         card = await run_card(desk, preview["ts"], "Begun")
         return ledger(card)["under way"] <= waiting and "Writing" not in words(card)
 
-    await desk.until(only_those_that_wait, "the run is sent", 60)
+    await desk.until(only_those_that_wait, "the run is sent", 120)
     await settled(desk)
 
 
@@ -295,7 +295,7 @@ async def settled(desk: Desk) -> None:
         under_way = [t for t in texts if t["direction"] == "outbound" and t["status"] in ("queued", "sent")]
         return not under_way and not [at for at in reports if at < soon]
 
-    await desk.until(quiet, "nothing is on its way", 30)
+    await desk.until(quiet, "nothing is on its way", 60)
 
 
 async def ask(desk: Desk, text: str, user: str) -> Message:
@@ -320,7 +320,7 @@ async def arrives(desk: Desk, address: str) -> None:
     await desk.until(lambda: desk.mails(address), f"a mail to {address}")
 
 
-async def says(desk: Desk, what: str, *parts: str, user: str = "U_AGENT", within_s: float = 6.0) -> Message:
+async def says(desk: Desk, what: str, *parts: str, user: str = "U_AGENT", within_s: float = 15.0) -> Message:
     """Asked again until it says so: what was reported a moment ago may not be recorded yet."""
     last = ""
 

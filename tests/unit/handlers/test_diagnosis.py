@@ -481,6 +481,16 @@ def test_a_misspelled_address_behind_an_outage_of_ours_is_not_blamed() -> None:
     assert diagnose(ours, profile()).cause is Cause.OUR_FAULT
 
 
+def test_a_report_that_nobody_signed_is_never_certain() -> None:
+    by = {EventSource.DSN: Certainty.CERTAIN, EventSource.OPERATOR: Certainty.LIKELY}
+    for source, certainty in by.items():
+        events = (event(new_id(), EventKind.BOUNCED, source=source, cls="no_such_user", actor="U_LEAD"),)
+        found = diagnose(evidence(notice(mail(BOUNCED, "no_such_user"), events=events)), profile())
+        assert found.cause is Cause.NO_MAILBOX
+        assert found.certainty is certainty
+        assert ("matched by hand, and nobody signed" in found.proof) is (source is EventSource.OPERATOR)
+
+
 def test_steps_that_cannot_be_taken_are_not_offered() -> None:
     refused = notice(mail(BOUNCED, "no_such_user"))
     bare = diagnose(evidence(refused, other_route=None), profile())
