@@ -19,9 +19,12 @@ from handlers.workflows import resend
 from handlers.workflows.address_questions import (
     QUESTION_SURFACE,
     bump,
+    call_off,
     override_id,
     resent_key,
+    spoken_since,
     still_theirs,
+    was_asked,
 )
 from notifier.tracking import FOLLOWED_BY
 from store.models import AddressQuestion, AuditEntry, Channel, ContactOverride, QuestionState
@@ -41,24 +44,41 @@ async def answered(r: Received) -> bool:
         await _ended(r, question, QuestionState.STOPPED)
         return False
     answer = read_answer(r.intent.redacted, question.suggested)
-    if answer.kind is AnswerKind.UNCLEAR:
+    if answer.kind is AnswerKind.UNCLEAR or not await was_asked(r.tx, question):
         return False
     if not await still_theirs(r.tx, question):
-        await _ended(r, question, QuestionState.OVERTAKEN)
-        await r.tell("They answered a question about their address, which has changed since.", "overtaken")
+        await _overtaken(r, question)
+        return False
+    if not answer.address and await spoken_since(r.tx, question, r.conversation.id):
+        await r.tell(_TO_WHAT, "unsure")
         return False
     await _ANSWERS[answer.kind](r, question, answer)
     return True
 
 
+_TO_WHAT = (
+    "We asked about their address, and have texted them since: this may answer either. "
+    "Nothing was mended. Look at it, or ask them to write the address."
+)
+
+
+async def _overtaken(r: Received, question: AddressQuestion) -> None:
+    await _ended(r, question, QuestionState.OVERTAKEN)
+    await r.tell("They answered a question about their address, which has changed since.", "overtaken")
+
+
 async def _ended(r: Received, question: AddressQuestion, state: QuestionState, answer: str = "") -> None:
     await r.tx.questions.end(question.id, state, answer=answer or None)
+    await call_off(r.tx, [question.id])  # one that waits to be sent again must not be asked once more
     await bump(r.tx, [question.id])
 
 
 async def _yes(r: Received, question: AddressQuestion, _: AddressAnswer) -> None:
+    if not await _mend(r, question):  # an import was quicker
+        await _overtaken(r, question)
+        await r.want()
+        return
     await _ended(r, question, QuestionState.CONFIRMED)
-    await _mend(r, question)
     number = await _send_again(r, question)
     told = f"They confirmed {mask_email(question.suggested)}. The address is mended"
     await r.tell(f"{told}, and invoice {number} goes out again." if number else f"{told}.", "confirmed")
@@ -68,11 +88,15 @@ async def _yes(r: Received, question: AddressQuestion, _: AddressAnswer) -> None
         await r.answer(Auto.ADDRESS_NOTED, address=question.suggested)
 
 
-async def _mend(r: Received, question: AddressQuestion) -> None:
-    """Suggested and asked by an agent, confirmed by the subscriber: both stand in the audit trail."""
+async def _mend(r: Received, question: AddressQuestion) -> bool:
+    """Suggested and asked by an agent, confirmed by the subscriber: both stand in the audit trail.
+
+    False when the address is not on file any more.
+    """
     tx, who = r.tx, question.subscriber_id
     old, new = question.old_address, question.suggested
-    await tx.subscribers.change_point(who, question.role, Channel.EMAIL, old, new)
+    if not await tx.subscribers.change_point(who, question.role, Channel.EMAIL, old, new):
+        return False
     override = ContactOverride(
         id=override_id(question),
         subscriber_id=who,
@@ -85,6 +109,7 @@ async def _mend(r: Received, question: AddressQuestion) -> None:
     )
     await tx.overrides.add(override)
     await _audit(r, question, "contact.mend", {"override": str(override.id)}, {"old": old, "new": new})
+    return True
 
 
 async def _send_again(r: Received, question: AddressQuestion) -> str:

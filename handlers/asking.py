@@ -31,6 +31,7 @@ class AnswerKind(StrEnum):
 class AddressAnswer:
     kind: AnswerKind
     address: str = ""
+    """What they wrote out; empty for an answer in mere words."""
 
 
 _LONGEST = 60
@@ -74,7 +75,7 @@ def read_answer(text: str, suggested: str) -> AddressAnswer:
     said = core_of(rest)
     words = _YES.fullmatch(said) or _BEFORE_ADDRESS.fullmatch(said)
     known = not said or (len(said) <= _LONGEST and words is not None)
-    return AddressAnswer(AnswerKind.YES if known else AnswerKind.UNCLEAR)
+    return AddressAnswer(AnswerKind.YES, address) if known else AddressAnswer(AnswerKind.UNCLEAR)
 
 
 def _of_words(text: str) -> AnswerKind:

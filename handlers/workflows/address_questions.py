@@ -30,6 +30,7 @@ from notifier.quiet import next_opening
 from notifier.sms_text import count_segments
 from notifier.tracking import FOLLOWED_BY, Report, record, worker_event
 from store.models import (
+    AUTO,
     AddressQuestion,
     Channel,
     ConversationLine,
@@ -253,11 +254,11 @@ async def bump(tx: Tx, ids: Sequence[UUID]) -> None:
 
 async def address_changed(tx: Tx, subscriber_id: UUID, old_address: str) -> None:
     """Somebody has mended it (or taken that back): an open question about it is over, or never asked."""
-    await _call_off(tx, await tx.questions.overtake(subscriber_id, old_address))
+    await call_off(tx, await tx.questions.overtake(subscriber_id, old_address))
     await bump(tx, [question.id for question in await tx.questions.of_subscribers([subscriber_id])])
 
 
-async def _call_off(tx: Tx, ids: Sequence[UUID]) -> None:
+async def call_off(tx: Tx, ids: Sequence[UUID]) -> None:
     """Texts of these that still wait (for the morning, say) do not go out. A question has its text's id."""
     found = await tx.deliveries.of_notifications(ids)
     waiting = [d for ds in found.values() for d in ds if d.stage in (Stage.QUEUED, Stage.HELD)]
@@ -281,9 +282,29 @@ async def _call_off(tx: Tx, ids: Sequence[UUID]) -> None:
 
 async def _expire(tx: Tx) -> int:
     expired = await tx.questions.expire()
-    await _call_off(tx, expired)
+    await call_off(tx, expired)
     await bump(tx, expired)
     return len(expired)
+
+
+async def was_asked(tx: Tx, question: AddressQuestion) -> bool:
+    """Its text has left, as far as is known: a yes before that, or to what never came, answers nothing."""
+    sent = (await tx.deliveries.of_notifications([question.notification_id]))[question.notification_id]
+    told = await tx.events.of([(tx.tenant, d.id) for d in sent])
+    for d in sent:
+        doubtful = any(e.kind is EventKind.IN_DOUBT for e in told[tx.tenant, d.id])
+        under_way = d.outcome is Outcome.NONE and (d.stage is Stage.CLAIMED or doubtful)
+        if under_way or d.outcome in (Outcome.SENT, Outcome.DELIVERED):
+            return True
+    return False
+
+
+async def spoken_since(tx: Tx, question: AddressQuestion, conversation_id: UUID) -> bool:
+    """Whether a colleague has texted them since: a mere yes may answer that."""
+    asked = await tx.conversations.line_of(question.notification_id)
+    lines = await tx.conversations.lines(conversation_id, said=(Said.OUT,))
+    by_people = [line for line in lines if not line.author.startswith(AUTO)]
+    return any(asked is None or line.id > asked.id for line in by_people)
 
 
 async def still_theirs(tx: Tx, question: AddressQuestion) -> bool:
@@ -319,7 +340,7 @@ async def sweep(services: Services, tenant: int) -> int:
         for question in await tx.questions.open_ones():
             if question.id in over and not await still_theirs(tx, question):
                 ended += await tx.questions.end(question.id, QuestionState.OVERTAKEN)
-                await _call_off(tx, [question.id])
+                await call_off(tx, [question.id])
                 await bump(tx, [question.id])
     return ended
 
@@ -377,4 +398,16 @@ async def mend_of_line(tx: Tx, line: ConversationLine) -> dict[str, str] | None:
     return await mend_value(tx, question) if question else None
 
 
-__all__ = ["QUESTION_SURFACE", "address_changed", "ask", "bump", "load", "plan", "still_theirs", "sweep"]
+__all__ = [
+    "QUESTION_SURFACE",
+    "address_changed",
+    "ask",
+    "bump",
+    "call_off",
+    "load",
+    "plan",
+    "spoken_since",
+    "still_theirs",
+    "sweep",
+    "was_asked",
+]

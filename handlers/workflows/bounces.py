@@ -39,11 +39,15 @@ async def orphan_of(tx: Tx, request: CommandRequest) -> Orphan:
     return found
 
 
+def _matched_already() -> UserError:
+    return UserError("This report was matched already.", "It stands on that message's timeline.")
+
+
 async def waiting(tx: Tx, request: CommandRequest) -> Orphan:
     """The report, if nobody was quicker."""
     found = await orphan_of(tx, request)
     if found.matched_at is not None:
-        raise UserError("This report was matched already.", "It stands on that message's timeline.")
+        raise _matched_already()
     if found.dismissed_at is not None:
         raise UserError("This report was dismissed already.", "Whoever dismissed it can undo that.")
     return found
@@ -109,8 +113,9 @@ async def match(services: Services, request: CommandRequest, delivery_id: UUID) 
             orphan = await waiting(tx, request)
             if orphan.why is Unmatched.NO_REPORT:
                 raise UserError("There is no report in this mail.", "Read it under Raw, then dismiss it.")
+            if not await tx.orphans.matched(orphan.id, delivery.id, by=request.actor.user_id):
+                raise _matched_already()  # by somebody whose press came in at the same moment
             await dsn.record_by_hand(tx, orphan, found, delivery, request.actor.user_id)
-            await tx.orphans.matched(orphan.id, delivery.id, by=request.actor.user_id)
             await audit(
                 tx, request, "bounce.match", f"delivery:{delivery.id}", detail={"report": str(orphan.id)}
             )
@@ -124,7 +129,8 @@ async def dismiss(tx: Tx, request: CommandRequest) -> Orphan:
     mine = orphan.dismissed_at is not None and orphan.closed_by == request.actor.user_id
     if not mine:
         orphan = await waiting(tx, request)
-        await tx.orphans.dismiss(orphan.id, by=request.actor.user_id)
+        if not await tx.orphans.dismiss(orphan.id, by=request.actor.user_id):
+            raise UserError("Somebody was quicker with this report.", "Open the queue again.")
         await audit(tx, request, "bounce.dismiss", f"report:{orphan.id}")
     return orphan
 
@@ -133,7 +139,7 @@ async def undo(tx: Tx, request: CommandRequest) -> Orphan:
     """Back into the queue. UserError: it has been matched since."""
     orphan = await orphan_of(tx, request)
     if orphan.matched_at is not None:
-        raise UserError("This report was matched already.", "It stands on that message's timeline.")
+        raise _matched_already()
     if await tx.orphans.reopen(orphan.id):
         await audit(tx, request, "bounce.undo", f"report:{orphan.id}")
     return orphan

@@ -111,9 +111,10 @@ async def mend(services: Services, request: CommandRequest) -> Mended:
             actor=request.actor.user_id,
             created_at=tx.now,
         )
+        # The question first, then the address: in the order in which an answer to it locks them.
+        await address_changed(tx, override.subscriber_id, override.old_address)
         await _put(tx, override)
         await tx.overrides.add(override)
-        await address_changed(tx, override.subscriber_id, override.old_address)
         await _audited(tx, request, "contact.mend", contact.subscriber, override)
     return Mended(contact.subscriber, override, report)
 
@@ -145,6 +146,7 @@ async def undo(services: Services, request: CommandRequest) -> tuple[Mended, boo
         if not await tx.overrides.end([override.id]):
             return mended, False
         who, role, channel = override.subscriber_id, override.role, override.channel
+        await address_changed(tx, who, override.new_address)
         if override.old_address:
             problem = normalise_email(override.old_address).problem
             back = await tx.subscribers.change_point(
@@ -154,7 +156,6 @@ async def undo(services: Services, request: CommandRequest) -> tuple[Mended, boo
             back = await tx.subscribers.remove_point(who, role, channel, override.new_address)
         if not back:
             raise UserError("This address was changed again since.", "Take the later change back first.")
-        await address_changed(tx, override.subscriber_id, override.new_address)
         await _audited(tx, request, "contact.undo", subscriber, override)
     return mended, True
 

@@ -20,6 +20,7 @@ from handlers.workflows.resend import Sent
 from notifier.contexts import brand_context
 from notifier.outbox import Draft, KeyConflict, email
 from notifier.tracking import DELIVERY_SURFACE
+from store.addresses import normalise_email
 from store.models import Channel, NotificationKind, Priority
 from store.unit import Tx
 
@@ -159,7 +160,7 @@ async def _enqueue(
 
 async def _refuse_a_subscriber(tx: Tx, address: str) -> None:
     """An address that somebody mistyped in app.yaml must not make a customer read a colleague's words."""
-    if await tx.subscribers.by_address(Channel.EMAIL, address, 1):
+    if await tx.subscribers.by_address(Channel.EMAIL, normalise_email(address).address, 1):
         raise UserError(
             "The address for escalations is a subscriber's, so nothing was sent.",
             "An admin has to correct it in app.yaml, section escalation.",

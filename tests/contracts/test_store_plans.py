@@ -62,12 +62,16 @@ ASKED: dict[str, Callable[[Tx], Awaitable[Any]]] = {
     "a route's last failure": lambda tx: tx.of(1).mail_health._newest_failure("relay", SINCE),
     "waiting by route": lambda tx: tx.of(1).mail_health._waiting(["relay", "own"]),
     "routes of an incident": lambda tx: tx.of(1).mail_health.routes_of([RUN]),
+    "a number's open question": lambda tx: tx.of(1).questions.open_for("+15415550142"),
+    "open questions": lambda tx: tx.of(1).questions.open_ones(),
+    "questions whose time is over": lambda tx: tx.of(1).questions.expire(),
     "watches due": lambda tx: tx.dns_watches.take_due(lambda _: NOW),
     "posts bumped": lambda tx: tx.posts.bump("delivery", [(1, "a"), (1, "b")]),
     "posts behind": lambda tx: tx.posts.claim_behind(worker="w", lease_s=30),
 }
 LARGE = {"deliveries", "notifications", "events", "conversation_lines", "posts", "invoices"}
 LARGE |= {"other", "of_other", "same", "points", "contact_overrides"}  # of store.failures and store.proof
+LARGE |= {"address_questions"}
 
 
 @pytest.mark.parametrize("name", ASKED)
@@ -97,5 +101,5 @@ async def test_what_is_asked_often_reads_along_an_index(sqlite_store: Store, nam
 
 def _narrow(read: re.Match[str]) -> bool:
     """By more than the tenant, or along an index that holds only what it is about."""
-    partial = read[2] in {"ix_deliveries_held", "ix_events_failures"}
+    partial = read[2] in {"ix_deliveries_held", "ix_events_failures", "uq_address_questions_asked"}
     return bool(read[3]) and (partial or read[3] != "tenant_id=?")

@@ -18,9 +18,11 @@ from store.models import (
     Channel,
     Confidence,
     EventKind,
+    EventSource,
     NotificationKind,
     Priority,
     QuestionState,
+    Said,
     SubscriberStatus,
 )
 from tests.builders import billing_email, event, mobile
@@ -44,8 +46,22 @@ class Asking:
         return await self.agent.types(f"ask {what}")
 
     async def asks(self) -> AddressQuestion:
+        """Pressed, and the text has left."""
         await self.agent.presses(await self.preview(), "ask.send")
+        await self.leaves()
         return await self.question()
+
+    async def leaves(self, kind: EventKind = EventKind.ACCEPTED) -> None:
+        question = await self.question()
+        async with self.desk.store.read(1) as tx:
+            found = await tx.deliveries.of_notifications([question.notification_id])
+        (text,) = found[question.notification_id]
+        await cast.learn(
+            self.desk.store,
+            event(
+                text.id, kind, attempt=0, source=EventSource.WEBHOOK, confidence=Confidence.HANDED_TO_RELAY
+            ),
+        )
 
     async def question(self) -> AddressQuestion:
         async with self.desk.store.read(1) as tx:
@@ -126,7 +142,7 @@ async def test_a_yes_mends_the_address_and_sends_the_invoice_again(asking: Askin
     ((by, context),) = await asking.mails()
     assert by == "U_AGENT"
     assert context[FOLLOWED_BY] == [QUESTION_SURFACE, str(question.id)]
-    (_, (answer, _)) = await asking.desk.queued()
+    ((answer, _),) = await asking.desk.queued()
     assert answer.context["body"] == YES
     async with asking.desk.store.read(1) as tx:
         rows = {row.action: row for row in await tx.audit.of("account:1042")}
@@ -197,7 +213,7 @@ async def test_a_no_is_told_to_the_agent_and_nothing_more_is_asked(asking: Askin
     assert await asking.emails() == [OLD]
     assert "They said that it is not theirs" in said(await asking.card())
     assert any("is not their address" in line for line in await asking.desk.thread())
-    assert len(await asking.desk.queued()) == 1, "no text answers a no"
+    assert await asking.desk.queued() == [], "no text answers a no"
     with pytest.raises(UserError, match="not their address"):
         await asking.preview()
 
@@ -209,6 +225,55 @@ async def test_anything_else_is_an_ordinary_text_and_the_question_stays_open(ask
     assert any("Who is this?" in line for line in await asking.desk.thread())
     await asking.desk.texts("yes")
     assert await asking.emails() == [NEW]
+
+
+async def test_a_yes_before_the_question_has_left_answers_something_else(asking: Asking) -> None:
+    await asking.agent.presses(await asking.preview(), "ask.send")
+    await asking.desk.texts("yes")
+    await asking.desk.texts("no")
+    assert await asking.emails() == [OLD]
+    assert (await asking.question()).state is QuestionState.ASKED
+    assert len(await asking.desk.queued()) == 1, "it is still asked"
+    await asking.leaves()
+    await asking.desk.texts("yes")
+    assert await asking.emails() == [NEW]
+
+
+async def test_a_yes_to_a_question_that_never_reached_them_mends_nothing(asking: Asking) -> None:
+    await asking.agent.presses(await asking.preview(), "ask.send")
+    await asking.leaves(EventKind.FAILED)
+    await asking.desk.texts("yes")
+    assert await asking.emails() == [OLD]
+    assert await asking.mails() == []
+
+
+async def test_a_yes_after_a_colleague_has_texted_again_goes_to_a_person(asking: Asking) -> None:
+    await asking.asks()
+    conversation = await asking.desk.conversation()
+    async with asking.desk.store.begin(1) as tx:
+        words = "Shall we send a technician tomorrow?"
+        await tx.conversations.say(conversation.id, Said.OUT, words, once="agent", author="U_AGENT")
+    await asking.desk.texts("Yes")
+    assert await asking.emails() == [OLD], "it may be a yes to the technician"
+    assert (await asking.question()).state is QuestionState.ASKED
+    async with asking.desk.store.read(1) as tx:
+        lines = await tx.conversations.lines(conversation.id)
+    assert "may answer either" in lines[-1].body
+    await asking.desk.texts(f"yes, {NEW}")
+    assert await asking.emails() == [NEW], "written out there is no doubt"
+
+
+async def test_a_question_that_waits_is_never_read_by_whom_the_number_moved_to(
+    asking: Asking, clock: FakeClock
+) -> None:
+    clock.now = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+    await asking.agent.presses(await asking.preview(), "ask.send")
+    await cast.add(asking.desk.store, "1042", billing_email(OLD))
+    await cast.add(asking.desk.store, "1043", mobile(PHONE))
+    await asking.desk.texts("yes")
+    await sweep(asking.desk.services, 1)
+    assert (await asking.question()).state is QuestionState.OVERTAKEN
+    assert await asking.desk.queued() == [], "a stranger is not told the address"
 
 
 async def test_stop_always_wins(asking: Asking) -> None:
@@ -242,9 +307,7 @@ async def test_a_number_that_came_to_somebody_else_too_confirms_nothing(asking: 
 
 async def test_after_three_days_a_yes_is_an_ordinary_text(asking: Asking, clock: FakeClock) -> None:
     await asking.asks()
-    ((_, text),) = await asking.desk.queued()
-    received = event(text.id, EventKind.DELIVERED, attempt=0, confidence=Confidence.HANDSET_RECEIPT)
-    await cast.learn(asking.desk.store, received)
+    await asking.leaves(EventKind.DELIVERED)
     assert "Asked, no answer so far" in said(await asking.card())
     clock.now += timedelta(days=3, seconds=1)
     await asking.desk.texts("yes")
@@ -286,7 +349,7 @@ async def test_a_question_that_waits_for_the_morning_is_called_off_when_the_addr
 
 
 async def test_a_question_that_does_not_reach_the_phone_says_so_and_ends(asking: Asking) -> None:
-    await asking.asks()
+    await asking.agent.presses(await asking.preview(), "ask.send")
     ((_, text),) = await asking.desk.queued()
     lost = {"attempt": 0, "cls": "sms_unreachable", "reply_code": "30003", "diagnostic": "undelivered 30003"}
     await cast.learn(asking.desk.store, event(text.id, EventKind.BOUNCED, **lost))

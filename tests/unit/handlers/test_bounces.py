@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -174,6 +175,28 @@ async def test_who_comes_second_is_told_so(store: Store, services: Services, age
     other = agent_on(services, Role.AGENT, "U_OTHER")
     with pytest.raises(UserError, match="matched already"):
         await other.run(other.request("bounces", "dismiss", value=carry))
+
+
+async def test_two_who_match_one_report_at_once_note_it_on_one_mail(
+    store: Store, services: Services, agent: Agent
+) -> None:
+    sent = [await mailed(store)]
+    _, more = await cast.sent(store, "k2", await cast.dana(store), DANA, invoice="20001")
+    sent += more
+    await comes(store, report())
+    _, carry = await dialog(agent)
+    both = [agent, agent_on(services, Role.AGENT, "U_OTHER")]
+    done = await asyncio.gather(
+        *(
+            who.run(who.request("bounces", "matched", value=carry, inputs={"which": str(d.id)}))
+            for who, d in zip(both, sent, strict=True)
+        ),
+        return_exceptions=True,
+    )
+    assert [type(one) for one in done if isinstance(one, Exception)] == [UserError]
+    noted = [EventKind.BOUNCED in [kind for kind, *_ in await history(store, d)] for d in sent]
+    assert sorted(noted) == [False, True]
+    assert (await audited(store)).count("bounce.match") == 1
 
 
 async def test_another_account_is_named_and_its_mails_are_chosen_from(store: Store, agent: Agent) -> None:

@@ -171,6 +171,14 @@ async def test_a_subscriber_s_address_by_mistake_in_the_configuration_gets_nothi
     assert await mailed(agent, HELPERS) == []
 
 
+async def test_it_is_a_subscriber_s_however_its_letters_are_written(services: Services) -> None:
+    desk = texting(services, **(DESK | {"escalation": EscalationProfile("Success@Visp.Example")}))
+    sid = await cast.add(desk.store, "1042", billing_email(HELPERS), name=NAME, invoices=("20042",))
+    request = desk.agent().request("escalate", "asked", value={"s": str(sid), "n": "x"})
+    with pytest.raises(UserError, match="is a subscriber's"):
+        await desk.agent().run(request)
+
+
 async def test_a_card_number_stays_out_of_it(agent: Agent) -> None:
     request = await asked(agent, await agent.types("escalate 1042"), "they paid with 4242 4242 4242 4242")
     answer = await agent.answer(request)
