@@ -149,7 +149,7 @@ class Group:
 _LEFT = {
     "no_address": "Ask the customer for an address, and enter it in billing.",
     "unusable": "Check the address with the customer, and mend it in billing.",
-    "suppressed": "Mail to it bounced for good before. Ask the customer for another address.",
+    "suppressed": "It is on our do-not-send list. Ask for another address, or let a lead release it.",
     "opted_out": "They answered STOP: ask for a mail address by telephone or letter.",
 }
 

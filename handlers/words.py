@@ -196,7 +196,7 @@ def next_step(delivery: Delivery) -> str:
     if delivery.outcome is Outcome.BOUNCED:
         return NEXT_STEP.get(delivery.cls, "Look at the raw answer under Timeline.")
     if delivery.outcome is Outcome.SUPPRESSED:
-        return "Mail to it bounced for good before. Ask the customer for another address."
+        return "It is on our do-not-send list. Ask for another address, or let a lead release it."
     return ""
 
 
