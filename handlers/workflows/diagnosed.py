@@ -87,7 +87,7 @@ async def run_again_in_thread(services: Services, request: CommandRequest, share
         new_id = derived_id(subscriber.id, "diagnosis", request.id)
         last = await last_in_thread(tx, card, shared, other_than=new_id)
         kept = await keep(tx, request, found, last)
-        await tx.posts.want(CHANGE_SURFACE, str(kept.id), card.channel, parent=card.id)
+        await tx.posts.want(CHANGE_SURFACE, str(kept.id), card.place, parent=card.id)
         await tx.posts.bump(DIAGNOSIS_SURFACE, [(tx.tenant, card.key)])
 
 
