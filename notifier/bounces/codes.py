@@ -144,7 +144,7 @@ OPERATOR_AT_DATA: dict[str, C] = {"docomo.ne.jp": C.BLOCKED_REPUTATION}
 # Details that outrank what a sentence seems to mean: registered for one cause, or numbered by Microsoft.
 _MICROSOFT = frozenset(detail for detail in SPECIFIC if len(detail) >= 5)
 _AUTHENTICATION = frozenset(f"7.{number}" for number in range(20, 28))
-FIRM = MOVED | MAIL_LESS | _MICROSOFT | _AUTHENTICATION
+FIRM = MOVED | MAIL_LESS | _MICROSOFT | _AUTHENTICATION | {"2.2"}
 
 # `Diagnostic-Code: x-unix; 77`: how a local program ended (sysexits.h). Others say only that it failed.
 EXITS: dict[str, C] = {
@@ -177,4 +177,4 @@ CATEGORIES: dict[str, C] = {
 }
 
 # Those that outrank even a known phrase: nobody uses them for anything else (x.7.27 is used at random).
-EXACT = FIRM - HARD_DETAILS - {"7.27"}
+EXACT = FIRM - HARD_DETAILS - {"7.27", "2.2"}

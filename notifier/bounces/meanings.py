@@ -205,6 +205,7 @@ _TABLE: tuple[tuple[C, tuple[str, ...]], ...] = (
             r"(?:use|through|via|contact|from) ~5(?:your|own) ~2(?:isp|provider|internet service|service provider|email provider|mail server)",
             r"(?:smtp|mail|mx) (?:server|relay|host|gateway) ~2(?:of|at) your (?:isp|provider)",
             r"(?:your|sending|source|from|votre) ~2domain\b ~8(?:REFUSED|banned|listed|bad|poor|spam\w*|abus\w*|suspicious|untrusted)",
+            r"your address ~4(?:REFUSED)",
             r"(?:your|this|sending|source|client|remote|connecting|from|ce|votre) ~2(?:ips?|ip address\w*|host|server|network|"
             r"netblock|range|subnet|client|mta)\b ~8(?:REFUSED|banned|listed|bad|poor|spam\w*|abus\w*|suspicious|"
             r"untrusted|malicious|compromised)",
@@ -246,6 +247,7 @@ _TABLE: tuple[tuple[C, tuple[str, ...]], ...] = (
             r"STORE\b ~5FULL\b",
             r"(?:FULL|over|low on|run out of|beyond|exceeds?) ~4(?:quota|storage|disk|space|mail ?box\w*|in ?box|capacity|cuota)\b",
             r"no ~2(?:space|room|storage|quota)\b",
+            r"(?:space|storage|quota) ~2not enough\b",
             r"quota\b ~3(?:exceed|over|full|limit|reach|violat|error|check|used)",
             r"(?:too (?:many|much)) ~3(?:in|on) ~2(?:mail ?box|inbox|server|account)",
         ),
@@ -319,6 +321,8 @@ _TABLE: tuple[tuple[C, tuple[str, ...]], ...] = (
             r"(?:personal|private|user|recipients?|individual|mailbox) ~2(?:filter|block ?list|black ?list|white ?list|safe ?list|rules?|preferences)\b",
             r"(?:white ?list|safe ?list|allow ?list|approved senders) ~3(?:only|of the (?:recipient|user))",
             r"(?:mail|e ?mail|message) ~2filtered",
+            r"(?:users?|recipients?|his|her|their|personal) ~4(?:ignore|blocked senders?) ~1list\b",
+            r"(?:has|have) you ~4(?:ignore|block\w*) ~1list\b",
             r"preferences of ~2(?:person|recipient|user|addressee)\b",
         ),
     ),

@@ -7,6 +7,14 @@ from notifier.bounces import BounceClass as C
 
 WORDINGS: dict[C, tuple[tuple[int, str, str], ...]] = {
     C.NO_SUCH_USER: (
+        (550, "5.1.1", "<x@example.com>: Email address does not exist"),
+        (550, "", "Recipient unknown (x@example.com)"),
+        (550, "5.1.1", 'Mailbox "x" unknown'),
+        (550, "", "This user doesn't have a mailbox here"),
+        (550, "", "Invalid final delivery userid"),
+        (550, "5.1.1", "x: mailbox not found on this server"),
+        (550, "", "the email account does not exist in this organization"),
+        (550, "", "Cannot find recipient in address list"),
         (550, "5.1.1", "No account exists for x@example.com"),
         (550, "", "The recipient you entered is not on file"),
         (550, "5.1.1", "Not known at this site: x"),
@@ -78,6 +86,9 @@ WORDINGS: dict[C, tuple[tuple[int, str, str], ...]] = {
         (550, "", "収件人不存在"),
     ),
     C.MAILBOX_FULL: (
+        (550, "", "User has exceeded quota and cannot receive messages"),
+        (552, "", "Message would exceed quota for <x@example.com>"),
+        (450, "", "Account storage limit"),
         (552, "", "this mailbox cannot take more mail, quota is used up"),
         (552, "5.2.2", "Das Postfach hat sein Limit erreicht"),
         (550, "", "Too much data in mailbox; quota reached"),
@@ -111,6 +122,8 @@ WORDINGS: dict[C, tuple[tuple[int, str, str], ...]] = {
         (450, "4.2.2", "deliver: mail box exceeds quota"),
     ),
     C.MAILBOX_DISABLED: (
+        (550, "", "Account temporarily suspended"),
+        (554, "5.7.1", "Your email was rejected because the recipient's account is disabled"),
         (550, "", "The user's account was suspended by the administrator"),
         (550, "", "recipient's service has been deactivated"),
         (450, "", "Mailbox is locked, try later"),
@@ -133,6 +146,8 @@ WORDINGS: dict[C, tuple[tuple[int, str, str], ...]] = {
         (550, "", "Cuenta suspendida"),
     ),
     C.DOMAIN_MISSING: (
+        (550, "5.1.2", "example.invalid: domain does not exist"),
+        (550, "", "unresolvable recipient domain"),
         (550, "", "the destination domain has no DNS entry"),
         (550, "5.1.2", "We could not find a mail server for this domain"),
         (553, "", "domain name is not registered"),
@@ -156,6 +171,8 @@ WORDINGS: dict[C, tuple[tuple[int, str, str], ...]] = {
         (550, "", "No host found for example.invalid"),
     ),
     C.FILTERED: (
+        (550, "", "The recipient has you on his ignore list"),
+        (554, "", "Refused by user preferences"),
         (550, "", "This user has chosen to receive mail only from approved senders"),
         (550, "", "your mail was refused at the request of the recipient"),
         (550, "5.7.1", "recipient is not accepting mail from unknown senders"),
@@ -173,6 +190,10 @@ WORDINGS: dict[C, tuple[tuple[int, str, str], ...]] = {
         (550, "", "personal blacklist of the user"),
     ),
     C.BLOCKED_AUTH: (
+        (550, "5.7.1", "Message failed DMARC policy"),
+        (550, "5.7.0", "Local Policy Violation: SPF fail"),
+        (421, "", "Reverse DNS failed for 192.0.2.1"),
+        (550, "", "Mail server 192.0.2.1 must have a valid PTR"),
         (550, "5.7.1", "SPF record of sender domain does not authorise 192.0.2.1"),
         (554, "", "no PTR for your address"),
         (550, "", "DMARC alignment failure, quarantine policy applied"),
@@ -205,6 +226,13 @@ WORDINGS: dict[C, tuple[tuple[int, str, str], ...]] = {
         (550, "", "Reverse lookup of your IP failed"),
     ),
     C.BLOCKED_REPUTATION: (
+        (554, "", "Mail from 192.0.2.1 rejected, listed at cbl.abuseat.org"),
+        (554, "5.7.1", "JunkMail rejected - mail.example [192.0.2.1] is in an RBL"),
+        (550, "", "Access from your IP has been blocked"),
+        (550, "", "sender domain blacklisted"),
+        (550, "5.7.1", "Transaction rejected by policy"),
+        (553, "5.1.8", "Sender domain does not exist"),
+        (550, "", "Your address is not permitted to send to this domain"),
         (554, "", "Your host is denied access here"),
         (550, "", "We have blocked your subnet"),
         (550, "5.7.1", "IP address on a deny list, contact abuse@example.com"),
@@ -259,6 +287,10 @@ WORDINGS: dict[C, tuple[tuple[int, str, str], ...]] = {
         (554, "", "Client host rejected: your ISP is banned"),
     ),
     C.SPAM_CONTENT: (
+        (550, "5.7.1", "Message rejected as spam by content filtering."),
+        (554, "", "Mail appears to be spam"),
+        (552, "5.7.0", "Our filters detected a virus"),
+        (550, "", "Message has suspicious content"),
         (550, "", "we think that this is spam"),
         (554, "", "Content rejected by filter: phishing"),
         (550, "", "Message carries malware"),
@@ -286,6 +318,8 @@ WORDINGS: dict[C, tuple[tuple[int, str, str], ...]] = {
         (550, "5.7.1", "Content filter: junk"),
     ),
     C.TOO_BIG: (
+        (552, "", "message exceeds maximum message size of 10485760"),
+        (552, "5.3.4", "size limit"),
         (552, "", "your letter is bigger than we accept"),
         (552, "5.3.4", "Nachricht überschreitet die maximale Größe"),
         (550, "", "Attachment is over the limit of 10 MB"),
@@ -302,6 +336,10 @@ WORDINGS: dict[C, tuple[tuple[int, str, str], ...]] = {
         (550, "", "Maximum message size exceeded"),
     ),
     C.RATE_LIMITED: (
+        (450, "4.7.1", "too many recipients from 192.0.2.1"),
+        (421, "", "Requested action aborted: too many errors"),
+        (550, "5.7.1", "rate limit exceeded"),
+        (450, "", "greylisted for 5 minutes"),
         (450, "", "you are sending at too high a rate"),
         (421, "", "connection count exceeded for 192.0.2.1"),
         (452, "", "maximum recipients per message reached"),
@@ -326,6 +364,10 @@ WORDINGS: dict[C, tuple[tuple[int, str, str], ...]] = {
         (421, "", "too many sessions from your host"),
     ),
     C.RELAY_OR_SECURITY: (
+        (550, "", "Relay denied for x@example.com"),
+        (530, "", "Authentication required for relaying"),
+        (550, "", "not local and relaying not permitted"),
+        (550, "5.7.1", "delivery not authorized, message refused"),
         (550, "", "This host is no relay"),
         (554, "", "You may not send through this server without logging in"),
         (530, "", "STARTTLS is mandatory"),
@@ -352,6 +394,12 @@ WORDINGS: dict[C, tuple[tuple[int, str, str], ...]] = {
         (538, "", "Encryption required"),
     ),
     C.TEMPORARY: (
+        (451, "", "temporarily unable to process your email"),
+        (450, "", "x@example.com: mailbox is busy"),
+        (421, "", "Resources unavailable, try again later"),
+        (451, "4.3.5", "Server configuration problem"),
+        (554, "", "delivery error: message looped"),
+        (421, "", "Service shutting down"),
         (421, "", "server overloaded"),
         (451, "", "database not reachable"),
         (451, "", "out of memory"),
@@ -387,6 +435,7 @@ WORDINGS: dict[C, tuple[tuple[int, str, str], ...]] = {
         (421, "", "4.4.2 Timeout while waiting for command"),
     ),
     C.OTHER: (
+        (550, "", "Protocol error"),
         (502, "", "Command not implemented"),
         (550, "", "Error"),
         (554, "", "Unknown error"),
