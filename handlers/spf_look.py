@@ -66,6 +66,11 @@ class SpfLook:
         return self.report.domain
 
     @property
+    def partial(self) -> bool:
+        """DNS did not answer about a part of the record: what was judged is the rest."""
+        return any(problem.code is Mistake.INCLUDE_UNAVAILABLE for problem in self.report.problems)
+
+    @property
     def state(self) -> SpfState:
         report = self.report
         if report.unavailable and report.record is None:
@@ -77,6 +82,8 @@ class SpfLook:
             return SpfState.WRONG
         if report.required is Required.UNKNOWN or SpfResult.TEMPERROR in results:
             return SpfState.UNKNOWN
+        if self.partial and SpfResult.PASS not in results:
+            return SpfState.UNKNOWN  # no address of ours was seen to pass before the part that is not known
         return SpfState.RIGHT
 
     @property

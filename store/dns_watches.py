@@ -6,7 +6,7 @@ died with its process would have found, the next one finds.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -104,12 +104,14 @@ class DnsWatches(Repository):
         await self._with(watch, tuple(name for name in watch.actors if name != actor))
         return True
 
-    async def take_due(self, following: Callable[[DnsWatch], datetime], limit: int = 20) -> list[DnsWatch]:
-        """Across tenants: those whose look is due, each moved on to what `following` says."""
+    async def take_due(
+        self, tenants: Sequence[int], following: Callable[[DnsWatch], datetime], limit: int = 20
+    ) -> list[DnsWatch]:
+        """Of these tenants: those whose look is due, each moved on to what `following` says."""
         c = dns_watches.c
         due = (
             select(dns_watches)
-            .where(c.ended_at.is_(None), c.next_at <= self._tx.now)
+            .where(c.tenant_id.in_(list(tenants)), c.ended_at.is_(None), c.next_at <= self._tx.now)
             .order_by(c.next_at)
             .limit(limit)
             .with_for_update(skip_locked=True)

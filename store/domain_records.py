@@ -27,6 +27,8 @@ class Seen:
     value: str
     verdict: RecordVerdict
     said: str
+    partial: bool = False
+    """DNS did not answer about a part of what it leads to: the verdict holds for the rest."""
 
 
 def _record(row: Row[Any]) -> DomainRecord:

@@ -82,12 +82,27 @@ async def look(services: Services, tenant: int) -> Looked:
     services.forget_dns()
     profile = services.profile(tenant)
     found = await _ask(services, profile)
-    seen = [item for item in found if isinstance(item, Seen)]
+    unanswered = [item for item in found if isinstance(item, str)]
+    written, changed = 0, []
     async with services.store.begin(tenant) as tx:
-        changed = [record for item in seen if (record := await tx.domain_records.seen(item)) is not None]
+        for item in found:
+            if isinstance(item, str):
+                continue
+            if item.partial and await _only_for_silence(tx, item):
+                unanswered.append(f"{item.domain} SPF")
+                continue
+            written += 1
+            if (record := await tx.domain_records.seen(item)) is not None:
+                changed.append(record)
         for record in changed:
             await _tell(tx, profile, record)
-    return Looked(len(seen), tuple(changed), tuple(item for item in found if isinstance(item, str)))
+    return Looked(written, tuple(changed), tuple(unanswered))
+
+
+async def _only_for_silence(tx: Tx, item: Seen) -> bool:
+    """The record is as it was: its worth differs only because DNS kept silent about a part of it."""
+    there = await tx.domain_records.get(item.domain, item.kind)
+    return there is not None and there.value == item.value and there.verdict is not item.verdict
 
 
 async def _ask(services: Services, profile: TenantProfile) -> list[Seen | str]:
@@ -115,14 +130,20 @@ async def _spf(services: Services, tenant: int, domain: str) -> Seen | str:
     why = [p.sentence for p in found.problems if p.severity is not Severity.INFO][:1]
     told = not report.records or report.required is Required.MISSING  # by the sentence itself
     said = " ".join([found.sentence, *([] if told else why)])
-    return Seen(domain, "spf", "\n".join(report.records), verdict, said)
+    partial = found.partial and found.state is not SpfState.WRONG
+    return Seen(domain, "spf", _value(report.records), verdict, said, partial)
+
+
+def _value(records: Iterable[str]) -> str:
+    """Name servers turn the records of one name round at will: their order is no change."""
+    return "\n".join(sorted(records))
 
 
 async def _mx(resolver: Resolver, domain: str, *, bounces: bool) -> Seen | str:
     answer, where = await asyncio.gather(resolver.query(domain, "MX"), destination(resolver, domain))
     if answer.status is Status.UNAVAILABLE or where.kind is MailHosts.UNKNOWN:
         return f"{domain} MX"
-    value = "\n".join(sorted(answer.records))
+    value = _value(record.lower() for record in answer.records)
     if where.kind is MailHosts.FOUND:
         hosts = ", ".join(where.hosts[:3])
         return Seen(domain, "mx", value, RecordVerdict.OK, f"Mail for {domain} goes to {hosts}.")
@@ -180,7 +201,7 @@ def _dkim(identities: Iterable[SendingIdentity]) -> list[Seen | str]:
             continue
         verdict = RecordVerdict.WEAK if check.right and check.testing else _DKIM[check.state]
         kind = dkim_kind(check.selector)
-        found[key] = Seen(check.domain, kind, "\n".join(check.found), verdict, check.sentence)
+        found[key] = Seen(check.domain, kind, _value(check.found), verdict, check.sentence)
     return list(found.values())
 
 

@@ -11,7 +11,7 @@ import asyncio
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from handlers.contract import CommandRequest, Services, audit
+from handlers.contract import CommandRequest, Services, audit, audit_key
 from handlers.profile import TenantProfile
 from handlers.reply import UserError
 from handlers.spf_look import SpfLook, SpfState, Way, alignment
@@ -113,10 +113,13 @@ async def ask(tx: Tx, request: CommandRequest, look: SpfLook) -> DnsWatch:
 async def stop(tx: Tx, request: CommandRequest) -> DnsWatch:
     """Whoever asked leaves it to the others; the last one, or somebody who did not ask, ends it."""
     watch = await _of(tx, request)
+    about = f"domain:{watch.domain}"[:120]
+    if await tx.audit.stands(audit_key(request, "spf.stop", about)):
+        return watch  # carried out before a crash: who has left already must not end it for the others
     if not await tx.dns_watches.leave(watch.id, request.actor.user_id):
         await tx.dns_watches.end(watch.id, WatchEnd.CANCELLED, request.actor.user_id)
     await tx.posts.bump(SPF_SURFACE, [(tx.tenant, card_key(watch.id))])
-    await audit(tx, request, "spf.stop", f"domain:{watch.domain}"[:120], detail={"watch": str(watch.id)})
+    await audit(tx, request, "spf.stop", about, detail={"watch": str(watch.id)})
     return await tx.dns_watches.get(watch.id) or watch
 
 
@@ -152,11 +155,12 @@ class SpfWatches:
     async def sweep(self) -> int:
         """One round; gives how many watches were looked at."""
         async with self._services.store.system() as tx:
-            due = await tx.dns_watches.take_due(lambda watch: next_look(watch.created_at, tx.now))
-        mine = [watch for watch in due if watch.tenant in self._services.tenants]
-        if mine:
+            due = await tx.dns_watches.take_due(
+                list(self._services.tenants), lambda watch: next_look(watch.created_at, tx.now)
+            )
+        if due:
             self._services.forget_dns()
-        ends = await asyncio.gather(*(self._look(watch) for watch in mine), return_exceptions=True)
+        ends = await asyncio.gather(*(self._look(watch) for watch in due), return_exceptions=True)
         for end in ends:  # one domain's trouble must not keep the others from being told
             if isinstance(end, BaseException):
                 raise end

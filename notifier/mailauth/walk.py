@@ -134,8 +134,9 @@ class Walker:
         names = [target]
         if term.mechanism == "exists":
             answer = yield from self.ask(target, "A")
-            cost.voids += answer.void
-            cost.voids_ipv6 += answer.void
+            if not self._unavailable(cost, target, answer):
+                cost.voids += answer.void
+                cost.voids_ipv6 += answer.void
             return
         if term.mechanism == "mx":
             answer = yield from self.ask(target, "MX")

@@ -24,7 +24,7 @@ async def watch(store: Store, actor: str = "U_AGENT", domain: str = DOMAIN, tena
 
 async def take(store: Store, minutes: int = 5) -> list[DnsWatch]:
     async with store.system() as tx:
-        return await tx.dns_watches.take_due(lambda _: tx.now + timedelta(minutes=minutes))
+        return await tx.dns_watches.take_due([1, 2], lambda _: tx.now + timedelta(minutes=minutes))
 
 
 async def test_two_who_ask_for_one_domain_share_a_watch(store: Store) -> None:
@@ -139,3 +139,14 @@ async def test_the_daily_look_is_one_process_s_and_another_s_when_it_dies(
     assert not await turn(store)
     clock.advance(hours=1)
     assert await turn(store)
+
+
+async def test_a_watch_of_a_provider_that_another_deployment_serves_is_left_to_it(
+    store: Store, clock: FakeClock
+) -> None:
+    await watch(store)
+    theirs = await watch(store, tenant=2)
+    clock.advance(minutes=1)
+    async with store.system() as tx:
+        assert [w.tenant for w in await tx.dns_watches.take_due([1], lambda _: IN_A_WEEK)] == [1]
+    assert [w.id for w in await take(store)] == [theirs.id]

@@ -65,7 +65,7 @@ ASKED: dict[str, Callable[[Tx], Awaitable[Any]]] = {
     "a number's open question": lambda tx: tx.of(1).questions.open_for("+15415550142"),
     "open questions": lambda tx: tx.of(1).questions.open_ones(),
     "questions whose time is over": lambda tx: tx.of(1).questions.expire(),
-    "watches due": lambda tx: tx.dns_watches.take_due(lambda _: NOW),
+    "watches due": lambda tx: tx.dns_watches.take_due([1, 2], lambda _: NOW),
     "posts bumped": lambda tx: tx.posts.bump("delivery", [(1, "a"), (1, "b")]),
     "posts behind": lambda tx: tx.posts.claim_behind(worker="w", lease_s=30),
 }

@@ -224,7 +224,7 @@ def _watching(watch: DnsWatch, profile: TenantProfile, now: datetime) -> Mrkdwn:
     if watch.ended is WatchEnd.FIXED:
         return md(":tada: *Fixed*, seen at {} after {}", at, looks)
     if watch.ended is WatchEnd.EXPIRED:
-        return md(":hourglass: *Not watched any more*: still wrong after a week and {}", looks)
+        return md(":hourglass: *Not watched any more*: not seen right in a week and {}", looks)
     return md(":no_bell: *Not watched any more*: stopped by {}", mention(watch.ended_by or "somebody"))
 
 
@@ -241,7 +241,8 @@ def word(watch: DnsWatch) -> Reply:
         text = f"The SPF record of {domain} is right now."
         more = md("What was refused meanwhile can be sent again: `/isp failures` has it.")
         return Reply(text, [section(lines([md(":white_check_mark: {} *{}*", who, text), more]))])
-    text = f"The SPF record of {domain} is still wrong after a week, and I stop looking."
+    # What DNS did not answer at the end is not known to be wrong.
+    text = f"I have not seen the SPF record of {domain} right in a week, and stop looking."
     more = md("Last seen: {} Ask again with `/isp spf {}`.", watch.last_seen, domain)
     return Reply(text, [section(lines([md(":hourglass: {} {}", who, text), more]))])
 

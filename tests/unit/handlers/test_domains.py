@@ -325,3 +325,47 @@ def test_what_a_change_is_to_us(was: RecordVerdict, now: RecordVerdict, drift: D
     record = DomainRecord("d.example", "spf", value, now, "", NOW, "a", was, NOW + timedelta(hours=1))
     assert drift_of(record) is drift
     assert title(record) == f"The SPF record of d.example {words}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("spf", ["v=spf1 mx -all", "v=spf1 a -all"]),
+        ("mx", ["10 mx.mail.cascade.example", "10 B.mail.cascade.example"]),
+        ("dmarc", ["v=DMARC1; p=none", "v=DMARC1; p=reject"]),
+    ],
+)
+async def test_the_order_of_what_dns_answers_is_no_change(
+    services: Services, clock: FakeClock, kind: str, values: list[str]
+) -> None:
+    await look(seeing(services, **{kind: values}))
+    clock.advance(days=1)
+    looked = await look(seeing(services, **{kind: values[::-1]}))
+    assert looked is not None
+    assert looked.changed == ()
+
+
+@pytest.mark.parametrize(
+    "silent",
+    [{"spf.other.example": "TIMEOUT"}, {"x.example": "TIMEOUT"}, {"mx.mail.cascade.example": "TIMEOUT"}],
+)
+async def test_an_include_that_dns_is_silent_about_neither_mends_nor_spoils_a_record(
+    services: Services, clock: FakeClock, silent: dict[str, object]
+) -> None:
+    record = "v=spf1 include:spf.visp.net include:spf.other.example exists:x.example mx ~all"
+    zone: dict[str, object] = {
+        **ZONE,
+        ENVELOPE: {"TXT": [record], "MX": ["10 mx.mail.cascade.example"]},
+        "x.example": {"A": ["127.0.0.2"]},
+    }
+    whole = zone | {"spf.other.example": {"TXT": ["v=spf1 ip4:192.0.2.1 -all"]}}
+    broken = zone | {"spf.other.example": {"TXT": ["v=spf1 moo -all"]}}
+    for before in (whole, broken):
+        await look(replace(seeing(services), resolver=StaticResolver(before)))
+        was = (await records(services))[ENVELOPE, "spf"].verdict
+        clock.advance(days=1)
+        looked = await look(replace(seeing(services), resolver=StaticResolver(before | silent)))
+        assert looked is not None
+        assert [record.kind for record in looked.changed] == []
+        assert (await records(services))[ENVELOPE, "spf"].verdict is was
+        clock.advance(days=1)

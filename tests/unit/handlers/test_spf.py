@@ -296,8 +296,8 @@ async def test_a_watch_ends_with_a_word_after_a_week(services: Services, clock: 
     assert await SpfWatches(wrong).sweep() == 1
     reply = await WORD.draw(wrong, 1, str(watch.id))
     assert reply is not None
-    assert "still wrong after a week, and I stop looking" in said(legal(reply))
-    assert "still wrong after a week and 1 look" in await drawn(wrong, watch)
+    assert "right in a week, and stop looking" in said(legal(reply))
+    assert "not seen right in a week and 1 look" in await drawn(wrong, watch)
     async with wrong.store.read(1) as tx:
         ended = await tx.dns_watches.get(watch.id)
     assert ended is not None
@@ -376,3 +376,20 @@ def test_a_domain_is_understood_however_it_is_written(typed: str, domain: str) -
 def test_what_is_no_domain_is_refused(typed: str) -> None:
     with pytest.raises(UserError, match="not a domain name"):
         typed_domain(typed)
+
+
+async def test_who_leaves_a_watch_does_not_end_it_for_the_others_when_that_is_carried_out_twice(
+    services: Services,
+) -> None:
+    wrong = with_routes(services)
+    agent, lead = agent_on(wrong), agent_on(wrong, Role.LEAD, "U_LEAD")
+    await agent.presses(await agent.types("spf"), "spf.watch")
+    await lead.presses(await lead.types("spf"), "spf.watch")
+    card = await SURFACE.draw(wrong, 1, f"#{(await the_watch(wrong)).id}")
+    assert card is not None
+    press = agent.press(card, "spf.stop")
+    await agent.run(press)
+    again = await agent.run(press)  # after a crash
+    watch = await the_watch(wrong)
+    assert (watch.actors, watch.ended) == (("U_LEAD",), None)
+    assert "still watched for the others" in said(again)
