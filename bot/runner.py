@@ -126,6 +126,7 @@ class Runner:
         """Takes up what was left, renews what is running, purges what is old; until cancelled."""
         last_purge = self._store.clock() - timedelta(hours=1)
         last_look = self._store.clock() - REMATCH_AT_START
+        look: asyncio.Task[None] | None = None
         while True:
             async with self._store.system() as tx:
                 if self._running:
@@ -140,16 +141,23 @@ class Runner:
                     await tx.diagnoses.purge(tx.now - timedelta(days=400))
             self._take_up(left)
             now = self._store.clock()
-            if now - last_look >= REMATCH_EVERY:
-                await self._rematch(last_look - REMATCH_EVERY)
+            if now - last_look >= REMATCH_EVERY and (look is None or look.done()):
+                # Beside the loop: it asks DNS about strangers' domains, and leases have to be renewed.
+                look = asyncio.get_running_loop().create_task(self._rematch(last_look - REMATCH_EVERY))
+                self._tasks.add(look)
+                look.add_done_callback(self._tasks.discard)
                 last_look = now
             if not left:
                 await asyncio.sleep(min(self._lease_s / 3, 2.0))
 
     async def _rematch(self, since: datetime) -> None:
-        found = await dsn.rematch(
-            self._store, self._keyring, since=since, mx_hosts=self._mx_hosts, desk=self._desk
-        )
+        try:
+            found = await dsn.rematch(
+                self._store, self._keyring, since=since, mx_hosts=self._mx_hosts, desk=self._desk
+            )
+        except Exception as error:  # they still wait, and are looked at again
+            log.exception("rematch_failed", error=type(error).__name__)
+            return
         if found:
             log.info("reports_rematched", count=found)
 

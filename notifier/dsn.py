@@ -132,24 +132,26 @@ async def take_in(
     tenant: int | None,
     mx_hosts: MxHosts = no_hosts,
     desk: Mapping[int, str] | None = None,
+    again: bool = False,
 ) -> Taken:
     """Records what the message says, in one transaction. Never raises for what the bytes say.
 
     `tenant` is whose bounce domain it came to; unmatched reports are kept there. `mx_hosts` tells whether
     a relay's "relayed" was to the recipient's own server or only to the next relay. `desk` is each tenant's
-    channel in which complaints are told.
+    channel in which complaints are told. `again`: what matches nothing is kept already.
     """
     found = await read(raw)
     theirs = await _taken_by_their_servers(found.reports, mx_hosts)
     async with store.system() as tx:
         keep = _Keeper(tx.of(tenant or SYSTEM_TENANT), raw, envelope_to, found.fingerprint)
         if not found.reports:
-            await keep(None, Unmatched.NO_REPORT)
+            if not again:
+                await keep(None, Unmatched.NO_REPORT)
             return Taken(Received.NO_REPORT)
         matches = await match(tx, keyring, found, envelope_to, tenant)
         lines, recorded = await _record(tx, found.reports, theirs, matches, desk or {})
         waiting = [line for line in lines if line.delivery is None and _worth_keeping(line.report)]
-        for line in waiting[:MOST_OF_ONE]:
+        for line in waiting[: 0 if again else MOST_OF_ONE]:
             await keep(line.report, line.why or Unmatched.NO_TOKEN)
     return Taken(_result(lines, recorded, bool(waiting)), tuple(lines))
 
@@ -178,6 +180,7 @@ async def rematch(
             tenant=tenant,
             mx_hosts=mx_hosts,
             desk=desk,
+            again=True,
         )
         mine = [one for one in taken.lines if one.delivery and about(one.report) == orphan.recipient]
         if mine and mine[0].delivery is not None:

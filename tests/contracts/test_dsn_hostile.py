@@ -265,6 +265,15 @@ async def test_a_report_that_was_quicker_than_its_queue_id_finds_its_mail_later(
     assert await rematch(store, KEYRING, since=NOW) == 0
 
 
+async def test_a_long_report_that_is_tried_again_waits_once(store: Store) -> None:
+    await sent(store)
+    long = dsn(words="word " * (KEPT_OF_A_REPORT // 4))
+    assert await come(store, long, FIXED) is Received.UNMATCHED
+    for _ in range(2):
+        await rematch(store, KEYRING, since=NOW)
+    assert len(await orphans(store)) == 1
+
+
 async def test_a_key_that_comes_back_finds_what_it_signed(store: Store) -> None:
     item = await sent(store)
     other = Keyring.parse("3:the third of all secrets")

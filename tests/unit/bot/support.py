@@ -32,6 +32,7 @@ from bot.wiring import discover_commands, discover_surfaces
 from handlers.contract import Command, CommandRequest, Services
 from handlers.profile import CommandSpec, Role
 from handlers.reply import Answer, File, Home, Reply
+from notifier.dsn import MxHosts, no_hosts
 from notifier.mailauth import StaticResolver
 from store.unit import Store
 from tests.builders import KEYRING, outbox
@@ -189,6 +190,7 @@ async def office(
     room: int = 2000,
     writing: bool = True,
     at_once: int = 50,
+    mx_hosts: MxHosts = no_hosts,
 ) -> AsyncIterator[Office]:
     """`writing` False: the inbox takes in and never writes."""
     commands, words = discover_commands()
@@ -224,6 +226,7 @@ async def office(
             worker=WORKER,
             lease_s=LEASE_S,
             at_once=at_once,
+            mx_hosts=mx_hosts,
         )
         inbox = Inbox(store, worker=WORKER, lease_s=LEASE_S, room=room)
         rim = SlackRim(

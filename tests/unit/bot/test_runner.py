@@ -15,10 +15,12 @@ from bot.runner import MAX_ATTEMPTS, reference
 from handlers.contract import Actor, CommandRequest
 from handlers.profile import Role
 from handlers.reply import Reply, UserError
+from notifier.dsn import receive
 from store.models import Interaction, InteractionKind
 from store.unit import Store
-from tests.builders import interaction
+from tests.builders import KEYRING, interaction
 from tests.conftest import FakeClock
+from tests.contracts.reports import block, dsn
 from tests.unit.bot.support import WORKER, Office, roles
 from tests.unit.bot.support import office as open_office
 from tests.unit.handlers import cast
@@ -135,6 +137,28 @@ async def test_what_anybody_left_is_taken_up_when_its_lease_ends(office: Office)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert len(office.echo.runs) == 1
+
+
+async def test_dns_that_does_not_answer_about_old_reports_holds_up_nobody(
+    slack: Slack, sqlite_store: Store
+) -> None:
+    asked = asyncio.Event()
+
+    async def silent(_domain: str) -> frozenset[str]:
+        asked.set()
+        await asyncio.Event().wait()
+        return frozenset()
+
+    relayed = block("eve@slow.example", "relayed", "2.0.0", "250 ok") + "Remote-MTA: dns; mx.else.example\r\n"
+    async with open_office(slack, sqlite_store, mx_hosts=silent) as office:
+        await receive(sqlite_store, KEYRING, raw=dsn(relayed), envelope_to="bounces@x", tenant=1)
+        running = asyncio.create_task(office.runner.run())
+        await asyncio.wait_for(asked.wait(), 5)
+        await _left(office, _item(office), worker="desk2-bot", lease_s=-1)
+        await asyncio.wait_for(office.echo.started.wait(), 5)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await office.runner.drain(0.1)
 
 
 async def test_a_resumed_send_changes_nothing_twice_and_is_answered(office: Office) -> None:
