@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from notifier.addresses import AddressReport, Finding, Gravity, Kind
 from store.models import ContactOverride, Point, Subscriber
@@ -53,6 +54,16 @@ class Weighed:
 def doubts(report: AddressReport) -> tuple[Finding, ...]:
     """What somebody must have read before the address is saved."""
     return tuple(f for f in report.findings if f.gravity < Gravity.TELLS or f.kind is Kind.SHARED)
+
+
+class TakenBack(StrEnum):
+    """What a press on Undo came to."""
+
+    NOW = "now"
+    BEFORE = "before"
+    """The change did not stand any more, and the address is not on file."""
+    BILLING = "billing"
+    """Billing has the same address by now: nothing was taken back."""
 
 
 @dataclass(frozen=True, slots=True)

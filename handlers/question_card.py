@@ -24,6 +24,8 @@ class QuestionData:
     resent: Notice | None
     """The invoice that went out again after a yes."""
     override: ContactOverride | None
+    mended: bool
+    """The address that it brought is on file: as it stands, or because billing agrees by now."""
     mend: Mapping[str, str] | None
     """What opens the dialog that mends the address; None: it is not on file any more."""
 
@@ -108,15 +110,19 @@ def _steps(data: QuestionData, profile: TenantProfile) -> list[str]:
             said = "yes" if q.state is QuestionState.CONFIRMED else "no"
             rows.append(md(":speech_balloon: {}: they answered {}", when, said))
     if data.override is not None:
-        new = mask_email(data.override.new_address)
-        rows.append(
-            md(":leftwards_arrow_with_hook: Taken back: {} is gone again", new)
-            if data.override.ended_at is not None
-            else md(":wrench: Mended: {} is on file now. *Tell billing too.*", new)
-        )
+        told = _MENDED[data.mended, data.override.ended_at is None]
+        rows.append(md(told, mask_email(data.override.new_address)))
     elif q.state in _TO_MEND and data.mend is None:
         rows.append(md(":wrench: The address was mended since"))
     return rows + _sent_again(data, profile)
+
+
+_MENDED = {  # (on file, the change stands)
+    (True, True): ":wrench: Mended: {} is on file now. *Tell billing too.*",
+    (True, False): ":wrench: Mended: {} is on file now, at billing too",
+    (False, True): ":wrench: Mended to {}, which was changed again since",
+    (False, False): ":leftwards_arrow_with_hook: Taken back: {} is gone again",
+}
 
 
 def _sent_again(data: QuestionData, profile: TenantProfile) -> list[str]:

@@ -33,6 +33,7 @@ from store.models import (
     AUTO,
     AddressQuestion,
     Channel,
+    ContactOverride,
     ConversationLine,
     EventKind,
     EventSource,
@@ -370,14 +371,23 @@ async def load(tx: Tx, question_id: UUID) -> QuestionData | None:
     ids = [question.notification_id, *([resent_id] if resent_id else [])]
     found = await tx.notifications.get_many(ids)
     notices = {n.notification.id: n for n in await load_notices(tx, list(found.values()))}
+    override = await tx.overrides.get(override_id(question))
     return QuestionData(
         question=question,
         payer=payer,
         asked=notices.get(question.notification_id),
         resent=notices.get(resent_id) if resent_id else None,
-        override=await tx.overrides.get(override_id(question)),
+        override=override,
+        mended=override is not None and await is_on_file(tx, override),
         mend=await mend_value(tx, question),
     )
+
+
+async def is_on_file(tx: Tx, override: ContactOverride) -> bool:
+    """Whether the address that it brought is there, whoever it is that says so by now."""
+    points = (await tx.subscribers.points([override.subscriber_id])).get(override.subscriber_id, [])
+    wanted = (override.role, override.channel, override.new_address)
+    return any((p.role, p.channel, p.address) == wanted for p in points)
 
 
 async def mend_value(tx: Tx, question: AddressQuestion) -> dict[str, str] | None:
@@ -404,6 +414,7 @@ __all__ = [
     "ask",
     "bump",
     "call_off",
+    "is_on_file",
     "load",
     "plan",
     "spoken_since",

@@ -10,11 +10,11 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from handlers.contacts import Contact, Mended, Weighed, field_of
-from handlers.contract import CommandRequest, Services, audit
+from handlers.contacts import Contact, Mended, TakenBack, Weighed, field_of
+from handlers.contract import CommandRequest, Services, audit, audit_key
 from handlers.reply import UserError
 from handlers.workflows.address_books import known_of, look_at
-from handlers.workflows.address_questions import address_changed
+from handlers.workflows.address_questions import address_changed, is_on_file
 from handlers.workflows.diagnose import billing_points
 from notifier.addresses import AddressReport, Known, unanswered
 from store.addresses import normalise_email
@@ -135,8 +135,8 @@ async def _put(tx: Tx, override: ContactOverride) -> None:
         raise UserError("Somebody has changed this address a moment ago.", "Look the subscriber up again.")
 
 
-async def undo(services: Services, request: CommandRequest) -> tuple[Mended, bool]:
-    """Puts the old address back; False when that was done before."""
+async def undo(services: Services, request: CommandRequest) -> tuple[Mended, TakenBack]:
+    """Puts the old address back, unless the change does not stand any more."""
     async with services.store.begin(request.tenant) as tx:
         override = await tx.overrides.get(UUID(request.value["o"]))
         subscriber = await tx.subscribers.by_id(override.subscriber_id) if override else None
@@ -144,7 +144,7 @@ async def undo(services: Services, request: CommandRequest) -> tuple[Mended, boo
             raise UserError("This address is not on file any more.", "Look the subscriber up again.")
         mended = Mended(subscriber, override)
         if not await tx.overrides.end([override.id]):
-            return mended, False
+            return mended, await _ended_before(tx, request, mended)
         who, role, channel = override.subscriber_id, override.role, override.channel
         await address_changed(tx, who, override.new_address)
         if override.old_address:
@@ -157,7 +157,14 @@ async def undo(services: Services, request: CommandRequest) -> tuple[Mended, boo
         if not back:
             raise UserError("This address was changed again since.", "Take the later change back first.")
         await _audited(tx, request, "contact.undo", subscriber, override)
-    return mended, True
+    return mended, TakenBack.NOW
+
+
+async def _ended_before(tx: Tx, request: CommandRequest, mended: Mended) -> TakenBack:
+    """By this very press, run again; by billing, whose import agrees; or taken back."""
+    if await tx.audit.stands(audit_key(request, "contact.undo", f"account:{mended.subscriber.account}")):
+        return TakenBack.NOW
+    return TakenBack.BILLING if await is_on_file(tx, mended.override) else TakenBack.BEFORE
 
 
 async def _audited(

@@ -22,7 +22,7 @@ from handlers.blocks import (
     select_input,
 )
 from handlers.blocks import text_input as field
-from handlers.contacts import ADDRESS_FIELD, AGAIN, Contact, Mended, Weighed, doubts
+from handlers.contacts import ADDRESS_FIELD, AGAIN, Contact, Mended, TakenBack, Weighed, doubts
 from handlers.reply import Block, Modal, Reply, To
 from notifier.addresses import AddressReport, AddressStatus, Finding, Gravity, Kind
 from store.models import Subscriber
@@ -160,12 +160,20 @@ def mended(done: Mended, invoice: str = "") -> Reply:
     )
 
 
-def undone(done: Mended, now: bool) -> Reply:
-    o = done.override
-    title = "Taken back." if now else "This was taken back already."
+_UNDONE: dict[TakenBack, str] = {
+    TakenBack.NOW: "Taken back.",
+    TakenBack.BEFORE: "Nothing was changed: it was taken back already, or billing has a newer address.",
+    TakenBack.BILLING: "Billing has this address too by now, so nothing was taken back.",
+}
+
+
+def undone(done: Mended, what: TakenBack) -> Reply:
+    o, title = done.override, _UNDONE[what]
     back = (
         md("The address is *{}* again.", o.old_address)
         if o.old_address
         else md("*{}* is no address of account {} any more.", o.new_address, done.subscriber.account)
     )
-    return Reply(title, [section(lines([md("*{}*", title), back if now else ""]))], To.REPLACE)
+    return Reply(
+        title, [section(lines([md("*{}*", title), back if what is TakenBack.NOW else ""]))], To.REPLACE
+    )

@@ -186,6 +186,15 @@ async def test_an_undo_puts_it_back_and_the_card_says_so(asking: Asking) -> None
     assert "Taken back" in said(await asking.card())
 
 
+async def test_once_billing_has_the_mended_address_the_card_does_not_call_it_gone(asking: Asking) -> None:
+    await asking.asks()
+    await asking.desk.texts("YES")
+    await cast.add(asking.desk.store, "1042", billing_email(NEW), mobile(PHONE))
+    card = said(await asking.card())
+    assert "is on file now, at billing too" in card
+    assert "gone" not in card
+
+
 async def test_another_address_mends_nothing_until_an_agent_presses(asking: Asking) -> None:
     await asking.asks()
     await asking.desk.texts("no, it is kev@inbox.example")

@@ -297,6 +297,22 @@ async def test_the_override_ends_when_billing_agrees(agent: Agent) -> None:
     assert "mended here" not in said(await agent.types("find 1001"))
 
 
+async def test_undo_after_billing_agreed_takes_nothing_back_and_says_so(agent: Agent) -> None:
+    store = agent.services.store
+    sid = await dana(store)
+    done = await mends(agent, sid)
+    await imported(store, NEW)
+    assert "Billing has this address too" in said(await agent.presses(done, "contact.undo"))
+    assert await on_file(store, sid) == [NEW]
+
+
+async def test_an_undo_that_is_run_again_after_a_crash_says_the_same(agent: Agent) -> None:
+    sid = await dana(agent.services.store)
+    press = agent.press(await mends(agent, sid), "contact.undo")
+    first, second = await agent.run(press), await agent.run(press)
+    assert first == second
+
+
 async def test_billing_s_newer_word_counts(agent: Agent) -> None:
     store = agent.services.store
     sid = await dana(store)
