@@ -22,7 +22,7 @@ from handlers.diagnosis.evidence import (
     SpfState,
 )
 from handlers.diagnosis.lines import Line, Mark, Step, lines_of
-from handlers.diagnosis.rules import Ruling, rule_on
+from handlers.diagnosis.rules import Ruling, named_checks, rule_on
 from handlers.diagnosis.telling import blanks_of, brief, fill, month
 from handlers.diagnosis.tellings import TELLINGS
 from handlers.profile import TenantProfile
@@ -84,9 +84,15 @@ def diagnose(evidence: Evidence, profile: TenantProfile) -> Diagnosis:
 
 
 def _certainty(telling: Telling, ruling: Ruling) -> Certainty:
-    """What nobody signed is never certain."""
-    unsigned = ruling.about is not None and ruling.about.matched_by_hand
-    return Certainty.LIKELY if unsigned and telling.certainty is Certainty.CERTAIN else telling.certainty
+    """What nobody signed is never certain, nor is the one of our sender checks that no server has named."""
+    about = ruling.about
+    unsigned = about is not None and about.matched_by_hand
+    unnamed = about is not None and ruling.cause is Cause.SPF_WRONG and not named_checks(about)
+    return (
+        Certainty.LIKELY
+        if (unsigned or unnamed) and telling.certainty is Certainty.CERTAIN
+        else telling.certainty
+    )
 
 
 def _wanted(telling: Telling, mend: AddressFact | None) -> tuple[Act, ...]:

@@ -186,20 +186,25 @@ class Check(StrEnum):
 
 
 # RFC 7372 section 3 and the IANA registry of enhanced status codes: 5.7.20 to 22 DKIM, 23 and 24 SPF, 25
-# reverse DNS, 26 several; operators that answer with 26 mean DMARC or name it.
+# reverse DNS, 26 several checks at once.
 _CHECK_NAMES: dict[Check, re.Pattern[str]] = {
     Check.REVERSE_DNS: re.compile(r"5\.7\.25\b|\bptr\b|reverse[ -]?(?:dns|lookup|hostname)|\brdns\b", re.I),
-    Check.DMARC: re.compile(r"5\.7\.26\b|\bdmarc", re.I),
+    Check.DMARC: re.compile(r"\bdmarc", re.I),
     Check.SPF: re.compile(r"5\.7\.2[34]\b|\bspf\b", re.I),
     Check.DKIM: re.compile(r"5\.7\.2[012]\b|\bdkim\b", re.I),
 }
+
+
+_SEVERAL = re.compile(r"5\.7\.26\b")
 
 
 def named_checks(tried: Tried) -> tuple[Check, ...]:
     """Which checks the server names in its answer; none where it only says that they failed."""
     ended = tried.ended_by
     said = f"{ended.status} {ended.diagnostic}" if ended else tried.delivery.diagnostic
-    return tuple(check for check, pattern in _CHECK_NAMES.items() if pattern.search(said))
+    named = tuple(check for check, pattern in _CHECK_NAMES.items() if pattern.search(said))
+    # Operators that answer with 26 mean DMARC, unless they name what failed ("either SPF or DKIM").
+    return named or ((Check.DMARC,) if _SEVERAL.search(said) else ())
 
 
 def _auth(check: Check, state: SpfState) -> Callable[[Case, Tried], bool]:

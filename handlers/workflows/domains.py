@@ -7,7 +7,7 @@ is still right is told once. What DNS did not answer is neither written down nor
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -29,6 +29,7 @@ from notifier.mailauth import (
     check_dmarc,
     sending_identity,
 )
+from notifier.mailauth.dmarc_record import is_dmarc
 from notifier.mx import MailHosts, destination
 from notifier.oncall import DRIFT
 from store.domain_records import Seen
@@ -156,12 +157,26 @@ async def _dmarc(resolver: Resolver, domain: str, identities: Iterable[SendingId
     check = await check_dmarc(domain, resolver=resolver)
     if check.result is DmarcResult.TEMPERROR:
         return f"{domain} DMARC"
-    said = " ".join([_policy(check), *alignment([i for i in identities if i.facts.from_domain == domain])])
-    return Seen(domain, "dmarc", check.record or "", _dmarc_verdict(check), said)
+    published = _dmarc_records(check)
+    said = " ".join(
+        [
+            _policy(check, published),
+            *alignment([i for i in identities if i.facts.from_domain == domain]),
+        ]
+    )
+    return Seen(domain, "dmarc", _value(published), _dmarc_verdict(check, published), said)
 
 
-def _dmarc_verdict(check: DmarcCheck) -> RecordVerdict:
-    if check.result is DmarcResult.PERMERROR:
+def _dmarc_records(check: DmarcCheck) -> Sequence[str]:
+    """What stands in DNS: the record that applies, else those that receivers cannot use."""
+    if check.record is not None:
+        return (check.record,)
+    found = ([text for text in one.answer.records if is_dmarc(text)] for one in check.asked)
+    return next((records for records in found if records), ())
+
+
+def _dmarc_verdict(check: DmarcCheck, published: Sequence[str]) -> RecordVerdict:
+    if check.result is DmarcResult.PERMERROR or (check.record is None and published):
         return RecordVerdict.WRONG
     if check.record is None:
         return RecordVerdict.MISSING
@@ -169,9 +184,12 @@ def _dmarc_verdict(check: DmarcCheck) -> RecordVerdict:
     return RecordVerdict.WEAK if check.testing or check.policy == "none" else RecordVerdict.OK
 
 
-def _policy(check: DmarcCheck) -> str:
+def _policy(check: DmarcCheck, published: Sequence[str]) -> str:
     if check.problem:
         return f"The DMARC record cannot be used: {check.problem}."
+    if check.record is None and published:
+        # RFC 9989 section 4.10: several at one name are all discarded.
+        return f"{check.domain} has {len(published)} DMARC records, so receivers use none. Keep one."
     if check.record is None:
         return f"{check.domain} has no DMARC record."
     asks = {"none": "let mail that fails through", "quarantine": "put mail that fails into spam"}

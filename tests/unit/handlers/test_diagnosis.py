@@ -641,3 +641,29 @@ def test_the_page_in_docs_shows_these_tables() -> None:
             DOC.write_text(wanted, "utf-8")
             text = wanted
         assert text == wanted, "DIAGNOSIS_DOC=1 writes docs/diagnosis.md anew"
+
+
+GMAIL = (
+    "550-5.7.26 Your email has been blocked because the sender is unauthenticated. Gmail requires all "
+    "senders to authenticate with either SPF or DKIM. DKIM = did not pass. "
+    "SPF [mail.cascade.example] = did not pass"
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "spf", "cause", "sure"),
+    [
+        (GMAIL, SpfState.WRONG, Cause.SPF_WRONG, Certainty.CERTAIN),
+        (GMAIL, SpfState.RIGHT, Cause.SPF_MENDED, Certainty.LIKELY),
+        (GMAIL, SpfState.UNKNOWN, Cause.SENDER_CHECKS, Certainty.LIKELY),
+        ("550 5.7.26 Multiple checks failed", SpfState.WRONG, Cause.DMARC_WRONG, Certainty.CERTAIN),
+        ("550 5.7.1 Sender not authenticated", SpfState.WRONG, Cause.SPF_WRONG, Certainty.LIKELY),
+    ],
+)
+def test_a_server_that_asks_for_spf_or_dkim_says_nothing_of_dmarc_and_only_what_it_names_is_certain(
+    said: str, spf: SpfState, cause: Cause, sure: Certainty
+) -> None:
+    tried = notice(mail(BOUNCED, "blocked_auth", diagnostic=said))
+    fact = SpfFact("mail.cascade.example", spf)
+    found = diagnose(evidence(tried, spf=fact, identity=identity(Standing.FAILS)), profile())
+    assert (found.cause, found.certainty) == (cause, sure)

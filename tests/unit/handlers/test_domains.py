@@ -369,3 +369,23 @@ async def test_an_include_that_dns_is_silent_about_neither_mends_nor_spoils_a_re
         assert [record.kind for record in looked.changed] == []
         assert (await records(services))[ENVELOPE, "spf"].verdict is was
         clock.advance(days=1)
+
+
+@pytest.mark.parametrize(
+    ("published", "title_", "words"),
+    [
+        (["v=DMARC1; p=none", "v=DMARC1; p=reject"], "was changed and is wrong now", "has 2 DMARC records"),
+        (["v=DMARC1; p=moo"], "was changed and is wrong now", "cannot be used"),
+        ([], "is gone", "has no DMARC record"),
+    ],
+)
+async def test_a_dmarc_record_that_receivers_cannot_use_is_wrong_and_shown_and_not_called_gone(
+    services: Services, clock: FakeClock, published: list[str], title_: str, words: str
+) -> None:
+    await look(seeing(services))
+    clock.advance(days=1)
+    await look(seeing(services, dmarc=published))
+    record = (await records(services))[SENDER, "dmarc"]
+    assert title(record) == f"The DMARC record of {SENDER} {title_}"
+    assert record.value == "\n".join(published)
+    assert words in record.said
