@@ -64,6 +64,7 @@ class Mistake(StrEnum):
     PLUS_ALL = "plus_all"
     NEUTRAL_ALL = "neutral_all"
     NO_ALL = "no_all"
+    TOO_WIDE = "too_wide"
     TEXT_AFTER_ALL = "text_after_all"
     REDIRECT_WITH_ALL = "redirect_with_all"
     DUPLICATE_INCLUDE = "duplicate_include"

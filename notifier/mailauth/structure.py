@@ -27,8 +27,9 @@ def split_at_all(terms: list[ReadTerm]) -> tuple[list[ReadTerm], ReadTerm | None
 
 def structure_problems(terms: list[ReadTerm], lost: list[tuple[int, int]], text: str) -> list[SpfProblem]:
     """`terms` and `lost` are of one record, whose text is `text`."""
-    _, closing, after = split_at_all(terms)
+    before, closing, after = split_at_all(terms)
     problems = _all_problems(terms, closing, text)
+    problems += [_too_wide(read) for read in before if _is_too_wide(read.term)]
     if closing is not None:
         problems += [_after_all(read) for read in after if isinstance(read.term, Directive)]
         problems += [_lost_after_all(place, text, closing) for place in lost if place[0] > closing.start]
@@ -65,6 +66,26 @@ def _all_problems(terms: list[ReadTerm], closing: ReadTerm | None, text: str) ->
         sentence = "'?all' says nothing about forged mail, so the record protects nobody. Write '~all'."
         return [at(closing, Severity.WARNING, Mistake.NEUTRAL_ALL, sentence)]
     return []
+
+
+_NARROWEST = {4: 8, 6: 16}
+"""Prefix lengths: nobody was ever given a larger block than these (IANA's address registries)."""
+
+
+def _is_too_wide(term: Directive | Modifier) -> bool:
+    if not isinstance(term, Directive) or term.qualifier != "+":
+        return False
+    if term.family:
+        return (term.prefix4 if term.family == 4 else term.prefix6) < _NARROWEST[term.family]
+    return term.prefix4 < _NARROWEST[4] or term.prefix6 < _NARROWEST[6]
+
+
+def _too_wide(read: ReadTerm) -> SpfProblem:
+    sentence = (
+        f"'{read.written}' lets a great part of the internet send in your name, nearly as '+all' does. "
+        "Name your own servers only."
+    )
+    return at(read, Severity.WARNING, Mistake.TOO_WIDE, sentence)
 
 
 def _after_all(read: ReadTerm) -> SpfProblem:

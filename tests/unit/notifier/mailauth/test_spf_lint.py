@@ -45,6 +45,10 @@ ROWS: list[tuple[object, Mistake, str, str]] = [
     (f"v=spf1 {OK} all", M.PLUS_ALL, "all", f"v=spf1 {OK} ~all"),
     (f"v=spf1 {OK} ?all", M.NEUTRAL_ALL, "?all", f"v=spf1 {OK} ~all"),
     (f"v=spf1 mx {OK}", M.NO_ALL, "", f"v=spf1 mx {OK} ~all"),
+    (f"v=spf1 ip4:1.2.3.4/0 {OK} -all", M.TOO_WIDE, "ip4:1.2.3.4/0", f"v=spf1 ip4:1.2.3.4/0 {OK} -all"),
+    (f"v=spf1 a/7 {OK} -all", M.TOO_WIDE, "a/7", f"v=spf1 a/7 {OK} -all"),
+    (f"v=spf1 mx//0 {OK} -all", M.TOO_WIDE, "mx//0", f"v=spf1 mx//0 {OK} -all"),
+    (f"v=spf1 ip6:2000::/3 {OK} -all", M.TOO_WIDE, "ip6:2000::/3", f"v=spf1 ip6:2000::/3 {OK} -all"),
     (f"v=spf1 {OK} -all mx", M.TEXT_AFTER_ALL, "mx", f"v=spf1 {OK} mx -all"),
     (f"v=spf1 {OK} -all moo", M.TEXT_AFTER_ALL, "moo", f"v=spf1 {OK} -all"),
     (f"v=spf1 a:192.0.2.1 {OK} -all", M.A_WITH_IP, "a:192.0.2.1", f"v=spf1 ip4:192.0.2.1 {OK} -all"),
@@ -350,3 +354,10 @@ def test_what_is_no_domain_is_said_to_be_none() -> None:
     assert codes(lint({}, domain="localhost")) == {M.DOMAIN_INVALID}
     with pytest.raises(ValueError, match="include it"):
         lint({}, required="not a domain")
+
+
+@pytest.mark.parametrize(
+    "term", ["ip4:10.0.0.0/8", "?ip4:0.0.0.0/0", "-ip4:0.0.0.0/0", "a/8//16", "ip6:2600::/16"]
+)
+def test_a_block_that_somebody_may_own_or_that_does_not_pass_is_not_too_wide(term: str) -> None:
+    assert M.TOO_WIDE not in codes(lint_record(f"v=spf1 {term} {OK} -all"))
