@@ -73,7 +73,8 @@ class SmtpSession:
         message = await self._signed(message)
         reused = self._client is not None and self._client.is_connected
         outcome = await self._attempt(message)
-        if reused and isinstance(outcome, Deferred) and outcome.route_down:
+        ended = isinstance(outcome, Deferred) and (outcome.route_down or outcome.reply_code == str(_CLOSING))
+        if reused and ended:
             # A server may close an idle connection at any time (RFC 5321 section 4.5.3.2.7): nothing was
             # sent on it, so a fresh one is tried at once.
             outcome = await self._attempt(message)
@@ -169,7 +170,8 @@ class SmtpSession:
         except SMTPResponseException as error:
             if error.code == _CLOSING or (about_sender and error.code in _LOGIN):
                 await self.close()
-                return self._answer(error.code, error.message, route_down=True)
+                # In answer to RCPT it is that recipient's matter (too many mails, a policy), not the route's.
+                return self._answer(error.code, error.message, route_down=about_sender)
             outcome = self._answer(error.code, error.message)
             await self._reset(client)
             if isinstance(outcome, Refused):

@@ -233,11 +233,13 @@ async def test_a_used_connection_that_ends_is_replaced_at_once(verb: str, last: 
     assert (script.connections, len(script.bodies)) == (2, 2)
 
 
-async def test_a_fresh_connection_that_ends_is_not_tried_again_and_again() -> None:
-    script = Script({"MAIL": [b"421 4.7.0 Too many connections from you"] * 9})
+@pytest.mark.parametrize(("verb", "route_down"), [("MAIL", True), ("RCPT", False)])
+async def test_a_fresh_connection_that_ends_is_not_tried_again_and_again(verb: str, route_down: bool) -> None:
+    script = Script({verb: [b"421 4.7.0 Too many connections from you"] * 9})
     async with dialogue(script) as session:
         outcome = await session.submit(message_to())
     assert isinstance(outcome, Deferred)
+    assert outcome.route_down is route_down, "said of a recipient, it is no fault of the route"
     assert script.connections == 1
 
 
