@@ -133,6 +133,8 @@ def _answer(rtype: str, values: list[object]) -> Answer:
     if rtype == "TXT":
         return txt_answer([tuple(txt_text(_octets(part)) for part in _listed(value)) for value in values])
     if rtype == "MX":
+        if isinstance(values[0], int):  # one pair that stands by itself
+            values = [tuple(values)]
         return Answer(Status.OK, tuple(_mx(value) for value in values))
     return Answer(Status.OK, tuple(str(value) for value in values))
 

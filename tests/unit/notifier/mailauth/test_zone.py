@@ -113,6 +113,7 @@ def test_a_hostile_tree_of_includes_is_cut_short(inner: str) -> None:
         ({"MX": ["10\t mx.d.example"]}, "MX", ("10 mx.d.example",)),
         ({"MX": ["mx.d.example"]}, "MX", ("0 mx.d.example",)),
         ({"MX": [(0, "")]}, "MX", ("0 ",)),
+        ({"MX": (10, "mx.d.example")}, "MX", ("10 mx.d.example",)),
     ],
 )
 def test_a_zone_may_be_written_in_more_than_one_way(
