@@ -17,7 +17,7 @@ from handlers.diagnosis import Certainty, Diagnosis, Mark, Step
 from handlers.masks import mask_address, mask_in_text
 from handlers.profile import TenantProfile
 from notifier.channels import Route
-from store.models import AuditEntry, Channel, Delivery, DomainRecord, EventKind
+from store.models import AuditEntry, Channel, Delivery, DomainRecord, Event, EventKind, EventSource, Outcome
 
 MOST_MESSAGES = 8
 MOST_ANSWERS = 6
@@ -165,7 +165,7 @@ def postmaster_pack(found: Diagnosis, profile: TenantProfile) -> PostmasterPack 
         for facts in found.evidence.invoices
         for notice in facts.notices
         for d in notice.deliveries
-        if d.channel is Channel.EMAIL and _refusals(notice, d)
+        if d.channel is Channel.EMAIL and _refusals(found, notice, d) and not _got_through_since(found, d)
     ]
     domain = next((d.address.rpartition("@")[2] for d in _newest_first(found, pairs)), "")
     mine = [(notice, d) for notice, d in pairs if d.address.rpartition("@")[2] == domain]
@@ -182,7 +182,7 @@ def postmaster_pack(found: Diagnosis, profile: TenantProfile) -> PostmasterPack 
         "",
         *_sender(used, domains, profile),
         "",
-        *(row for notice, d in mine[:MOST_ANSWERS] for row in _refused(notice, d)),
+        *(row for notice, d in mine[:MOST_ANSWERS] for row in _refused(found, notice, d)),
     ]
     return PostmasterPack(f"Mail from {domains} refused by {domain}", "\n".join(rows).rstrip(), domain)
 
@@ -193,9 +193,27 @@ def _newest_first(found: Diagnosis, pairs: Sequence[tuple[Notice, Delivery]]) ->
     return sorted((d for _, d in pairs), key=lambda d: d.id != about)
 
 
-def _refusals(notice: Notice, d: Delivery) -> list[tuple[str, str]]:
+def _got_through_since(found: Diagnosis, d: Delivery) -> bool:
+    """This mail after all, or a later one to the same mailbox: nothing is refused any more."""
+    later = (
+        other
+        for facts in found.evidence.invoices
+        for notice in facts.notices
+        for other in notice.deliveries
+        if other.address == d.address and other.created_at >= d.created_at
+    )
+    return any(other.outcome in (Outcome.SENT, Outcome.DELIVERED) for other in later)
+
+
+def _theirs(found: Diagnosis, d: Delivery, e: Event) -> bool:
+    """Their server said it: not our own relay to us, and not our network where nobody answered."""
+    return e.source is not EventSource.SMTP or (bool(e.reply_code) and d.route not in found.evidence.relays)
+
+
+def _refusals(found: Diagnosis, notice: Notice, d: Delivery) -> list[tuple[str, str]]:
     """(when, in which words) the other side said no, or not now."""
-    no = [e for e in notice.events.get(d.id, ()) if e.kind in _REFUSALS and e.cls not in _NOT_THEIRS]
+    events = [e for e in notice.events.get(d.id, ()) if e.kind in _REFUSALS and _theirs(found, d, e)]
+    no = [e for e in events if e.cls not in _NOT_THEIRS]
     said = [(e, words.raw_answer(e)) for e in no]
     return [(_utc(e.at), _one_line(answer)) for e, answer in said if answer]
 
@@ -209,12 +227,12 @@ def _sender(used: Sequence[Route], domains: str, profile: TenantProfile) -> list
     ]
 
 
-def _refused(notice: Notice, d: Delivery) -> list[str]:
+def _refused(found: Diagnosis, notice: Notice, d: Delivery) -> list[str]:
     return [
         f"Recipient: {d.address}",
         f"Message-ID: {d.message_id}",
         f"Sent: {_utc(_first_tried(notice, d))}",
-        *(f"Answer, {at}: {answer}" for at, answer in _refusals(notice, d)),
+        *(f"Answer, {at}: {answer}" for at, answer in _refusals(found, notice, d)),
         "",
     ]
 

@@ -14,7 +14,16 @@ from handlers.reply import Reply, UserError
 from notifier import templates
 from notifier.tracking import DELIVERY_SURFACE
 from store.domain_records import Seen
-from store.models import Channel, EventKind, NotificationKind, Reason, RecordVerdict
+from store.models import (
+    Channel,
+    Confidence,
+    Delivery,
+    EventKind,
+    EventSource,
+    NotificationKind,
+    Reason,
+    RecordVerdict,
+)
 from tests.builders import billing_email, event, mobile
 from tests.unit.handlers import cast
 from tests.unit.handlers.conftest import agent_on
@@ -41,7 +50,7 @@ async def agent(services: Services) -> Agent:
     return desk.agent()
 
 
-async def refused(services: Services, sid: UUID, cls: str = "blocked_reputation") -> None:
+async def refused(services: Services, sid: UUID, cls: str = "blocked_reputation", **more: Any) -> Delivery:
     _, (mail,) = await cast.sent(
         services.store,
         "issued",
@@ -53,13 +62,16 @@ async def refused(services: Services, sid: UUID, cls: str = "blocked_reputation"
     )
     bounced = {
         "attempt": 0,
+        "source": EventSource.DSN,
         "cls": cls,
         "reason": Reason.INFRASTRUCTURE,
         "reply_code": "550",
         "status": "5.7.1",
         "diagnostic": RAW,
     }
-    await cast.learn(services.store, event(mail.id, EventKind.BOUNCED, **bounced))
+    kind = more.pop("kind", EventKind.BOUNCED)
+    await cast.learn(services.store, event(mail.id, kind, **(bounced | more)))
+    return mail
 
 
 async def mailed(agent: Agent, to: str) -> list[dict[str, Any]]:
@@ -242,7 +254,8 @@ async def test_what_was_learnt_since_is_shown_before_it_is_mailed(agent: Agent) 
             ).values()
             for d in ds
         ]
-    more = {"attempt": 0, "key": "dsn", "reply_code": "550", "diagnostic": "550 5.7.1 still not"}
+    more = {"attempt": 0, "key": "dsn", "source": EventSource.DSN, "reply_code": "550"}
+    more["diagnostic"] = "550 5.7.1 still not"
     await cast.learn(agent.services.store, event(mail.id, EventKind.BOUNCED, **more))
     changed = await lead.presses(letter, "escalate.mail")
     assert "Something has changed since" in said(changed)
@@ -269,6 +282,33 @@ async def test_what_no_postmaster_can_change_makes_no_letter(services: Services,
     assert "escalate.postmaster" not in buttons(preview)
     with pytest.raises(UserError, match="postmaster could change"):
         await desk.agent().run(desk.agent().request("escalate", "postmaster", value={"s": str(sid)}))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"source": EventSource.SMTP},
+        {"source": EventSource.SMTP, "kind": EventKind.FAILED, "reply_code": "", "status": ""},
+    ],
+    ids=["our relay refused", "nobody answered"],
+)
+async def test_what_their_server_has_not_said_is_no_letter_to_them(
+    services: Services, more: dict[str, Any]
+) -> None:
+    desk = texting(services, **DESK)
+    sid = await cast.add(desk.store, "1042", billing_email(MAILBOX), name=NAME, invoices=("20042",))
+    await refused(desk.services, sid, **more)
+    assert "escalate.postmaster" not in buttons(await desk.agent().types("escalate 1042"))
+
+
+async def test_a_mail_that_was_put_off_and_got_through_is_no_letter(services: Services) -> None:
+    desk = texting(services, **DESK)
+    sid = await cast.add(desk.store, "1042", billing_email(MAILBOX), name=NAME, invoices=("20042",))
+    mail = await refused(desk.services, sid, kind=EventKind.DEFERRED)
+    assert "escalate.postmaster" in buttons(await desk.agent().types("escalate 1042"))
+    there = event(mail.id, EventKind.DELIVERED, attempt=0, confidence=Confidence.ACCEPTED_BY_SERVER)
+    await cast.learn(desk.store, there)
+    assert "escalate.postmaster" not in buttons(await desk.agent().types("escalate 1042"))
 
 
 def _without_ids(reply: Reply) -> Reply:
