@@ -112,6 +112,11 @@ def verdict(sides: Sequence[Side]) -> str:
             f"Refused by {_names(by[Stand.REFUSED])}; {handed} handed it over, and no bounce has come so far."
         )
     only = _names(by[Stand.REFUSED])
+    if _presumed(by[Stand.TAKEN]):
+        return (
+            f"Refused by {only} only; by {_names(by[Stand.TAKEN])} no bounce came in 72 hours: "
+            f"it is probably our server {only}, not the message."
+        )
     return f"Refused by {only} only: it is our server {only}, not the message."
 
 
@@ -130,9 +135,13 @@ def _none_refused(sides: Sequence[Side], by: dict[Stand, list[Side]]) -> str:
     behind = f": {times}" if times else ""
     if by[Stand.HANDED]:
         return f"Both were handed over{behind}. No bounce so far; whether they arrived is not known yet."
-    if any(side.delivery.confidence is Confidence.PRESUMED for side in sides):
+    if _presumed(sides):
         return f"Both were probably taken{behind}: no bounce in 72 hours."
     return f"Both were taken{behind}."
+
+
+def _presumed(sides: Sequence[Side]) -> bool:
+    return any(side.delivery.confidence is Confidence.PRESUMED for side in sides)
 
 
 def _alone(by: dict[Stand, list[Side]]) -> str:

@@ -181,6 +181,8 @@ def test_the_verdict_says_no_more_than_was_shown() -> None:
     assert "no bounce has come so far" in verdict([refused, side("remote", Outcome.SENT)])
     assert "it is not the route" in verdict([refused, side("remote", Outcome.BOUNCED)])
     assert "72 hours" in verdict([both[0], side("remote", Outcome.DELIVERED, confidence=Confidence.PRESUMED)])
+    presumed = side("remote", Outcome.DELIVERED, confidence=Confidence.PRESUMED)
+    assert "it is probably our server visp" in verdict([refused, presumed])
     unsent = side("remote", Outcome.FAILED, None)
     assert verdict([both[0], unsent]) == "Nothing proven: it was not sent by remote. Visp got through."
     assert (
