@@ -48,6 +48,7 @@ class Evaluation:
         self._value = client.value
         self._lookups = 0
         self._voids = 0
+        self._most_voids = MAX_VOIDS
         self._validated: list[str] | None = None
         self._ptr_voids: list[Answer] = []
         self._ptr_name = _UNKNOWN
@@ -267,7 +268,7 @@ class Evaluation:
     def _count_void(self, answer: Answer) -> None:
         if answer.void:
             self._voids += 1
-            if self._voids > MAX_VOIDS:
+            if self._voids > self._most_voids:
                 raise Stop(SpfResult.PERMERROR, f"more than {MAX_VOIDS} DNS lookups found nothing")
 
     def _note(self, name: str, rtype: str, answer: Answer, work: Work) -> None:
@@ -338,6 +339,8 @@ class Evaluation:
         """Any trouble here means "no explanation"; it never changes the result or its counts."""
         work = Work()
         lookups, voids = self._lookups, self._voids
+        # Section 4.6.4 limits what decides; names behind %{p} are ten at most, and "unknown" where none is.
+        self._most_voids = voids + MAX_PTR + 1
         domain = verdict.explain_domain
         try:
             text, note = yield from self._explanation(spec, domain, work)

@@ -1,6 +1,7 @@
 """check_host: each mechanism and modifier of RFC 7208 sections 4 to 6, over zones written out here."""
 
 import asyncio
+from ipaddress import ip_address
 
 import pytest
 from hypothesis import given
@@ -326,3 +327,10 @@ def test_whatever_is_published_or_said_ends_in_a_result(record: str, local: str,
     assert answer.result in SpfResult
     assert (answer.problem is None) == (answer.result not in ("none", "temperror", "permerror"))
     assert check(zone, ip, "", helo).result in SpfResult
+
+
+def test_no_sender_at_all_is_an_empty_one_and_an_address_may_come_as_an_object() -> None:
+    zone = StaticResolver({"mail.d.example": spf("v=spf1 ip4:192.0.2.1 -all")})
+    for ip in ("192.0.2.1", ip_address("192.0.2.1"), ip_address("::ffff:192.0.2.1")):
+        answer = asyncio.run(check_host(ip, None, "mail.d.example", resolver=zone))
+        assert answer.result is PASS

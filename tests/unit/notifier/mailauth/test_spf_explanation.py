@@ -86,7 +86,7 @@ def test_the_p_macro_of_an_explanation_costs_no_lookup() -> None:
     zone = {
         "d.example": spf("v=spf1 -all exp=why.d.example"),
         "why.d.example": {"TXT": ["you are %{p}"]},
-        "200.113.0.203.in-addr.arpa": {"PTR": ["a.example", "b.example", "c.example", "d2.example"]},
+        "200.113.0.203.in-addr.arpa": {"PTR": [f"h{n}.example" for n in range(12)]},
     }
     answer = check(zone)
-    assert (answer.explanation, answer.lookups, answer.voids) == (None, 0, 0)
+    assert (answer.explanation, answer.lookups, answer.voids) == ("you are unknown", 0, 0)
