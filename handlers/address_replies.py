@@ -121,6 +121,8 @@ async def _send_again(r: Received, question: AddressQuestion) -> str:
         plan = await resend.plan(r.tx, invoice, [question.suggested])
     except UserError:  # voided or written off since: nobody is asked to pay it
         return ""
+    if plan.payer.id != question.subscriber_id:  # somebody else pays for that account since
+        return ""
     if not plan.going or any(d.address == question.suggested for d in plan.earlier):
         return ""
     queued = await resend.queue(

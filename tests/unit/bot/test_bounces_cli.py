@@ -186,6 +186,12 @@ def test_the_headers_tell_to_which_address_of_ours_it_came(headers: str, expecte
     assert envelope_to(headers.encode("latin-1") + b"\n\nbody", [DOMAIN]) == expected
 
 
+@pytest.mark.parametrize("filling", ["(", "<", '"a', "a,", "a"])
+def test_no_header_however_made_stops_the_reading(filling: str) -> None:
+    made = f"Delivered-To: {filling * 20_000}\nTo: bounces@{DOMAIN}\n\nbody"
+    assert envelope_to(made.encode(), [DOMAIN]) == f"bounces@{DOMAIN}"
+
+
 async def test_it_is_the_same_way_in_on_both_databases(store: Store) -> None:
     async with store.begin(1) as tx:
         found = await outbox().enqueue(tx, draft("k", DANA))

@@ -285,6 +285,20 @@ async def test_a_question_that_waits_is_never_read_by_whom_the_number_moved_to(
     assert await asking.desk.queued() == [], "a stranger is not told the address"
 
 
+async def test_an_invoice_that_somebody_else_pays_by_now_does_not_go_to_whom_was_asked(
+    asking: Asking,
+) -> None:
+    store = asking.desk.store
+    await cast.add(store, "1050", payer_account="1042", invoices=("20050",))
+    await asking.agent.presses(await asking.preview("invoice 20050"), "ask.send")
+    await asking.leaves()
+    await cast.add(store, "1043", billing_email("new.payer@inbox.example"))
+    await cast.add(store, "1050", payer_account="1043")
+    await asking.desk.texts("yes")
+    assert await asking.emails() == [NEW]
+    assert await asking.mails() == []
+
+
 async def test_stop_always_wins(asking: Asking) -> None:
     await asking.asks()
     await asking.desk.texts("STOP")
