@@ -57,9 +57,10 @@ class StaticResolver:
                 self._parents.add(key)
 
     async def query(self, name: str, rtype: str) -> Answer:
-        node = self._nodes.get(name)  # evaluators ask in lower case already
-        if node is not None and node.cname is None and not node.down:
-            return node.types.get(rtype, _NODATA)
+        node = self._nodes.get(name)  # evaluators ask in lower case, and for types in capitals
+        answer = None if node is None else node.types.get(rtype)
+        if answer is not None:
+            return answer
         return self._follow(name.rstrip(".").lower(), rtype.upper())
 
     def _follow(self, name: str, rtype: str) -> Answer:

@@ -32,6 +32,7 @@ def ask(name: str, rtype: str, resolver: Resolver | None = None) -> Answer:
         ("d.example", "TXT", Status.OK, ("one", "two strings", "caf\u00e9")),
         ("D.EXAMPLE.", "mx", Status.OK, ("10 mx.d.example", "20 b.d.example")),
         ("d.example", "A", Status.OK, ("192.0.2.1",)),
+        ("d.example", "a", Status.OK, ("192.0.2.1",)),
         ("d.example", "AAAA", Status.UNAVAILABLE, ()),
         ("d.example", "SPF", Status.NODATA, ()),
         ("d.example", "NS", Status.NODATA, ()),
