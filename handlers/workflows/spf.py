@@ -17,6 +17,7 @@ from handlers.reply import UserError
 from handlers.spf_look import SpfLook, SpfState, Way, alignment
 from notifier.channels import Route
 from notifier.mailauth import SpfCheck, check_host, lint_spf, sending_identity
+from notifier.mailauth.domains import ascii_domain
 from store.models import AuditEntry, DnsWatch, Post, WatchEnd
 from store.unit import Tx
 
@@ -44,6 +45,7 @@ def next_look(watch_since: datetime, now: datetime) -> datetime:
 async def look_at(services: Services, tenant: int, domain: str) -> SpfLook:
     """The record of a domain, and what it says of each address that our routes send from."""
     profile = services.profile(tenant)
+    domain = ascii_domain(domain) or domain  # typed in its own letters it is ours all the same
     facts = [route.sender_facts for route in profile.routes]
     # The record to publish has to let all of them pass.
     ours = [ip for one in facts if one.envelope_domain == domain for ip in one.egress_ips]

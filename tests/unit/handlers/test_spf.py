@@ -393,3 +393,12 @@ async def test_who_leaves_a_watch_does_not_end_it_for_the_others_when_that_is_ca
     watch = await the_watch(wrong)
     assert (watch.actors, watch.ended) == (("U_LEAD",), None)
     assert "still watched for the others" in said(again)
+
+
+async def test_a_domain_of_ours_that_is_typed_in_its_own_letters_is_ours(services: Services) -> None:
+    ours = replace(VISP, envelope_domain="xn--bcher-kva.example")
+    tenants = {1: profile(routes=(ours,)), 2: services.profile(2)}
+    zone = ZONE | {"xn--bcher-kva.example": {"TXT": ["v=spf1 include:spf.visp.net -all"]}}
+    there = replace(services, tenants=tenants, resolver=StaticResolver(zone))
+    shown = said(await agent_on(there).types("spf bücher.example"))
+    assert "mailboxes make of it" in shown, "what DMARC makes of our mail is told of our own domains alone"
