@@ -16,6 +16,7 @@ from handlers.domain_words import Drift, dkim_kind, drift_of, post_key, title
 from handlers.profile import TenantProfile
 from handlers.spf_look import SpfState, alignment
 from handlers.workflows.incidents import INCIDENT_SURFACE, cause_of_record
+from handlers.workflows.mail import sending_domains
 from handlers.workflows.spf import CLOCK, look_at
 from notifier.mailauth import (
     DkimState,
@@ -31,7 +32,7 @@ from notifier.mailauth import (
 )
 from notifier.mailauth.dmarc_record import is_dmarc
 from notifier.mx import MailHosts, destination
-from notifier.oncall import DRIFT
+from notifier.oncall import DRIFT, Cause
 from store.domain_records import Seen
 from store.models import AuditEntry, DomainRecord, Incident, RecordVerdict
 from store.unit import Tx
@@ -40,6 +41,7 @@ DRIFT_SURFACE = "drift"
 """The word about a change that is no alert. Key: handlers.domain_words.post_key."""
 THE_LOOK = "the daily look at DNS"
 """Who resolves what mends itself."""
+NOT_OURS = "We do not send from this domain any more"
 EVERY = timedelta(days=1)
 SOON = timedelta(minutes=15)
 """While something is wrong that we have told of, or DNS did not answer."""
@@ -97,6 +99,7 @@ async def look(services: Services, tenant: int) -> Looked:
                 changed.append(record)
         for record in changed:
             await _tell(tx, profile, record)
+        await _let_go(tx, profile)
     return Looked(written, tuple(changed), tuple(unanswered))
 
 
@@ -252,6 +255,14 @@ async def _resolve(tx: Tx, incident: Incident, record: DomainRecord) -> None:
     for card in await tx.posts.of(INCIDENT_SURFACE, key):
         await tx.posts.want(DRIFT_SURFACE, post_key(record), card.channel, parent=card.id)
     await tx.posts.bump(INCIDENT_SURFACE, [(tx.tenant, key)])
+
+
+async def _let_go(tx: Tx, profile: TenantProfile) -> None:
+    """Nobody looks at a domain that we do not send from any more: its alert would never end."""
+    ours = {Cause(DRIFT, d.domain, kind).key for d in sending_domains(profile, ()) for kind in d.wanted}
+    for incident in await _drifts(tx):
+        if incident.cause not in ours and await tx.incidents.resolve(incident.id, THE_LOOK, NOT_OURS):
+            await tx.posts.bump(INCIDENT_SURFACE, [(tx.tenant, str(incident.id))])
 
 
 async def _drifts(tx: Tx) -> list[Incident]:

@@ -389,3 +389,23 @@ async def test_a_dmarc_record_that_receivers_cannot_use_is_wrong_and_shown_and_n
     assert title(record) == f"The DMARC record of {SENDER} {title_}"
     assert record.value == "\n".join(published)
     assert words in record.said
+
+
+async def test_the_alert_of_a_domain_that_we_do_not_send_from_any_more_ends(
+    services: Services, clock: FakeClock
+) -> None:
+    await look(seeing(services))
+    clock.advance(days=1)
+    await look(seeing(services, spf=[BROKEN]))
+    (incident,) = await unresolved(services)
+    clock.advance(minutes=15)
+    moved = replace(VISP, envelope_domain=SENDER)
+    there = replace(seeing(services, spf=[BROKEN]), tenants={1: profile(routes=(moved,))})
+    assert await look(there) is not None
+    assert await unresolved(services) == []
+    async with services.store.read(1) as tx:
+        after = await tx.incidents.get(incident.id)
+    assert after is not None
+    assert after.state is IncidentState.RESOLVED
+    clock.advance(hours=23)
+    assert await look(there) is None, "daily again"
