@@ -38,6 +38,12 @@ class Envelope:
     shown_domain: str
     helo: str
 
+    @property
+    def written(self) -> str:
+        """The domain in the letters that the client wrote, for explanations; DNS knows no letter case."""
+        plain = self.shown_domain.strip().removesuffix(".")
+        return plain if plain.isascii() else self.domain or ""
+
 
 def client_of(ip: str) -> Client:
     """Raises ValueError for text that is not an IP address."""

@@ -300,7 +300,7 @@ class Evaluation:
         envelope = self._envelope
         match letter:
             case "d":
-                return domain
+                return envelope.written if domain == envelope.domain else domain
             case "i":
                 return self._client.dotted
             case "v":
@@ -308,9 +308,9 @@ class Evaluation:
             case "l":
                 return envelope.local
             case "o":
-                return envelope.domain or ""
+                return envelope.written
             case "s":
-                return f"{envelope.local}@{envelope.domain}"
+                return f"{envelope.local}@{envelope.written}"
             case "h":
                 return envelope.helo
             case "p":

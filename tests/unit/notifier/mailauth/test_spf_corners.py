@@ -168,7 +168,7 @@ def test_a_record_gives_what_the_standard_says(record: str, ip: str, expected: S
 BY_ENVELOPE: list[tuple[str, str, SpfResult, str | None]] = [
     # 2.4, 4.1, 4.3: whose record; the explanation is "%{s} %{h}"
     ("", "mail.e.test", FAIL, "postmaster@mail.e.test mail.e.test"),
-    ("<>", "MAIL.E.test", FAIL, "postmaster@mail.e.test MAIL.E.test"),
+    ("<>", "MAIL.E.test", FAIL, "postmaster@MAIL.E.test MAIL.E.test"),
     ("", "mail.e.test.", FAIL, "postmaster@mail.e.test mail.e.test."),
     ("@mail.e.test", "x", FAIL, "postmaster@mail.e.test x"),
     ("<joe@mail.e.test>", "x", FAIL, "joe@mail.e.test x"),

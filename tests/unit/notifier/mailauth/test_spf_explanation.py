@@ -32,6 +32,13 @@ def test_the_explanation_is_expanded(text: object, expected: str) -> None:
     assert answer.trace[-1].outcome is TermOutcome.USED
 
 
+def test_an_explanation_names_the_sender_in_the_letters_that_it_was_written_in() -> None:
+    said = explained("%{s} %{o} %{D2}", sender="Joe@D.Example.").explanation
+    assert said == "Joe@D.Example D.Example D.Example"
+    zone = {"xn--bcher-kva.example": spf("v=spf1 -all exp=why.example"), "why.example": {"TXT": ["%{o}"]}}
+    assert check(zone, sender="joe@Bücher.example").explanation == "xn--bcher-kva.example"
+
+
 @pytest.mark.parametrize(
     "text",
     ["%{x}", "100%", "caf\u00e9", b"caf\xe9", ["one", "two"], [], "tab\there"],
