@@ -101,6 +101,8 @@ class Runner:
         }
         self._tasks: set[asyncio.Task[None]] = set()
         self._running: set[tuple[int, str]] = set()
+        self._look: asyncio.Task[None] | None = None
+        """At what still waits; nobody has to wait for it."""
 
     def start(self, item: Interaction) -> None:
         """Runs it in the background; the row remembers it should this process die."""
@@ -126,7 +128,6 @@ class Runner:
         """Takes up what was left, renews what is running, purges what is old; until cancelled."""
         last_purge = self._store.clock() - timedelta(hours=1)
         last_look = self._store.clock() - REMATCH_AT_START
-        look: asyncio.Task[None] | None = None
         while True:
             async with self._store.system() as tx:
                 if self._running:
@@ -141,11 +142,10 @@ class Runner:
                     await tx.diagnoses.purge(tx.now - timedelta(days=400))
             self._take_up(left)
             now = self._store.clock()
-            if now - last_look >= REMATCH_EVERY and (look is None or look.done()):
+            if now - last_look >= REMATCH_EVERY and (self._look is None or self._look.done()):
                 # Beside the loop: it asks DNS about strangers' domains, and leases have to be renewed.
-                look = asyncio.get_running_loop().create_task(self._rematch(last_look - REMATCH_EVERY))
-                self._tasks.add(look)
-                look.add_done_callback(self._tasks.discard)
+                since = last_look - REMATCH_EVERY
+                self._look = asyncio.get_running_loop().create_task(self._rematch(since))
                 last_look = now
             if not left:
                 await asyncio.sleep(min(self._lease_s / 3, 2.0))
@@ -168,6 +168,9 @@ class Runner:
 
     async def drain(self, timeout_s: float) -> None:
         """Waits for what runs; what does not end in time is taken up after the restart."""
+        if self._look is not None:
+            self._look.cancel()
+            await asyncio.gather(self._look, return_exceptions=True)
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=timeout_s)
         for task in list(self._tasks):

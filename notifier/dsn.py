@@ -168,10 +168,14 @@ async def rematch(
 
     A report may come before the worker has written down the queue id, and a key may be missing for a while.
     """
-    async with store.system() as tx:
+    async with store.read(SYSTEM_TENANT) as tx:
         waiting = await tx.orphans.to_rematch(since)
     count = 0
-    for tenant, orphan in waiting:
+    for tenant, orphan_id in waiting:
+        async with store.read(tenant) as tx:
+            orphan = await tx.orphans.get(orphan_id)
+        if orphan is None or orphan.matched_at is not None or orphan.dismissed_at is not None:
+            continue  # somebody was quicker
         taken = await take_in(
             store,
             keyring,

@@ -65,18 +65,30 @@ class Orphans(Repository):
         )
         return [_orphan(row) for row in await self._tx.conn.execute(statement)]
 
-    async def to_rematch(self, since: datetime, limit: int = 200) -> list[tuple[int, Orphan]]:
-        """Across tenants: (tenant, waiting report) that came since then, the newest first."""
+    async def to_rematch(self, since: datetime, limit: int = 200) -> list[tuple[int, UUID]]:
+        """Across tenants: (tenant, id) of reports that came since then and wait, each tenant's newest first.
+
+        Without the reports themselves, and tenant by tenant along the index: a queue that strangers have
+        filled holds hundreds of megabytes.
+        """
         c = orphans.c
-        statement = (
-            select(orphans)
-            .where(
-                _WAITING, c.source == EventSource.DSN, c.why != Unmatched.NO_REPORT, c.received_at >= since
+        tenants = select(c.tenant_id).where(_WAITING).distinct().order_by(c.tenant_id)
+        found: list[tuple[int, UUID]] = []
+        for tenant in (await self._tx.conn.execute(tenants)).scalars().all():
+            statement = (
+                select(c.id)
+                .where(
+                    c.tenant_id == tenant,
+                    _WAITING,
+                    c.received_at >= since,
+                    c.source == EventSource.DSN,
+                    c.why != Unmatched.NO_REPORT,
+                )
+                .order_by(c.received_at.desc(), c.id.desc())
+                .limit(limit)
             )
-            .order_by(c.received_at.desc(), c.id.desc())
-            .limit(limit)
-        )
-        return [(row.tenant_id, _orphan(row)) for row in await self._tx.conn.execute(statement)]
+            found += [(tenant, orphan_id) for orphan_id in (await self._tx.conn.execute(statement)).scalars()]
+        return found
 
     async def count_waiting(self) -> int:
         statement = select(func.count()).select_from(orphans).where(*self._open())

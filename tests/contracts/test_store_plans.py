@@ -65,13 +65,15 @@ ASKED: dict[str, Callable[[Tx], Awaitable[Any]]] = {
     "a number's open question": lambda tx: tx.of(1).questions.open_for("+15415550142"),
     "open questions": lambda tx: tx.of(1).questions.open_ones(),
     "questions whose time is over": lambda tx: tx.of(1).questions.expire(),
+    "unmatched reports to try again": lambda tx: tx.orphans.to_rematch(SINCE),
+    "unmatched reports": lambda tx: tx.of(1).orphans.count_waiting(),
     "watches due": lambda tx: tx.dns_watches.take_due([1, 2], lambda _: NOW),
     "posts bumped": lambda tx: tx.posts.bump("delivery", [(1, "a"), (1, "b")]),
     "posts behind": lambda tx: tx.posts.claim_behind(worker="w", lease_s=30),
 }
 LARGE = {"deliveries", "notifications", "events", "conversation_lines", "posts", "invoices"}
 LARGE |= {"other", "of_other", "same", "points", "contact_overrides"}  # of store.failures and store.proof
-LARGE |= {"address_questions"}
+LARGE |= {"address_questions", "orphans"}
 
 
 @pytest.mark.parametrize("name", ASKED)
@@ -101,5 +103,10 @@ async def test_what_is_asked_often_reads_along_an_index(sqlite_store: Store, nam
 
 def _narrow(read: re.Match[str]) -> bool:
     """By more than the tenant, or along an index that holds only what it is about."""
-    partial = read[2] in {"ix_deliveries_held", "ix_events_failures", "uq_address_questions_asked"}
-    return bool(read[3]) and (partial or read[3] != "tenant_id=?")
+    partial = read[2] in {
+        "ix_deliveries_held",
+        "ix_events_failures",
+        "uq_address_questions_asked",
+        "ix_orphans_waiting",
+    }
+    return partial or (bool(read[3]) and read[3] != "tenant_id=?")
