@@ -55,6 +55,8 @@ DNS_LIMIT_S = 1.5
 STORY = 3
 LOOKED_AT = 24
 """Invoices among which those past due are counted."""
+MOST_ASKED = 20
+"""Addresses of one field that DNS is asked about; of the rest it says that they were not looked up."""
 NOTICES = 40
 """Messages looked at: far more than three invoices ever have."""
 COMPANY = timedelta(days=30)
@@ -226,7 +228,7 @@ async def _company(tx: Tx, evidence: Evidence) -> Company | None:
 
 async def _ask_dns(resolver: Resolver, profile: TenantProfile, evidence: Evidence) -> Evidence:
     """Everything side by side; what is not answered within the limit is unknown."""
-    usable = [a.point.address for a in evidence.addresses if a.point.problem is None]
+    usable = [a.point.address for a in evidence.addresses if a.point.problem is None][:MOST_ASKED]
     domains = sorted({address.rpartition("@")[2] for address in usable})
     route = profile.route(evidence.route)
     checks = [_in_time(check_address(address, resolver), unanswered(address)) for address in usable]

@@ -34,8 +34,9 @@ from handlers.diagnosis.known import operators_of
 from handlers.diagnosis.lines import Mark, Step
 from handlers.diagnosis.rules import ATTEMPT_RULES, INVOICE_RULES, rule_on
 from handlers.profile import Role
+from handlers.workflows.diagnose import MOST_ASKED, _ask_dns
 from notifier.addresses import AddressReport, AddressStatus
-from notifier.mailauth import SpfResult
+from notifier.mailauth import Answer, SpfResult, Status
 from notifier.mailauth.dmarc import DmarcCheck, DmarcResult
 from notifier.mailauth.dmarc_record import Policy
 from notifier.mailauth.identity import SenderFacts, SendingIdentity, Standing
@@ -667,3 +668,20 @@ def test_a_server_that_asks_for_spf_or_dkim_says_nothing_of_dmarc_and_only_what_
     fact = SpfFact("mail.cascade.example", spf)
     found = diagnose(evidence(tried, spf=fact, identity=identity(Standing.FAILS)), profile())
     assert (found.cause, found.certainty) == (cause, sure)
+
+
+class Counting:
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+    async def query(self, name: str, _rtype: str) -> Answer:
+        self.names.add(name)
+        return Answer(Status.NXDOMAIN)
+
+
+async def test_a_field_with_hundreds_of_addresses_asks_dns_about_twenty_of_them() -> None:
+    many = evidence(addresses=tuple(at(f"a@x{n}.example") for n in range(300)))
+    resolver = Counting()
+    found = await _ask_dns(resolver, profile(), many)
+    assert len([name for name in resolver.names if name.startswith("x")]) == MOST_ASKED
+    assert [a.finding.status for a in found.addresses[:MOST_ASKED]] == [AddressStatus.NO_DOMAIN] * MOST_ASKED
