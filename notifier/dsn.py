@@ -271,7 +271,9 @@ async def _record(
         mine = [r.report.event for r in done if r.new and r.report.event.delivery_id == delivery_id]
         told = (tenant, delivery_id) not in before and tenant in desk
         if told and any(e.kind is EventKind.COMPLAINT for e in mine):
-            await tx.of(tenant).posts.want(COMPLAINT_SURFACE, str(delivery_id), desk[tenant])
+            posts, key = tx.of(tenant).posts, str(delivery_id)
+            await posts.want(COMPLAINT_SURFACE, key, desk[tenant])
+            await posts.bump(COMPLAINT_SURFACE, [(tenant, key)])  # a second one may be the one that counts
     return lines, any(line.new for line in lines)
 
 

@@ -14,7 +14,7 @@ from handlers.reply import Block, Reply
 from handlers.words import KIND_WORDS
 from notifier.dsn import COMPLAINT_SURFACE
 from notifier.tracking import COMPLAINT
-from store.models import Channel, Delivery, Invoice, Notification, Subscriber
+from store.models import Channel, Delivery, EventKind, Invoice, Notification, Subscriber
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,8 @@ class Complained:
     whose: Subscriber | None
     stopped: bool
     """The address is on the do-not-send list for it."""
+    proven: bool = True
+    """Signed, for spam, and about this very mailbox; else it is told, and says no more than it shows."""
 
 
 class ComplaintSurface:
@@ -44,8 +46,20 @@ class ComplaintSurface:
             place = (Channel.EMAIL, delivery.address)
             standing = (await tx.suppressions.active([place])).get(place)
             stopped = standing is not None and standing.reason == COMPLAINT
-        data = Complained(delivery, notification, invoice, subscriber, stopped)
+            events = (await tx.events.of([(tenant, delivery.id)]))[tenant, delivery.id]
+        proven = stopped or any(e.kind is EventKind.COMPLAINT and e.hard for e in events)
+        data = Complained(delivery, notification, invoice, subscriber, stopped, proven)
         return word(data, services.profile(tenant))
+
+
+_MEANT = (
+    "Ask whether they meant it: many press “spam” to tidy up. If they want their invoices by mail, "
+    "a lead releases the address."
+)
+_UNPROVEN = (
+    "It names another mailbox or another reason than spam, or nobody signed it. Read it before you call: "
+    "it does not prove that they want no mail."
+)
 
 
 def word(data: Complained, profile: TenantProfile) -> Reply:
@@ -53,6 +67,8 @@ def word(data: Complained, profile: TenantProfile) -> Reply:
     s = data.whose
     who = md("account {} · {}", s.account, shown_name(s)) if s else md("nobody on file")
     title = f"Account {s.account} marked our mail as spam" if s else "A recipient marked our mail as spam"
+    if not data.proven:
+        title = f"A complaint about our mail to {f'account {s.account}' if s else 'a recipient'}"
     what = KIND_WORDS[data.notification.kind] + (f" {data.invoice.number}" if data.invoice else "")
     sent = fmt.moment(data.delivery.created_at, profile.time_zone, profile.locale)
     stands = (
@@ -74,19 +90,16 @@ def word(data: Complained, profile: TenantProfile) -> Reply:
                 ]
             )
         ),
-        section(
-            md(
-                ":point_right: Ask whether they meant it: many press “spam” to tidy up. If they want "
-                "their invoices by mail, a lead releases the address."
-            )
-        ),
+        section(md(":point_right: {}", _MEANT if data.proven else _UNPROVEN)),
         *actions(
             button("Open for me", "find.open", {"s": str(s.id)}) if s else None,
             button("Release… (leads)", "release.ask", {"c": Channel.EMAIL, "a": data.delivery.address})
             if data.stopped
             else None,
         ),
-        context("Their mailbox provider told us, about a mail that bears our signature."),
+        context("Their mailbox provider told us, about a mail that bears our signature.")
+        if data.proven
+        else context("It is on the mail's timeline, in its own words."),
     ]
     return Reply(f"{title}: {what}.", fit(blocks))
 

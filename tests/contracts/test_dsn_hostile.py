@@ -239,6 +239,16 @@ async def test_a_complaint_of_another_sort_stops_nobodys_mail(
     assert len(await told(store, item)) == posts
 
 
+async def test_a_complaint_that_counts_redraws_the_word_about_one_that_did_not(store: Store) -> None:
+    item = await sent(store)
+    await complains(store, item, kind="virus")
+    (first,) = await told(store, item)
+    await complains(store, item)
+    (second,) = await told(store, item)
+    assert await suppressed(store, DANA) == {DANA}
+    assert second.wanted > first.wanted, "it said that mail goes on"
+
+
 async def test_a_forged_complaint_changes_nothing_and_tells_nobody(store: Store) -> None:
     item = await sent(store)
     raw = complaint(DANA, token(item)).replace(token(item).encode(), b"b" + b"a" * 47)
