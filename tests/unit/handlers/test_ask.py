@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -318,6 +319,21 @@ async def test_an_address_mended_meanwhile_overtakes_the_question(asking: Asking
     await asking.desk.texts("yes")
     assert await asking.emails() == ["kev@inbox.example"]
     assert await asking.mails() == []
+
+
+async def test_an_agent_who_mends_at_the_moment_of_the_yes_and_the_yes_end_in_one_address(
+    asking: Asking,
+) -> None:
+    await asking.asks()
+    value = {"s": str(asking.kevin)}
+    mend = asking.agent.request("contact", "mended", value=value, inputs={"address": "kev@inbox.example"})
+    done = await asyncio.gather(asking.agent.run(mend), asking.desk.texts("yes"), return_exceptions=True)
+    assert not [one for one in done if isinstance(one, Exception) and not isinstance(one, UserError)]
+    emails, question = await asking.emails(), await asking.question()
+    assert len(emails) == 1
+    assert question.state in (QuestionState.OVERTAKEN, QuestionState.CONFIRMED)
+    confirmed = question.state is QuestionState.CONFIRMED
+    assert len(await asking.mails()) == confirmed, "an overtaken yes sends nothing"
 
 
 async def test_a_number_that_came_to_somebody_else_too_confirms_nothing(asking: Asking) -> None:
