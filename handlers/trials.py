@@ -12,6 +12,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from handlers.cards import Notice
+from handlers.words import bounce_words
 from store.models import Confidence, Delivery, Event, EventKind, Outcome, RouteTrial
 
 
@@ -70,6 +71,10 @@ class Side:
         return self.answer.took_ms if self.answer else None
 
     @property
+    def failed_sender_checks(self) -> bool:
+        return self.stand is Stand.REFUSED and self.delivery.cls == "blocked_auth"
+
+    @property
     def reported_after(self) -> timedelta | None:
         """From the hand-over to the report, or bounce, that decided; None where the answer itself did."""
         handed = [e for e in self.events if e.kind is EventKind.ACCEPTED]
@@ -105,7 +110,7 @@ def verdict(sides: Sequence[Side]) -> str:
     if not by[Stand.REFUSED]:
         return _none_refused(sides, by)
     if not by[Stand.TAKEN] and not by[Stand.HANDED]:
-        return "Refused by both: it is not the route. Look at the message, or at the mailbox."
+        return _both_refused(sides)
     if not by[Stand.TAKEN]:
         handed = _names(by[Stand.HANDED])
         return (
@@ -118,6 +123,16 @@ def verdict(sides: Sequence[Side]) -> str:
             f"it is probably our server {only}, not the message."
         )
     return f"Refused by {only} only: it is our server {only}, not the message."
+
+
+def _both_refused(sides: Sequence[Side]) -> str:
+    """Two refusals point to one thing only where both say the same."""
+    if all(side.failed_sender_checks for side in sides):
+        return f"Refused by both for the same reason: {bounce_words('blocked_auth')}."
+    if len({side.delivery.cls for side in sides}) == 1:
+        return "Refused by both: it is not the route. Look at the message, or at the mailbox."
+    why = "; ".join(f"{side.route}: {bounce_words(side.delivery.cls)}" for side in sides)
+    return f"Refused by both, each for another reason. {why}."
 
 
 _DONE = {

@@ -48,11 +48,10 @@ class Bounces:
         return Answer()
 
     async def _checked(self, request: CommandRequest, services: Services) -> Answer:
-        if request.inputs.get("which"):
-            return Answer()
-        named = request.inputs.get("other", "").strip()
+        named = _typed(request)
         if not named:
-            return Answer(errors=FieldErrors({"other": _CHOOSE}))
+            chosen = request.inputs.get("which")
+            return Answer() if chosen else Answer(errors=FieldErrors({"other": _CHOOSE}))
         async with services.store.read(request.tenant) as tx:
             orphan = await workflow.orphan_of(tx, request)
             if await workflow.matching_token(tx, services.keyring, orphan, named) is not None:
@@ -65,8 +64,9 @@ class Bounces:
 
     async def run(self, request: CommandRequest, services: Services) -> Sequence[Reply]:
         profile = services.profile(request.tenant)
-        if request.action == "pick" or (request.action == "matched" and request.inputs.get("which")):
-            picked = request.action == "pick"
+        picked = request.action == "pick"
+        # What was typed was typed on purpose; what is chosen may be no more than what stood there.
+        if picked or (request.action == "matched" and request.inputs.get("which") and not _typed(request)):
             chosen = UUID(str(request.value["d"]) if picked else request.inputs["which"])
             made = await workflow.match(services, request, chosen)
             return [view.matched(made, profile, To.REPLACE if picked else To.ASKER)]
@@ -94,7 +94,7 @@ class Bounces:
             if request.action == "of":
                 found: One | Several | AccountOrInvoice = await pointed(tx, request)
             else:
-                named = request.inputs.get("other", "").strip()
+                named = _typed(request)
                 if made := await workflow.matching_token(tx, services.keyring, orphan, named):
                     return view.choose(made, profile)
                 found = await find(tx, profile, named)
@@ -106,6 +106,10 @@ class Bounces:
             subject = f"account:{found.subscriber.account}"
             await audit(tx, request, "subscriber.look", subject, detail={"for": "matching a bounce"})
             return view.choose(await workflow.matching_named(tx, orphan, found), profile)
+
+
+def _typed(request: CommandRequest) -> str:
+    return request.inputs.get("other", "").strip()
 
 
 COMMAND = Bounces()

@@ -5,7 +5,7 @@ The mailbox is one of our own and stands in full. Raw answers stand below the ve
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from handlers import format as fmt
 from handlers import words
@@ -66,6 +66,7 @@ def card(data: TrialData, profile: TenantProfile) -> Reply:
             button(f"Timeline {s.route}", f"messages.timeline:{i}", {"n": str(s.notice.notification.id)})
             for i, s in enumerate(data.sides)
         ),
+        _check_spf(data, known),
         button("Test again", "trial.open"),
     )
     when = fmt.moment(trial.created_at, profile.time_zone, profile.locale)
@@ -73,6 +74,12 @@ def card(data: TrialData, profile: TenantProfile) -> Reply:
     tail = "settled" if settled else "a bounce may still come"
     blocks.append(context(md("Asked for by {} · {} · {}", mention(trial.actor), when, tail)))
     return Reply(f"{title}: {shown}", fit(blocks))
+
+
+def _check_spf(data: TrialData, known: Mapping[str, Route]) -> Block | None:
+    """Of the domain that the refused mail came from."""
+    route = next((known.get(side.route) for side in data.sides if side.failed_sender_checks), None)
+    return button("Check SPF", "spf.open", {"d": route.envelope_domain}) if route is not None else None
 
 
 def _half(side: Side, route: Route | None, profile: TenantProfile) -> str:

@@ -26,7 +26,7 @@ from store.models import (
 )
 from store.types import new_id
 from store.unit import Store
-from tests.builders import KEYRING, NOW, event
+from tests.builders import KEYRING, NOW, billing_email, event
 from tests.conftest import FakeClock
 from tests.contracts.reports import block, dsn
 from tests.unit.handlers import cast
@@ -215,6 +215,22 @@ async def test_another_account_is_named_and_its_mails_are_chosen_from(store: Sto
     assert "It went to d•••@inbox.example, another address" in said(matched)
     assert (await now(store, d)).outcome is Outcome.BOUNCED
     assert not await suppressed(store)
+
+
+async def test_what_is_typed_wins_over_the_message_that_stood_chosen(store: Store, agent: Agent) -> None:
+    d = await mailed(store)
+    sid = await cast.add(store, "1042", billing_email("x@elsewhere.example"), invoices=("20042",))
+    _, (other,) = await cast.sent(store, "k2", sid, "x@elsewhere.example", invoice="20042")
+    await comes(store, report())
+    _, carry = await dialog(agent)
+    nobody = {"which": str(d.id), "other": "9999"}
+    answer = await agent.answer(agent.request("bounces", "matched", value=carry, inputs=nobody))
+    assert answer.errors is not None
+    both = {"which": str(d.id), "other": "1042"}
+    named = agent.request("bounces", "matched", value=carry, inputs=both)
+    assert (await agent.answer(named)).errors is None
+    assert str(other.id) in str(buttons(await agent.run(named)))
+    assert EventKind.BOUNCED not in [kind for kind, *_ in await history(store, d)]
 
 
 async def test_a_message_id_names_its_mail(store: Store, agent: Agent) -> None:

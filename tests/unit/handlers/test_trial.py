@@ -134,6 +134,24 @@ async def test_the_card_shows_who_answered_what_how_fast_and_a_later_bounce(lead
     assert "trial.open" in buttons(card)
 
 
+async def test_two_different_refusals_are_both_told_and_sender_checks_lead_to_spf(lead: Agent) -> None:
+    await lead.presses(await lead.types(f"trial {MAILBOX}"), "trial.send:0")
+    both = await queued(lead)
+    said_no = {"attempt": 0, "took_ms": 40}
+    spf = "550 5.7.23 SPF validation failed"
+    await cast.learn(
+        lead.services.store,
+        event(both["visp"].id, EventKind.BOUNCED, cls="blocked_auth", diagnostic=spf, **said_no),
+        event(both["remote"].id, EventKind.BOUNCED, cls="mailbox_full", diagnostic="452 full", **said_no),
+    )
+    card = await trial_card(lead)
+    assert "each for another reason" in said(card)
+    assert "it is not the route" not in said(card)
+    assert "remote: the mailbox is full" in card.text
+    assert "visp: their server refused it because our sender checks" in card.text
+    assert buttons(card)["spf.open"] == {"d": "mail.cascade.example"}
+
+
 async def test_it_goes_to_our_own_test_mailboxes_only(lead: Agent) -> None:
     await cast.dana(lead.services.store)
     with pytest.raises(UserError, match="our own test mailboxes only"):
@@ -180,6 +198,8 @@ def test_the_verdict_says_no_more_than_was_shown() -> None:
     assert verdict([refused, both[1]]) == "Refused by visp only: it is our server visp, not the message."
     assert "no bounce has come so far" in verdict([refused, side("remote", Outcome.SENT)])
     assert "it is not the route" in verdict([refused, side("remote", Outcome.BOUNCED)])
+    checks = [side(name, Outcome.BOUNCED, cls="blocked_auth") for name in ("visp", "remote")]
+    assert "because our sender checks" in verdict(checks)
     assert "72 hours" in verdict([both[0], side("remote", Outcome.DELIVERED, confidence=Confidence.PRESUMED)])
     presumed = side("remote", Outcome.DELIVERED, confidence=Confidence.PRESUMED)
     assert "it is probably our server visp" in verdict([refused, presumed])
