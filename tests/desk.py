@@ -102,12 +102,13 @@ class Desk:
         return found
 
     async def type(self, text: str, user: str = "U_AGENT", channel: str = "C_SUPPORT") -> Message:
-        """Types a command and waits for its answer."""
+        """Types a command and waits for its answer, which is the asker's alone; cards come by themselves."""
         before = {m["ts"] for m in await self.messages(user, channel)}
         await self.call("POST", "/sandbox/slack/command", {"user": user, "channel": channel, "text": text})
 
         async def answer() -> Message | None:
-            return next((m for m in await self.messages(user, channel) if m["ts"] not in before), None)
+            found = await self.messages(user, channel)
+            return next((m for m in found if m["ts"] not in before and m["ephemeral_to"] == user), None)
 
         found: Message = await self.until(answer, f"an answer to {text}")
         return found

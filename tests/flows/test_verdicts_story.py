@@ -273,7 +273,7 @@ async def plant(desk: Desk, person: Person) -> None:
 
 
 async def the_run(desk: Desk, since: date, waiting: int) -> None:
-    preview = await ask(desk, f"/isp run issued since {since}", "U_LEAD")
+    preview = await desk.type(f"/isp run issued since {since}", "U_LEAD")
     await desk.press(preview, "run.start", user="U_LEAD")
 
     async def only_those_that_wait() -> bool:
@@ -298,21 +298,8 @@ async def settled(desk: Desk) -> None:
     await desk.until(quiet, "nothing is on its way", 60)
 
 
-async def ask(desk: Desk, text: str, user: str) -> Message:
-    """The answer that only the asker sees: cards that come by themselves stand in the channel too."""
-    known = {m["ts"] for m in await desk.messages(user)}
-    await desk.call("POST", "/sandbox/slack/command", {"user": user, "channel": "C_SUPPORT", "text": text})
-
-    async def answer() -> Message | None:
-        found = [m for m in await desk.messages(user) if m["ephemeral_to"] == user and m["ts"] not in known]
-        return found[0] if found else None
-
-    found: Message = await desk.until(answer, f"an answer to {text}")
-    return found
-
-
 async def send_copy(desk: Desk, number: str) -> None:
-    preview = await ask(desk, f"/isp resend invoice {number}", "U_AGENT")
+    preview = await desk.type(f"/isp resend invoice {number}", "U_AGENT")
     await desk.press(preview, "resend.send")
 
 
@@ -326,7 +313,7 @@ async def says(desk: Desk, what: str, *parts: str, user: str = "U_AGENT", within
 
     async def look() -> Message | None:
         nonlocal last
-        answer = await ask(desk, f"/isp diagnose {what}", user)
+        answer = await desk.type(f"/isp diagnose {what}", user)
         last = words(answer)
         return answer if all(part in last for part in parts) else None
 
@@ -368,7 +355,7 @@ async def resend(desk: Desk, person: Person) -> None:
 
 async def hold(desk: Desk, person: Person) -> None:
     until = person.today + timedelta(days=20)
-    await ask(desk, f"/isp hold {person.account} until {until} paying in December", "U_AGENT")
+    await desk.type(f"/isp hold {person.account} until {until} paying in December", "U_AGENT")
 
 
 DOES: dict[str, Callable[[Desk, Person], Awaitable[None]]] = {
@@ -406,7 +393,7 @@ async def cut_relay(desk: Desk, person: Person) -> None:
 async def by_night(desk: Desk, person: Person) -> None:
     """A run at half past nine in the evening."""
     await advance_to(desk, (await now(desk)).replace(hour=21, minute=30))
-    preview = await ask(desk, f"/isp run invoice {person.invoice}", "U_LEAD")
+    preview = await desk.type(f"/isp run invoice {person.invoice}", "U_LEAD")
     await desk.press(preview, "run.start", user="U_LEAD")
 
 
@@ -415,7 +402,7 @@ async def switch_off(desk: Desk, person: Person) -> None:
     file = desk.state / "app.yaml"
     file.write_text(file.read_text().replace("send_mode: live", "send_mode: 'off'"))
     await desk.product("START")
-    preview = await ask(desk, f"/isp resend invoice {person.invoice}", "U_LEAD")
+    preview = await desk.type(f"/isp resend invoice {person.invoice}", "U_LEAD")
     await desk.press(preview, "resend.send", user="U_LEAD")
 
 
