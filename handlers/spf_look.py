@@ -52,6 +52,11 @@ class SpfLook:
     """What DMARC makes of our mail, in a sentence or two; empty for a domain that is not ours."""
 
     @property
+    def ours(self) -> bool:
+        """Mail of ours goes out with this domain."""
+        return bool(self.alignment)
+
+    @property
     def problems(self) -> tuple[SpfProblem, ...]:
         """What is wrong with the record; how our addresses fare stands in `ways`."""
         return tuple(p for p in self.report.problems if p.code not in _OF_ADDRESSES)
@@ -97,7 +102,7 @@ def _sentence(look: SpfLook) -> str:
     if report.unavailable and report.record is None:
         return f"DNS gave no answer for {domain}, so nothing can be said. Try again soon."
     if not report.records:
-        return f"{domain} has no SPF record. Nobody is authorised to send for it."
+        return f"{domain} has no SPF record: it says nothing about who may send for it."
     if report.required is Required.MISSING:
         if report.record and f"include:{look.include}" in report.record.casefold():
             return f"{domain} names {look.include}, but not in a way that authorises it. See below."

@@ -98,12 +98,18 @@ def item_steps(item: FieldItem, known: Known = NOTHING_KNOWN) -> Steps[AddressRe
     domain = item.address.rpartition("@")[2]
     found = yield from destination_steps(domain)
     takes_mail = None if found.kind is MailHosts.UNKNOWN else found.kind is MailHosts.FOUND
-    meant = respelled(domain, takes_mail=takes_mail)
+    meant = respelled(domain, takes_mail=takes_mail) or _passed_for(domain, takes_mail=takes_mail)
     if meant is not None and not is_well_known(meant):
         # A guess at a domain that we do not know: it has to take mail itself.
         there = yield from destination_steps(meant)
         meant = meant if there.kind is MailHosts.FOUND else None
     return _judged(item, found, takes_mail, meant, known)
+
+
+def _passed_for(domain: str, *, takes_mail: bool | None) -> str | None:
+    """The well-known domain that a dead one in look-alike letters was meant to be."""
+    like = looks_like(readable(domain)) if takes_mail is False else None
+    return like if like is not None and is_well_known(like) else None
 
 
 def unanswered(address: str, known: Known = NOTHING_KNOWN) -> AddressReport:

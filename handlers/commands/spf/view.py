@@ -162,7 +162,12 @@ def _remedy(look: SpfLook) -> list[Block]:
     replaces = "(it replaces what is published now)" if report.records else "(there is none yet)"
     several = len(report.strings) > 1
     text = " ".join(f'"{s}"' for s in report.strings) if several else report.corrected
-    title = md("*Publish this TXT record at {}* {}:", look.domain, replaces)
+    if look.ours:
+        title = md("*Publish this TXT record at {}* {}:", look.domain, replaces)
+    else:
+        title = md(
+            "None of our mail goes out as {}. *If it is to, its owner publishes* {}:", look.domain, replaces
+        )
     return [section(lines([title, code(text)]))]
 
 

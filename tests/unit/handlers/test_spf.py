@@ -44,8 +44,8 @@ async def test_a_right_record_is_said_to_be_right_and_nothing_is_to_be_published
 VERDICTS = {
     "nested.example": "nested.example authorises the Visp server (through",
     "broken.example": "a mistake in the record makes it useless",
-    "nothing.example": "nothing.example has no SPF record. Nobody is authorised to send for it.",
-    "nowhere.example": "nowhere.example has no SPF record.",
+    "nothing.example": "nothing.example has no SPF record: it says nothing about who may send for it.",
+    "nowhere.example": "nowhere.example has no SPF record:",
     "down.example": "DNS gave no answer for down.example, so nothing can be said.",
 }
 
@@ -402,3 +402,9 @@ async def test_a_domain_of_ours_that_is_typed_in_its_own_letters_is_ours(service
     there = replace(services, tenants=tenants, resolver=StaticResolver(zone))
     shown = said(await agent_on(there).types("spf bücher.example"))
     assert "mailboxes make of it" in shown, "what DMARC makes of our mail is told of our own domains alone"
+
+
+async def test_a_domain_that_our_mail_does_not_use_is_not_told_what_to_publish(agent: Agent) -> None:
+    told = said(await agent.types("spf nothing.example"))
+    assert "None of our mail goes out as nothing.example" in told
+    assert "Publish this TXT record at nothing.example" not in told

@@ -109,6 +109,11 @@ async def test_an_international_domain_is_shown_both_ways_and_a_disguise_is_name
     assert "it is not apple.com" in disguised.findings[0].sentence
 
 
+async def test_a_dead_domain_in_letters_that_look_like_a_known_one_is_a_slip_for_it() -> None:
+    report = await check_address("ann@gm\u0430il.com", StaticResolver(ZONE))
+    assert (report.status, report.suggestion) == (AddressStatus.TYPO, "ann@gmail.com")
+
+
 async def test_our_own_books_count_and_name_nobody() -> None:
     known = Known(datetime(2026, 3, 2, tzinfo=UTC), "the mailbox does not exist", 1)
     report = await check_address("info@inbox.example", StaticResolver(ZONE), known)
