@@ -24,7 +24,7 @@ from handlers.diagnosis.evidence import (
 from handlers.diagnosis.lines import Line, Mark, Step, lines_of
 from handlers.diagnosis.rules import Ruling, named_checks, rule_on
 from handlers.diagnosis.telling import blanks_of, brief, fill, month
-from handlers.diagnosis.tellings import TELLINGS
+from handlers.diagnosis.tellings import TELLINGS, UNPROVEN
 from handlers.profile import TenantProfile
 from store.addresses import MAX_ADDRESS
 from store.models import Invoice, InvoiceStatus
@@ -62,6 +62,7 @@ def diagnose(evidence: Evidence, profile: TenantProfile) -> Diagnosis:
     case = Case(evidence, facts)
     ruling = rule_on(case)
     telling, blanks = TELLINGS[ruling.cause], blanks_of(case, ruling, profile)
+    proof, customer = _words(telling, ruling)
     mend = _to_mend(case, ruling)
     release = next((a for a in evidence.addresses if a.suppression is not None), None)
     return Diagnosis(
@@ -70,11 +71,11 @@ def diagnose(evidence: Evidence, profile: TenantProfile) -> Diagnosis:
         rule=ruling.rule,
         certainty=_certainty(telling, ruling),
         headline=fill(telling.headline, blanks),
-        proof=fill(telling.proof, blanks),
+        proof=fill(proof, blanks),
         lines=lines_of(case, profile),
         story=_story(evidence, profile),
         told=_told(evidence, profile),
-        customer=fill(telling.customer, blanks),
+        customer=fill(customer, blanks),
         acts=tuple(act for act in (*_wanted(telling, mend), *ALWAYS) if _POSSIBLE[act](case, mend, release)),
         invoice=facts.invoice if facts else None,
         about=ruling.about,
@@ -86,13 +87,23 @@ def diagnose(evidence: Evidence, profile: TenantProfile) -> Diagnosis:
 def _certainty(telling: Telling, ruling: Ruling) -> Certainty:
     """What nobody signed is never certain, nor is the one of our sender checks that no server has named."""
     about = ruling.about
-    unsigned = about is not None and about.matched_by_hand
+    unsigned = about is not None and about.unsigned
     unnamed = about is not None and ruling.cause is Cause.SPF_WRONG and not named_checks(about)
     return (
         Certainty.LIKELY
         if (unsigned or unnamed) and telling.certainty is Certainty.CERTAIN
         else telling.certainty
     )
+
+
+def _words(telling: Telling, ruling: Ruling) -> tuple[str, str]:
+    """(proof, what to say): nothing is put into a server's mouth that a report without a signature says."""
+    about, on_a_server_s_word = ruling.about, telling.proof.startswith("{said_so}")
+    if about is None or not about.unsigned:
+        return telling.proof, telling.customer
+    if ruling.cause is Cause.SOME_FAILED:
+        return "{said_so}", UNPROVEN
+    return telling.proof, UNPROVEN if on_a_server_s_word else telling.customer
 
 
 def _wanted(telling: Telling, mend: AddressFact | None) -> tuple[Act, ...]:

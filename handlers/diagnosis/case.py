@@ -89,16 +89,26 @@ class Tried:
 
     @property
     def ended_by(self) -> Event | None:
-        """The event that tells how it was lost; None: it was not, or only we decided it."""
+        """The event that tells how it was lost; None: it was not, or only we decided it.
+
+        What bears a signature of ours counts before what bears none, in whatever order they came.
+        """
         ends = [e for e in self.events if e.kind in (EventKind.BOUNCED, EventKind.FAILED)]
-        return ends[-1] if ends else None
+        proven = [e for e in ends if not _unsigned(e)]
+        return next(reversed(proven or ends), None)
 
     @property
-    def matched_by_hand(self) -> bool:
-        """An unsigned report that a colleague says is about it: their word, and no proof."""
-        if self.delivery.channel is not Channel.EMAIL or self.delivery.outcome is not Outcome.BOUNCED:
+    def unsigned(self) -> bool:
+        """Only a report that bears no signature of ours says that it was lost: no proof, and perhaps forged."""
+        if self.delivery.channel is not Channel.EMAIL or not self.lost:
             return False
-        return self.ended_by is not None and self.ended_by.source is EventSource.OPERATOR
+        return self.ended_by is not None and _unsigned(self.ended_by)
+
+    @property
+    def matched_by(self) -> str:
+        """Who says that the unsigned report is about it; empty: nobody, or it is signed."""
+        by_hand = self.ended_by is not None and self.ended_by.source is EventSource.OPERATOR
+        return self.ended_by.actor if self.ended_by is not None and self.unsigned and by_hand else ""
 
     @property
     def idle(self) -> bool:
@@ -112,6 +122,11 @@ class Tried:
 
     def happened(self, kind: EventKind) -> bool:
         return any(e.kind is kind for e in self.events)
+
+
+def _unsigned(event: Event) -> bool:
+    """Matched by hand, or by a queue id, which anybody may know (notifier.dsn keys it so)."""
+    return event.source is EventSource.OPERATOR or ":unsigned-" in event.key
 
 
 @dataclass(frozen=True)

@@ -268,6 +268,8 @@ def _answer(case: Case, tried: Tried, profile: TenantProfile, *, name: bool) -> 
         said = "Not sent: our own mail server refused to pass it on"
     if d.stage is Stage.HELD and d.stage_by and d.stage_by not in said:
         said = f"{said} (by {d.stage_by})"
+    if tried.unsigned:
+        said = f"{said} (so says a report that bears no signature of ours)"
     return f"{mask_address(d.address)}: {said}" if name else said
 
 

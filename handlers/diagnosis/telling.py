@@ -78,17 +78,14 @@ def _of_attempt(case: Case, tried: Tried, profile: TenantProfile) -> dict[str, s
     server = words.server_of(d.address) if d.channel is Channel.EMAIL else "the telephone network"
     suggestion = tried.suggestion or ""
     witness = f"our relay {d.route}" if case.by_our_relay(tried) else server
-    if tried.matched_by_hand:
-        witness = "a report that a colleague matched by hand, and nobody signed,"
     named = named_checks(tried)
     identity = case.e.identity
     suppression = tried.address.suppression if tried.address else None
-    dead = tried.address is not None and tried.address.finding.takes_mail is False
     return {
         "route": d.route,
         "server": server,
         "SERVER": server.upper(),
-        "witness": witness,
+        "said_so": unsigned(tried) or f"{witness} said so",
         "checks": ", ".join(named) if named else "SPF, DKIM, DMARC",
         "looked": _looked(case, named),
         "unaligned": identity.headline.rstrip(".") if identity else "",
@@ -98,7 +95,7 @@ def _of_attempt(case: Case, tried: Tried, profile: TenantProfile) -> dict[str, s
         "put_off": words.BOUNCE_WORDS.get(tried.last_wait.cls, "") if tried.last_wait else "",
         "domain": shown_domain(tried.domain),
         "meant": shown_domain(suggestion.rpartition("@")[2]),
-        "refused": f"{shown_domain(tried.domain)} takes no mail" if dead else f"{server} refused mail to it",
+        "refused": _refused(tried, server),
         "checked": "" if tried.domain_dead else ", or did when it was sent",
         "day": local_day(tried.notice.notification.created_at, profile),
         "age": fmt.age(d.outcome_at or d.created_at, now),
@@ -110,6 +107,21 @@ def _of_attempt(case: Case, tried: Tried, profile: TenantProfile) -> dict[str, s
         "text_why": TEXT_CAUSES.get(d.cls, TEXT_CAUSES["sms_other"]),
         "how": words.status(d, tried.events, profile.time_zone).lower(),
     }
+
+
+def unsigned(tried: Tried) -> str:
+    """What there is instead of a server's word; empty: a server's word is proven."""
+    if not tried.unsigned:
+        return ""
+    if tried.matched_by:
+        return f"{tried.matched_by} matched a report that bears no signature of ours"
+    return "a report that bears no signature of ours says so"
+
+
+def _refused(tried: Tried, server: str) -> str:
+    if tried.address is not None and tried.address.finding.takes_mail is False:
+        return f"{shown_domain(tried.domain)} takes no mail"
+    return unsigned(tried) or f"{server} refused mail to it"
 
 
 def _looked(case: Case, named: tuple[Check, ...]) -> str:

@@ -9,11 +9,18 @@ from handlers.diagnosis.causes import Act, Cause, Certainty, Telling
 
 _C, _L, _U = Certainty.CERTAIN, Certainty.LIKELY, Certainty.UNKNOWN
 _RECORDS = "our own records"
-_SERVER = "{witness} said so"
+_SERVER = "{said_so}"
+"""What a server has told; of a report that nobody signed, that it is one."""
 _SENT_TO = "We sent {invoice} on {day}"
 _SPELL = "Could you spell your e-mail address for me, letter by letter?"
 _OURS = "The fault is on our side, and your address is fine. I can send it to you another way right now."
 _ANOTHER = "Is there another address that I can send it to?"
+
+UNPROVEN = (
+    _SENT_TO + ". A report says that it did not arrive, and we cannot tell whether that report is genuine. "
+    "Have you got it?"
+)
+"""To the customer, in place of what a server is said to have answered."""
 
 TELLINGS: dict[Cause, Telling] = {
     Cause.NO_INVOICE: Telling(

@@ -86,7 +86,7 @@ def verdict(
     it again for everybody (`shared_id`: the result that was shared). `kept` None: a result that is not kept.
     """
     about = md(
-        "{}\n_{}: {}._", esc(_about(found, profile, masked=masked)), _SURE[found.certainty], found.proof
+        "{}\n_{}: {}._", esc(_about(found, profile, masked=masked)), _SURE[found.certainty], _proof(found)
     )
     again = _again(found, kept) if kept is not None and not masked else None
     blocks: list[Block] = [header(found.headline), section(about, accessory=again)]
@@ -107,6 +107,13 @@ def verdict(
         blocks.append(section(lines([md("*Say to the customer*"), code(found.customer)])))
         blocks += _next_steps(found, role, kept)
     return Reply(found.headline, fit(blocks), to)
+
+
+def _proof(found: Diagnosis) -> Mrkdwn:
+    """Whoever matched a report is shown by name."""
+    by = found.about.matched_by if found.about is not None else ""
+    before, named, after = found.proof.partition(by) if by else (found.proof, "", "")
+    return md("{}{}{}", before, mention(named) if named else "", after)
 
 
 def _again(found: Diagnosis, kept: Kept) -> Block:

@@ -153,6 +153,10 @@ async def test_an_agent_matches_a_report_to_the_mail_it_is_about(store: Store, a
     assert len(await history(store, d)) == 1, "a second run changes nothing"
     timeline = await agent.presses(await agent.types("messages 1001"), "messages.timeline:0")
     assert "Bounced: the mailbox does not exist · matched by <@U_AGENT>" in said(timeline)
+    why = said(await agent.types("diagnose 1001"))
+    assert "Likely: <@U_AGENT> matched a report that bears no signature of ours" in why
+    assert "said so" not in why
+    assert "was that this mailbox" not in why
     assert (await audited(store)).count("bounce.match") == 1
     assert "No bounce waits" in said(await agent.types("bounces"))
 

@@ -489,7 +489,21 @@ def test_a_report_that_nobody_signed_is_never_certain() -> None:
         found = diagnose(evidence(notice(mail(BOUNCED, "no_such_user"), events=events)), profile())
         assert found.cause is Cause.NO_MAILBOX
         assert found.certainty is certainty
-        assert ("matched by hand, and nobody signed" in found.proof) is (source is EventSource.OPERATOR)
+        by_hand = "U_LEAD matched a report that bears no signature of ours"
+        assert (found.proof == by_hand) is (source is EventSource.OPERATOR)
+        assert ("was that this mailbox does not exist" in found.customer) is (source is EventSource.DSN)
+        assert ("no signature of ours" in last_answer(found.evidence)[1]) is (source is EventSource.OPERATOR)
+
+
+def test_a_report_matched_by_a_queue_id_alone_is_not_certain_until_a_signed_one_says_the_same() -> None:
+    loose = event(new_id(), EventKind.BOUNCED, cls="no_such_user", source=EventSource.DSN)
+    loose = replace(loose, key="dsn:1:unsigned-abc")
+    signed = replace(loose, key="dsn:1:abc")
+    bounced = mail(BOUNCED, "no_such_user")
+    for events, sure in (((loose,), Certainty.LIKELY), ((signed, loose), Certainty.CERTAIN)):
+        found = diagnose(evidence(notice(bounced, events=events)), profile())
+        assert found.certainty is sure
+        assert ("bears no signature of ours" in found.proof) is (sure is Certainty.LIKELY)
 
 
 def test_steps_that_cannot_be_taken_are_not_offered() -> None:
