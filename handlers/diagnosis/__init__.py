@@ -53,6 +53,8 @@ class Diagnosis:
     """The attempt that decided."""
     mend: AddressFact | None
     """The address to mend; None: there is none, one can be added."""
+    resend_to: str | None
+    """The only address that has not got it; None: it is resent to all on file."""
     release: AddressFact | None
     """The address that may be taken off the do-not-send list."""
 
@@ -80,6 +82,7 @@ def diagnose(evidence: Evidence, profile: TenantProfile) -> Diagnosis:
         invoice=facts.invoice if facts else None,
         about=ruling.about,
         mend=mend,
+        resend_to=_resend_to(case, ruling),
         release=release,
     )
 
@@ -117,10 +120,17 @@ def _wanted(telling: Telling, mend: AddressFact | None) -> tuple[Act, ...]:
 
 def _to_mend(case: Case, ruling: Ruling) -> AddressFact | None:
     """The address that failed, else the one with a problem, else the first."""
+    if case.slip_on_file is not None:
+        return case.slip_on_file
     if ruling.about is not None and ruling.about.address is not None:
         return ruling.about.address
     wrong = (a for a in case.e.addresses if a.suppression or a.finding.suggestion or a.point.problem)
     return next(wrong, next(iter(case.e.addresses), None))
+
+
+def _resend_to(case: Case, ruling: Ruling) -> str | None:
+    new = case.mended_in_part if ruling.cause is Cause.ONE_MENDED else ()
+    return new[0].point.address if len(new) == 1 and len(new[0].point.address) <= MAX_ADDRESS else None
 
 
 ALWAYS = (Act.TRIAL, Act.ESCALATE)

@@ -99,7 +99,7 @@ class Tried:
 
     @property
     def unsigned(self) -> bool:
-        """Only a report that bears no signature of ours says that it was lost: no proof, and perhaps forged."""
+        """Only a report without a signature of ours says that it was lost: no proof, and perhaps forged."""
         if self.delivery.channel is not Channel.EMAIL or not self.lost:
             return False
         return self.ended_by is not None and _unsigned(self.ended_by)
@@ -222,6 +222,38 @@ class Case:
         if not went or elsewhere or not self.usable:
             return False
         return all(t.aside in (Aside.MENDED, Aside.KEPT) for t in went)
+
+    @property
+    def untried(self) -> tuple[AddressFact, ...]:
+        """Addresses that can be used, and to which nothing has gone."""
+        tried = {t.delivery.address for t in self.mails}
+        return tuple(a for a in self.usable if a.point.address not in tried)
+
+    @property
+    def mended_in_part(self) -> tuple[AddressFact, ...]:
+        """Of several addresses, those that stand for one that got nothing, and to which nothing has gone."""
+        gone = [t for t in self.mails if t.address is None and (t.lost or t.aside is Aside.MENDED)]
+        if not gone or not any(t.arrived for t in self.mails):
+            return ()
+        return tuple(a for a in self.untried if a.override is not None)
+
+    @property
+    def slip_on_file(self) -> AddressFact | None:
+        """What went out went elsewhere, and what is on file by now looks misspelled."""
+        slips = [a for a in self.usable if a.finding.status is AddressStatus.TYPO]
+        mended = [a for a in self.mended_in_part if a in slips]
+        if mended or not slips or len(slips) < len(self.usable):
+            return next(iter(mended), None)
+        t = self.decider
+        gone = t is not None and t.address is None and t.delivery.channel is Channel.EMAIL
+        return slips[0] if gone and t is not None and t.delivery.outcome is not Outcome.NONE else None
+
+    def refused_copy(self, tried: Tried) -> Tried | None:
+        """A later mail to the same address that a server refused; None: nothing has come back."""
+        place = (tried.delivery.channel, tried.delivery.address)
+        last = next((t for t in self.answers if (t.delivery.channel, t.delivery.address) == place), tried)
+        refused = last.delivery.outcome in (Outcome.BOUNCED, Outcome.FAILED) and last.delivery.cls
+        return last if last is not tried and refused else None
 
     @property
     def is_newest(self) -> bool:

@@ -74,6 +74,11 @@ INVOICE_RULES: tuple[InvoiceRule, ...] = (
         Cause.WRITTEN_OFF,
         lambda c: c.invoice_is(InvoiceStatus.UNCOLLECTIBLE) and _called_off(c),
     ),
+    InvoiceRule(
+        "what is on file since it was mailed looks misspelled",
+        Cause.SLIP_ON_FILE,
+        lambda c: c.slip_on_file is not None,
+    ),
     InvoiceRule("it was mailed to addresses that were mended since", Cause.MENDED, lambda c: c.mended),
     InvoiceRule(
         "it went to an address that was mended since, and not to the new one",
@@ -81,6 +86,11 @@ INVOICE_RULES: tuple[InvoiceRule, ...] = (
         lambda c: c.went_to_the_old,
     ),
     InvoiceRule("some of several addresses failed", Cause.SOME_FAILED, lambda c: c.partly),
+    InvoiceRule(
+        "one of several addresses was mended since, and nothing has gone to the new one",
+        Cause.ONE_MENDED,
+        lambda c: bool(c.mended_in_part),
+    ),
     InvoiceRule(
         "the account is archived, and all was called off",
         Cause.ARCHIVED,
@@ -351,6 +361,15 @@ ATTEMPT_RULES: tuple[AttemptRule, ...] = (
         "it went to the payer",
         Cause.SENT_TO_PAYER,
         lambda c, t: c.e.payer.id != c.e.subscriber.id and t.delivery.outcome in ARRIVED,
+    ),
+    AttemptRule(
+        "it was taken, and a later copy was refused",
+        Cause.COPY_REFUSED,
+        # A server that took it is a proof of its own; that nothing came back is none any more.
+        lambda c, t: (
+            (t.delivery.outcome is Outcome.SENT or t.delivery.confidence is Confidence.PRESUMED)
+            and c.refused_copy(t) is not None
+        ),
     ),
     AttemptRule(
         "no bounce in 72 hours",

@@ -68,6 +68,11 @@ def blanks_of(case: Case, ruling: Ruling, profile: TenantProfile) -> Blanks:
     if case.partly:
         failed, everyone = len(case.failed_on_file), len([t for t in case.mails if t.address or t.arrived])
         blanks |= {"failed": str(failed), "all": str(everyone), "reached": str(everyone - failed)}
+    slip = case.slip_on_file
+    if slip is not None:
+        meant = (slip.finding.suggestion or "").rpartition("@")[2]
+        domain = slip.point.address.rpartition("@")[2]
+        blanks |= {"slip": shown_domain(domain), "slip_meant": shown_domain(meant)}
     if ruling.about is not None:
         blanks |= _of_attempt(case, ruling.about, profile)
     return Blanks(blanks)
@@ -81,8 +86,10 @@ def _of_attempt(case: Case, tried: Tried, profile: TenantProfile) -> dict[str, s
     named = named_checks(tried)
     identity = case.e.identity
     suppression = tried.address.suppression if tried.address else None
+    copy = case.refused_copy(tried)
     return {
         "route": d.route,
+        "copy": words.status(copy.delivery, copy.events, profile.time_zone).lower() if copy else "",
         "server": server,
         "SERVER": server.upper(),
         "said_so": unsigned(tried) or f"{witness} said so",

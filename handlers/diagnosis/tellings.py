@@ -143,6 +143,14 @@ TELLINGS: dict[Cause, Telling] = {
         "We have corrected your e-mail address. I am sending {invoice} again right now.",
         (Act.RESEND, Act.TEXT, Act.LOG),
     ),
+    Cause.SLIP_ON_FILE: Telling(
+        "NOT DELIVERED, and the address on file looks misspelled: {slip} is probably not what was meant",
+        "did not arrive (the address on file looks misspelled)",
+        _L,
+        "{slip} looks like {slip_meant}, and nothing has gone there",
+        "We may have a slip of the pen in your e-mail address. " + _SPELL,
+        (Act.MEND, Act.TEXT, Act.OTHER_ADDRESS, Act.LOG),
+    ),
     Cause.SOME_FAILED: Telling(
         "PARTLY DELIVERED: {failed} of {all} addresses{payer} failed",
         "reached {reached} of {all} addresses",
@@ -150,6 +158,14 @@ TELLINGS: dict[Cause, Telling] = {
         "each address has its own answer",
         _SENT_TO + " to {all} addresses, and {failed} of them did not take it. Is that address still right?",
         (Act.MEND, Act.RESEND, Act.LOG),
+    ),
+    Cause.ONE_MENDED: Telling(
+        "PARTLY DELIVERED: one address was mended since, and nothing has gone to the new one",
+        "did not reach one address (mended since)",
+        _C,
+        _RECORDS,
+        "We have corrected one of your e-mail addresses. I am sending {invoice} there right now.",
+        (Act.RESEND, Act.TEXT, Act.LOG),
     ),
     Cause.SENDING_OFF: Telling(
         "NOT SENT YET: sending is switched off on this desk",
@@ -471,6 +487,14 @@ TELLINGS: dict[Cause, Telling] = {
         _SERVER + "; what it did with it then, nobody tells us",
         "Your mail provider took it on {day}. Please look in your spam and promotions folders for {sender}.",
         (Act.RESEND, Act.TEXT, Act.OTHER_ADDRESS, Act.LOG, Act.OTHER_SERVER),
+    ),
+    Cause.COPY_REFUSED: Telling(
+        "NOT CLEAR: the relay took it, but a later copy to the same address was refused",
+        "was handed to the relay; a later copy was refused",
+        _U,
+        "of the copy we know: {copy}",
+        _SENT_TO + ", and a later copy to the same address came back. Have you got the first one?",
+        (Act.MEND, Act.TEXT, Act.OTHER_ADDRESS, Act.RESEND, Act.LOG),
     ),
     Cause.HANDED_OVER: Telling(
         "HANDED TO THE RELAY, no bounce reported",

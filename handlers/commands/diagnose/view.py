@@ -213,6 +213,8 @@ def _value(act: Act, found: Diagnosis) -> Mapping[str, Any]:
                 value["p"] = str(found.mend.point.id)
                 value |= _guess(found.mend)
             return value
+        case Act.RESEND if found.resend_to is not None:
+            return {"to": found.resend_to} | invoice
         case Act.RELEASE if found.release is not None:
             return {"c": found.release.point.channel, "a": found.release.point.address} | invoice
         case Act.LOG:

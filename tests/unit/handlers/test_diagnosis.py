@@ -211,6 +211,14 @@ class Attempt:
     delivery: Delivery
     events: tuple[Event, ...] = ()
     more: dict[str, Any] = field(default_factory=dict)
+    later: tuple[Delivery, ...] = ()
+    """Copies asked for afterwards."""
+
+    @property
+    def evidence(self) -> Evidence:
+        copy = notification(kind=NotificationKind.RESEND)
+        copies = (replace(notice(d), notification=copy) for d in self.later)
+        return evidence(*copies, notice(self.delivery, events=self.events), **self.more)
 
 
 BOUNCED, FAILED = Outcome.BOUNCED, Outcome.FAILED
@@ -296,6 +304,11 @@ ATTEMPTS = [
     Attempt("the recipient marked it as spam", mail(Outcome.DELIVERED), waited(EventKind.COMPLAINT)),
     Attempt("the relay is still trying", mail(Outcome.SENT), waited(EventKind.DELAYED)),
     Attempt("it went to the payer", mail(Outcome.DELIVERED), more={"payer": person("1100")}),
+    Attempt(
+        "it was taken, and a later copy was refused",
+        mail(Outcome.SENT),
+        later=(mail(BOUNCED, "no_such_user", id=new_id()),),
+    ),
     Attempt("no bounce in 72 hours", mail(Outcome.DELIVERED, confidence=Confidence.PRESUMED)),
     Attempt("their server took it", mail(Outcome.DELIVERED)),
     Attempt("the relay took it", mail(Outcome.SENT)),
@@ -305,7 +318,7 @@ ATTEMPTS = [
 
 @pytest.mark.parametrize("attempt", ATTEMPTS, ids=lambda a: a.rule)
 def test_an_attempt_is_decided_by_its_rule(attempt: Attempt) -> None:
-    e = evidence(notice(attempt.delivery, events=attempt.events), **attempt.more)
+    e = attempt.evidence
     assert rule_on(Case(e, e.invoices[0])).rule == attempt.rule
 
 
@@ -327,6 +340,21 @@ def apart(aside: Aside, *deliveries: Delivery) -> Notice:
 
 
 OLD = apart(Aside.MENDED, mail(Outcome.SENT, address="old@inbox.example"))
+NEW = "new@inbox.example"
+
+
+def changed(old: str, new: str, status: AddressStatus = AddressStatus.OK) -> AddressFact:
+    """An address that stands for another since."""
+    by = ContactOverride(new_id(), new_id(), ContactRole.BILLING, Channel.EMAIL, old, new, "U_AGENT", NOW)
+    return at(new, status, override=by)
+
+
+def one_of_two_bounced(status: AddressStatus = AddressStatus.OK) -> Evidence:
+    lost = mail(BOUNCED, "no_such_user", address="old@inbox.example", id=new_id())
+    both = notice(mail(Outcome.SENT, id=new_id()), lost)
+    return evidence(both, addresses=(at(), changed("old@inbox.example", NEW, status)))
+
+
 INVOICES: dict[str, Evidence] = {
     "the only invoice is a draft": evidence(invoice=invoice(status=InvoiceStatus.DRAFT)),
     "there is no invoice": evidence(invoices=()),
@@ -334,11 +362,13 @@ INVOICES: dict[str, Evidence] = {
     "it was written off before anything went out": evidence(
         invoice=invoice(status=InvoiceStatus.UNCOLLECTIBLE)
     ),
+    "what is on file since it was mailed looks misspelled": evidence(GONE, **TYPO),
     "it was mailed to addresses that were mended since": evidence(GONE),
     "it went to an address that was mended since, and not to the new one": evidence(OLD),
     "some of several addresses failed": evidence(
         notice(mail(BOUNCED, "no_such_user"), mail(Outcome.SENT, address="b@inbox.example"))
     ),
+    "one of several addresses was mended since, and nothing has gone to the new one": one_of_two_bounced(),
     "the account is archived, and all was called off": evidence(
         subscriber=person(status=SubscriberStatus.ARCHIVED)
     ),
@@ -376,7 +406,7 @@ def test_every_cause_has_a_rule_and_a_row() -> None:
 
 
 def everything() -> list[Evidence]:
-    return [*INVOICES.values(), *(evidence(notice(a.delivery, events=a.events), **a.more) for a in ATTEMPTS)]
+    return [*INVOICES.values(), *(a.evidence for a in ATTEMPTS)]
 
 
 @pytest.mark.parametrize("e", everything())
@@ -389,6 +419,42 @@ def test_no_brace_and_no_empty_blank_reaches_the_screen(e: Evidence) -> None:
     legal(view.verdict(found, profile(), role=Role.LEAD, kept=None))
     legal(view.verdict(found, profile(), masked=True))
     legal(view.more(found, Role.LEAD, str(new_id())))
+
+
+def test_of_several_addresses_the_mended_one_alone_is_sent_to() -> None:
+    e = one_of_two_bounced()
+    found = diagnose(e, profile())
+    assert "mended since, and nothing has gone to the new one" in found.headline
+    assert found.resend_to == NEW
+    shown = legal(view.verdict(found, profile(), role=Role.AGENT))
+    assert NEW in str(shown.blocks), "in the value of the button"
+    assert NEW not in said(shown)
+    facts = e.invoices[0]
+    again = replace(facts, notices=(notice(mail(Outcome.SENT, address=NEW)), *facts.notices))
+    assert diagnose(replace(e, invoices=(again,)), profile()).cause is Cause.HANDED_OVER
+
+
+def test_nobody_is_told_that_an_address_is_corrected_while_a_slip_is_on_file() -> None:
+    for e in (evidence(GONE, **TYPO), evidence(OLD, **TYPO), one_of_two_bounced(AddressStatus.TYPO)):
+        found = diagnose(e, profile())
+        assert found.cause is Cause.SLIP_ON_FILE
+        assert found.acts[0] is Act.MEND
+        assert found.mend is not None
+        assert found.mend.finding.suggestion
+        assert "corrected" not in found.customer
+    taken_back = evidence(OLD, notice(mail(BOUNCED, "no_such_user")), **TYPO)
+    assert diagnose(taken_back, profile()).cause is Cause.SLIP_ON_FILE
+
+
+def test_a_refused_copy_is_told_where_nothing_else_had_come_back() -> None:
+    for taken in (mail(Outcome.SENT), mail(Outcome.DELIVERED, confidence=Confidence.PRESUMED)):
+        refused = Attempt("", taken, later=(mail(BOUNCED, "no_such_user", id=new_id()),)).evidence
+        found = diagnose(refused, profile())
+        assert "a later copy to the same address was refused" in found.headline
+        assert "the mailbox does not exist" in found.proof
+        assert "nothing has come back" not in found.customer
+        ours = Attempt("", taken, later=(mail(FAILED, reason=Reason.NETWORK, id=new_id()),)).evidence
+        assert diagnose(ours, profile()).cause is not Cause.COPY_REFUSED, "no server has spoken"
 
 
 def test_what_arrived_counts_before_what_failed_at_an_address_that_is_gone() -> None:
