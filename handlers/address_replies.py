@@ -19,6 +19,7 @@ from handlers.workflows import resend
 from handlers.workflows.address_questions import (
     QUESTION_SURFACE,
     bump,
+    bump_offers,
     call_off,
     override_id,
     resent_key,
@@ -39,7 +40,7 @@ async def answered(r: Received) -> bool:
         return False
     question = await r.tx.questions.open_for(r.conversation.number, lock=True)
     if question is None:
-        return False
+        return r.intent.kind in _MAY_ANSWER and await _corrected(r)
     if r.intent.kind in _OPT_OUTS:
         await _ended(r, question, QuestionState.STOPPED)
         return False
@@ -154,11 +155,35 @@ async def _no(r: Received, question: AddressQuestion, _: AddressAnswer) -> None:
     await r.want()
 
 
+async def _corrected(r: Received) -> bool:
+    """An address after a no, or after another one: the newest is offered, and nothing is mended."""
+    asked = await r.tx.questions.of_subscribers([person.id for person in r.people])
+    question = next((q for q in asked if q.number == r.conversation.number), None)
+    if question is None or question.state not in _CORRECTED or question.expires_at <= r.tx.now:
+        return False
+    answer = read_answer(r.intent.redacted, question.suggested)
+    if answer.kind is not AnswerKind.ADDRESS or not await still_theirs(r.tx, question):
+        return False
+    if not await r.tx.questions.correct(question.id, answer.address):
+        return False
+    await bump(r.tx, [question.id])
+    await _offer(r, question, "They wrote an address after their answer. Look at it before you mend with it.")
+    return True
+
+
+_CORRECTED = (QuestionState.DECLINED, QuestionState.OTHER)
+
+
+async def _offer(r: Received, question: AddressQuestion, told: str) -> None:
+    await r.tell(told, "other", ASK_ADDRESS + str(question.id))
+    await bump_offers(r.tx, question)
+    await r.want()
+
+
 async def _other(r: Received, question: AddressQuestion, answer: AddressAnswer) -> None:
     await _ended(r, question, QuestionState.OTHER, answer.address)
     told = "They wrote another address than the one that was asked about. Look at it before you mend with it."
-    await r.tell(told, "other", ASK_ADDRESS + str(question.id))
-    await r.want()
+    await _offer(r, question, told)
 
 
 _ANSWERS: dict[AnswerKind, Callable[[Received, AddressQuestion, AddressAnswer], Awaitable[None]]] = {

@@ -57,11 +57,26 @@ _BEFORE_ADDRESS = re.compile(
     r"(?:(?:my|the)(?: right| correct)? (?:e ?mail|mail|address)(?: address)? is|it is|its|thats|that is"
     r"|(?:mi|el) correo es|es|cest)"
 )
+_NOT_ADDRESS = re.compile(
+    r"(?:(?:no|nope|non) )?(?:not|(?:it|that|this) is not|(?:it|that) isnt|its not|thats not|no es"
+    r"|ce nest pas|my (?:e ?mail|mail|address)(?: address)? is not)"
+)
+_ASKS = re.compile("[?¿؟？]")
 _ADDRESS = re.compile(r"[^\s<>()\[\]\"',;:]+@[^\s<>()\[\]\"',;:]+")
 
 
 def read_answer(text: str, suggested: str) -> AddressAnswer:
-    """What this text answers to "is `suggested` your address?". The address itself, written out, is a yes."""
+    """What this text answers to "is `suggested` your address?". The address itself, written out, is a yes.
+
+    Whoever asks back has confirmed nothing: with a question mark neither a yes nor a no is sure.
+    """
+    answer = _read(text, suggested)
+    if answer.kind is not AnswerKind.ADDRESS and _ASKS.search(text):
+        return AddressAnswer(AnswerKind.UNCLEAR)
+    return answer
+
+
+def _read(text: str, suggested: str) -> AddressAnswer:
     found = [match.rstrip(".!?") for match in _ADDRESS.findall(text)]
     rest = _ADDRESS.sub(" ", text)
     if not found:
@@ -73,6 +88,8 @@ def read_answer(text: str, suggested: str) -> AddressAnswer:
     if address.casefold() != suggested.casefold():
         return AddressAnswer(AnswerKind.ADDRESS, address)
     said = core_of(rest)
+    if len(said) <= _LONGEST and _NOT_ADDRESS.fullmatch(said):
+        return AddressAnswer(AnswerKind.NO, address)
     words = _YES.fullmatch(said) or _BEFORE_ADDRESS.fullmatch(said)
     known = not said or (len(said) <= _LONGEST and words is not None)
     return AddressAnswer(AnswerKind.YES, address) if known else AddressAnswer(AnswerKind.UNCLEAR)

@@ -68,7 +68,12 @@ def mask_links(text: str) -> str:
     return _INVOICE_LINK.sub("[link]", text)
 
 
+def mask_emails(text: str) -> str:
+    """A text that names addresses, for a channel."""
+    return _IN_TEXT.sub(lambda found: mask_email(found.group()), text)
+
+
 def mask_in_text(text: str) -> str:
     """Raw answers of servers and of text providers quote whom they were asked about; domains stay."""
-    text = _IN_TEXT.sub(lambda found: mask_email(found.group()), text)
+    text = mask_emails(text)
     return _NUMBER_IN_TEXT.sub(lambda found: mask_phone(found.group()), text)

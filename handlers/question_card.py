@@ -88,7 +88,9 @@ def _headline(data: QuestionData) -> str:
 def _next(data: QuestionData) -> list[str]:
     """What to do about an answer, and about an invoice that did not arrive after all."""
     lost = [words.next_step(d) for d in data.resent.deliveries] if data.resent else []
-    return list(dict.fromkeys(step for step in (_NEXT.get(data.question.state, ""), *lost) if step))
+    over = data.question.state in _TO_MEND and data.mend is None  # mended since: nothing is left to do
+    first = "" if over else _NEXT.get(data.question.state, "")
+    return list(dict.fromkeys(step for step in (first, *lost) if step))
 
 
 def _steps(data: QuestionData, profile: TenantProfile) -> list[str]:

@@ -36,6 +36,8 @@ class Talk:
     opted_out: datetime | None
     """Since when."""
     last: ConversationLine | None
+    last_by_itself: bool = False
+    """Its words are the product's, whoever asked for them."""
 
 
 @dataclass(frozen=True, slots=True)

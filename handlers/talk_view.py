@@ -28,7 +28,7 @@ from handlers.blocks import (
 )
 from handlers.blocks import option as choice
 from handlers.intents import read_intent
-from handlers.masks import mask_links, mask_phone, shown_name
+from handlers.masks import mask_emails, mask_links, mask_phone, shown_name
 from handlers.profile import TenantProfile
 from handlers.reply import Block, Modal, Reply, To
 from handlers.talk import ASK_CANCEL, MEDIA, Decision, Talk, TextPlan
@@ -80,7 +80,7 @@ def card(talk: Talk, profile: TenantProfile) -> Reply:
         rows.append(md(":double_vertical_bar: *Texts or service?* Somebody has to decide, in the thread."))
     blocks: list[Block] = [header(shorten(clean(title), 140)), section(lines(rows))]
     if talk.last is not None:
-        blocks.append(section(_last(talk.last)))
+        blocks.append(section(_last(talk.last, by_itself=talk.last_by_itself)))
     if c.closed_at is not None:
         when = fmt.moment(c.closed_at, profile.time_zone, profile.locale)
         closed = md(":white_check_mark: Closed: nothing was left to do.")
@@ -105,9 +105,16 @@ def _money(talk: Talk, profile: TenantProfile) -> str:
     return md("{} · invoice {}: {} due {}", balance, invoice.number, amount, due)
 
 
-def _last(line: ConversationLine) -> str:
-    text = shorten(esc(" ".join(_said(line).split())), 300)
+def _last(line: ConversationLine, *, by_itself: bool) -> str:
+    said = _ours(line, by_itself=by_itself) if line.said is Said.OUT else _said(line)
+    text = shorten(esc(" ".join(said.split())), 300)
     return md("{} {}", ":speech_balloon:" if line.said is Said.IN else ":arrow_right:", Mrkdwn(text))
+
+
+def _ours(line: ConversationLine, *, by_itself: bool) -> str:
+    """What an agent wrote stays as it is, but for an invoice's link."""
+    said = mask_links(line.body)
+    return mask_emails(said) if by_itself else said
 
 
 def _buttons(talk: Talk) -> list[Block]:
@@ -205,16 +212,20 @@ def event(line: ConversationLine, talk: Talk, mend: Mapping[str, str] | None = N
 
 
 def went_out(
-    line: ConversationLine, deliveries: Sequence[tuple[Delivery, Sequence[Event]]], profile: TenantProfile
+    line: ConversationLine,
+    deliveries: Sequence[tuple[Delivery, Sequence[Event]]],
+    profile: TenantProfile,
+    *,
+    by_itself: bool,
 ) -> Reply:
-    """A text of ours with what became of it."""
+    """A text of ours with what became of it. `by_itself`: its words are the product's."""
     by = "automatic" if line.author.startswith(AUTO) else person(line.author)
     states = [
         md("{} {}", words.mark(delivery), words.status(delivery, events, profile.time_zone))
         for delivery, events in deliveries
     ]
     when = fmt.clock_time(line.at, profile.time_zone, profile.locale)
-    said = mask_links(line.body)
+    said = _ours(line, by_itself=by_itself)
     text = Mrkdwn(shorten(esc(said), _LONGEST_LINE))
     return Reply(
         shorten(said, 150),

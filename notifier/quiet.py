@@ -41,9 +41,14 @@ def next_opening(window: Window, zones: Sequence[ZoneInfo], now: datetime) -> da
 
 def waits_until(opening: datetime, zone: ZoneInfo, now: datetime) -> str:
     """`Waits until 9:00 AM their time`, with the day when it is not today there."""
+    return f"Waits until {their_time(opening, zone, now)}"
+
+
+def their_time(opening: datetime, zone: ZoneInfo, now: datetime) -> str:
+    """`9:00 AM their time`, `Thursday 9:00 AM their time`."""
     local = opening.astimezone(zone)
     day = "" if local.date() == now.astimezone(zone).date() else f"{local:%A} "
-    return f"Waits until {day}{local.hour % 12 or 12}:{local:%M %p} their time"
+    return f"{day}{local.hour % 12 or 12}:{local:%M %p} their time"
 
 
 def _openings(window: Window, zone: ZoneInfo, now: datetime) -> Iterator[datetime]:

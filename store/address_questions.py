@@ -85,6 +85,21 @@ class AddressQuestions(Repository):
         values = {"state": state, "answered_at": self._tx.now, "answer": answer}
         return bool(await self._change(address_questions.c.id == question_id, **values))
 
+    async def correct(self, question_id: UUID, answer: str) -> bool:
+        """They have written another address after a no, or after another one. False: it ended otherwise."""
+        c = address_questions.c
+        done = await self._tx.conn.execute(
+            update(address_questions)
+            .where(
+                c.tenant_id == self._tenant,
+                c.id == question_id,
+                c.state.in_((QuestionState.DECLINED, QuestionState.OTHER)),
+            )
+            .values(state=QuestionState.OTHER, answered_at=self._tx.now, answer=answer)
+            .returning(c.id)
+        )
+        return done.first() is not None
+
     async def expire(self) -> list[UUID]:
         """Ends those whose time is over; their ids."""
         over = address_questions.c.expires_at <= self._tx.now

@@ -7,6 +7,7 @@ from uuid import UUID
 from handlers import talk_view as view
 from handlers.contract import Services
 from handlers.reply import Reply
+from handlers.workflows import conversations as talks
 from notifier.tracking import TEXT_SURFACE
 
 
@@ -19,10 +20,11 @@ class ConversationTextSurface:
             line = await tx.conversations.line_of(notification_id)
             if line is None:
                 return None
+            by_itself = await talks.by_itself(tx, line)
             deliveries = (await tx.deliveries.of_notifications([notification_id]))[notification_id]
             events = await tx.events.of([(d.tenant, d.id) for d in deliveries])
         rows = [(d, events[(d.tenant, d.id)]) for d in deliveries]
-        return view.went_out(line, rows, services.profile(tenant))
+        return view.went_out(line, rows, services.profile(tenant), by_itself=by_itself)
 
 
 SURFACE = ConversationTextSurface()

@@ -16,7 +16,7 @@ from handlers.profile import SmsProfile, TenantProfile
 from handlers.question_card import QuestionData
 from handlers.reply import UserError
 from handlers.talk import ASK_ADDRESS
-from handlers.workflows.conversations import continue_with, show
+from handlers.workflows.conversations import LINE_SURFACE, continue_with, show
 from handlers.workflows.diagnose import billing_points
 from handlers.workflows.profile_card import load_notices
 from handlers.workflows.resend import Sent
@@ -26,7 +26,7 @@ from notifier.contexts import brand_context
 from notifier.local_time import zones_of
 from notifier.outbox import Draft
 from notifier.outbox import text as to_text
-from notifier.quiet import next_opening
+from notifier.quiet import next_opening, their_time
 from notifier.sms_text import count_segments
 from notifier.tracking import FOLLOWED_BY, Report, record, worker_event
 from store.models import (
@@ -84,7 +84,7 @@ async def plan(
             "The address has been changed since, so there is nothing left to ask.", "Diagnose it again."
         )
     await _refuse_if_answered(tx, payer, suggested)
-    number = await _number(tx, payer, points)
+    number = await _number(tx, profile, payer, points)
     text = templates.render_sms(
         templates.load(NotificationKind.ADDRESS_QUESTION, payer.language),
         _context(profile, suggested) | {"language": payer.language},
@@ -111,7 +111,16 @@ async def _refuse_if_answered(tx: Tx, payer: Subscriber, suggested: str) -> None
             )
 
 
-async def _number(tx: Tx, payer: Subscriber, points: Sequence[Point]) -> str:
+async def takes_texts(tx: Tx, subscriber: Subscriber) -> bool:
+    """Whether a colleague could text them at all."""
+    if subscriber.status is SubscriberStatus.ARCHIVED:
+        return False
+    points = (await tx.subscribers.points([subscriber.id]))[subscriber.id]
+    numbers = [await number_of(tx, number, subscriber, on_file=True) for number in numbers_of(points)]
+    return any(not n.refusal for n in numbers)
+
+
+async def _number(tx: Tx, profile: TenantProfile, payer: Subscriber, points: Sequence[Point]) -> str:
     """Where it is asked: a number of theirs alone, that takes texts, and that waits for no other answer."""
     numbers = [await number_of(tx, number, payer, on_file=True) for number in numbers_of(points)]
     if not numbers:
@@ -128,12 +137,46 @@ async def _number(tx: Tx, payer: Subscriber, points: Sequence[Point]) -> str:
             f"This number is on account {others} too, so an address of one is not told to the other.",
             "Call them instead.",
         )
-    if await tx.questions.open_for(theirs.number) is not None:
-        raise UserError(
-            "They were asked by text already, and have not answered yet.",
-            "The card in the channel follows it.",
-        )
+    question = await tx.questions.open_for(theirs.number)
+    if question is not None and not await _not_reached(tx, [question]):
+        raise UserError(await _standing(tx, profile, payer, question), "The card in the channel follows it.")
     return theirs.number
+
+
+async def _standing(tx: Tx, profile: TenantProfile, payer: Subscriber, question: AddressQuestion) -> str:
+    """How far the question that is open has come."""
+    if await was_asked(tx, question):
+        return "They were asked by text already, and have not answered yet."
+    until = await waits_until(tx, profile, payer, question)
+    return f"The question waits until {until}." if until else "The question has not got through to them yet."
+
+
+async def waits_until(tx: Tx, profile: TenantProfile, payer: Subscriber, question: AddressQuestion) -> str:
+    """When it is asked, in their time; empty once it was tried, or where nothing holds it back."""
+    found = await tx.deliveries.of_notifications([question.notification_id])
+    waiting = [
+        d.due_at
+        for d in found[question.notification_id]
+        if d.stage is Stage.QUEUED and d.attempt == 0 and d.due_at > tx.now
+    ]
+    zones = zones_of(payer, question.number, profile.time_zone)
+    return their_time(waiting[0], zones[0], tx.now) if waiting else ""
+
+
+async def asked_when(services: Services, tenant: int, preview: str) -> str:
+    """When what was asked from this preview goes out, in their time; empty: at once."""
+    key = _key(preview)
+    async with services.store.read(tenant) as tx:
+        held = (await tx.notifications.holders([key])).get(key)
+        question = await tx.questions.get(held) if held else None
+        payer = await tx.subscribers.by_id(question.subscriber_id) if question else None
+        if question is None or payer is None:
+            return ""
+        return await waits_until(tx, services.profile(tenant), payer, question)
+
+
+def _key(preview: str) -> str:
+    return f"ask:{preview}"
 
 
 def _context(profile: TenantProfile, suggested: str) -> dict[str, object]:
@@ -157,7 +200,7 @@ async def ask(
     """
     profile = services.profile(request.tenant)
     sms = texting(profile)
-    key = f"ask:{preview}"
+    key = _key(preview)
     async with services.store.begin(request.tenant) as tx:
         held = (await tx.notifications.holders([key])).get(key)
         if held is not None:
@@ -166,6 +209,7 @@ async def ask(
             mine = await tx.audit.stands(audit_key(request, "address.ask", subject))
             return (Sent.NOW if mine else Sent.BEFORE), None
         await _expire(tx)
+        await _end_unreached(tx, await tx.questions.of_subscribers([payer_id]))
         current = await plan(
             tx, profile, payer_id=payer_id, point_id=point_id, suggested=suggested, invoice_id=invoice_id
         )
@@ -256,7 +300,17 @@ async def bump(tx: Tx, ids: Sequence[UUID]) -> None:
 async def address_changed(tx: Tx, subscriber_id: UUID, old_address: str) -> None:
     """Somebody has mended it (or taken that back): an open question about it is over, or never asked."""
     await call_off(tx, await tx.questions.overtake(subscriber_id, old_address))
-    await bump(tx, [question.id for question in await tx.questions.of_subscribers([subscriber_id])])
+    questions = await tx.questions.of_subscribers([subscriber_id])
+    await bump(tx, [question.id for question in questions])
+    for question in questions:
+        if question.answer:
+            await bump_offers(tx, question)
+
+
+async def bump_offers(tx: Tx, question: AddressQuestion) -> None:
+    """What they wrote is offered no more, or in another line."""
+    lines = await _offers(tx, question)
+    await tx.posts.bump(LINE_SURFACE, [(tx.tenant, str(line.id)) for line in lines])
 
 
 async def call_off(tx: Tx, ids: Sequence[UUID]) -> None:
@@ -335,9 +389,7 @@ async def sweep(services: Services, tenant: int) -> int:
         return 0
     async with services.store.begin(tenant) as tx:
         ended = await _expire(tx)
-        for question_id in await _not_reached(tx, await tx.questions.open_ones()):
-            ended += await tx.questions.end(question_id, QuestionState.EXPIRED)
-            await bump(tx, [question_id])
+        ended += await _end_unreached(tx, await tx.questions.open_ones())
         for question in await tx.questions.open_ones():
             if question.id in over and not await still_theirs(tx, question):
                 ended += await tx.questions.end(question.id, QuestionState.OVERTAKEN)
@@ -347,6 +399,14 @@ async def sweep(services: Services, tenant: int) -> int:
 
 
 _LOST = (Outcome.BOUNCED, Outcome.FAILED, Outcome.SUPPRESSED, Outcome.CANCELLED, Outcome.EXPIRED)
+
+
+async def _end_unreached(tx: Tx, questions: Sequence[AddressQuestion]) -> int:
+    """Those of them that nobody can answer; how many."""
+    lost = await _not_reached(tx, [q for q in questions if q.state is QuestionState.ASKED])
+    done = [q for q in lost if await tx.questions.end(q, QuestionState.EXPIRED)]
+    await bump(tx, done)
+    return len(done)
 
 
 async def _not_reached(tx: Tx, questions: Sequence[AddressQuestion]) -> list[UUID]:
@@ -396,7 +456,7 @@ async def mend_value(tx: Tx, question: AddressQuestion) -> dict[str, str] | None
     if point is None:
         return None
     value = {"s": str(question.subscriber_id), "p": str(point.id)}
-    value |= {"g": question.answer} if question.answer else {}
+    value |= {"g": question.answer, "t": "1"} if question.answer else {}
     return value | ({"i": str(question.invoice_id)} if question.invoice_id else {})
 
 
@@ -405,14 +465,25 @@ async def mend_of_line(tx: Tx, line: ConversationLine) -> dict[str, str] | None:
     if not line.author.startswith(ASK_ADDRESS):
         return None
     question = await tx.questions.get(UUID(line.author.removeprefix(ASK_ADDRESS)))
-    return await mend_value(tx, question) if question else None
+    offers = await _offers(tx, question) if question else []
+    newest = question is not None and bool(offers) and offers[-1].id == line.id
+    return await mend_value(tx, question) if question and newest else None
+
+
+async def _offers(tx: Tx, question: AddressQuestion) -> list[ConversationLine]:
+    """The lines that offer what they wrote, oldest first: each was replaced by the next."""
+    asked = await tx.conversations.line_of(question.notification_id)
+    told = await tx.conversations.lines(asked.conversation_id, said=(Said.EVENT,)) if asked else []
+    return [line for line in told if line.author == ASK_ADDRESS + str(question.id)]
 
 
 __all__ = [
     "QUESTION_SURFACE",
     "address_changed",
     "ask",
+    "asked_when",
     "bump",
+    "bump_offers",
     "call_off",
     "is_on_file",
     "load",
@@ -420,5 +491,6 @@ __all__ = [
     "spoken_since",
     "still_theirs",
     "sweep",
+    "takes_texts",
     "was_asked",
 ]

@@ -71,6 +71,7 @@ async def load(tx: Tx, conversation: Conversation) -> Talk:
     subscriber = next((s for s in candidates if s.id == conversation.subscriber_id), None)
     lines = await tx.conversations.lines(conversation.id, 5, said=(Said.IN, Said.OUT))
     people_said = [line for line in lines if line.body.strip() and not line.author.startswith(AUTO)]
+    last = people_said[-1] if people_said else None
     withdrawn = await opted_out(tx, conversation.number)
     return Talk(
         conversation=conversation,
@@ -78,8 +79,17 @@ async def load(tx: Tx, conversation: Conversation) -> Talk:
         candidates=tuple(candidates),
         next_invoice=await _next_invoice(tx, subscriber) if subscriber else None,
         opted_out=withdrawn.at if withdrawn else None,
-        last=people_said[-1] if people_said else None,
+        last=last,
+        last_by_itself=last is not None and await by_itself(tx, last),
     )
+
+
+async def by_itself(tx: Tx, line: ConversationLine) -> bool:
+    """Whether its words are the product's own: an answer, or a question that an agent let it ask."""
+    if line.author.startswith(AUTO):
+        return True
+    asked = line.notification_id if line.said is Said.OUT else None
+    return asked is not None and await tx.questions.get(asked) is not None
 
 
 async def _next_invoice(tx: Tx, subscriber: Subscriber) -> Invoice | None:

@@ -117,9 +117,9 @@ async def _refusal(tx: Tx, number: str) -> str:
     key = (Channel.SMS, number)
     suppression = (await tx.suppressions.active([key])).get(key)
     if await opted_out(tx, number) is not None or (suppression and suppression.reason == OPTED_OUT):
-        return "it opted out of texts"
+        return "that number opted out of texts"
     if suppression is not None:
-        return f"texts do not reach it, known since {suppression.created_at:%b %d, %Y}"
+        return f"texts do not reach that number, known since {suppression.created_at:%b %d, %Y}"
     return ""
 
 
@@ -157,7 +157,7 @@ async def send(
             return (Sent.NOW if mine else Sent.BEFORE), current
         if current.number is None:
             raise UserError(
-                f"This number cannot be texted any more: {current.numbers[0].refusal}.", "Mail it instead."
+                f"This text cannot go any more: {current.numbers[0].refusal}.", "Mail it instead."
             )
         if current.seen != seen:
             return Sent.CHANGED, current

@@ -56,9 +56,12 @@ class Ask:
         if fact is None or not meant or len(meant) > MAX_ADDRESS:
             profile = services.profile(request.tenant)
             account = found.subscriber.account
+            async with services.store.read(request.tenant) as tx:
+                texts = await questions.takes_texts(tx, found.subscriber)
+            words = f"In your own words: `{profile.command} text {account}`."
             raise UserError(
                 f"No address of account {account} looks like a slip, so there is nothing to ask.",
-                f"In your own words: `{profile.command} text {account}`.",
+                words if texts and profile.sms is not None else "Call them instead.",
             )
         value = {"s": str(diagnosis.evidence.payer.id), "p": str(fact.point.id), "g": meant}
         return value | ({"i": str(diagnosis.invoice.id)} if diagnosis.invoice else {})
@@ -85,7 +88,9 @@ class Ask:
         if sent is Sent.CHANGED and plan is not None:
             profile = services.profile(request.tenant)
             return view.preview(plan, profile, str(request.value["n"]), To.REPLACE, changed=True)
-        return view.sent() if sent is Sent.NOW else view.sent_before()
+        if sent is not Sent.NOW:
+            return view.sent_before()
+        return view.sent(await questions.asked_when(services, request.tenant, str(request.value["n"])))
 
 
 def _about(value: Mapping[str, Any]) -> dict[str, Any]:

@@ -49,13 +49,16 @@ def preview(
     return Reply(title, fit(blocks), to)
 
 
-def sent() -> Reply:
+def sent(when: str) -> Reply:
+    """`when`: in their time, where it waits for that; empty: it leaves now."""
+    at = "" if when[:1].isalpha() else "at "
+    title = f"They will be asked {at}{when}." if when else "Asked."
     text = "The card in this channel follows it to its end."
-    return Reply("Asked.", [section(md(":outbox_tray: *Asked.* {}", text))], To.REPLACE)
+    return Reply(title, [section(md(":outbox_tray: *{}* {}", title, text))], To.REPLACE)
 
 
 def sent_before() -> Reply:
-    text = "They were asked already: one text went out, not two."
+    text = "This was asked already: one text goes out, not two."
     return Reply(text, [section(md(":outbox_tray: {}", text))], To.REPLACE)
 
 

@@ -33,10 +33,12 @@ _MARKS = {Gravity.BLOCKS: ":x:", Gravity.WARNS: ":warning:", Gravity.TELLS: ":in
 _STAYS = "It holds here at once. Billing keeps the old one until somebody tells it."
 _JOINS = "It holds here at once. Billing does not have it until somebody tells it."
 
+_HINTS = {False: "This is what was probably meant. Ask the customer.", True: "The subscriber wrote this."}
+
 
 def dialog(contact: Contact, value: Mapping[str, Any]) -> Modal:
-    """`value`: s whose, p which point, g what was probably meant, i the invoice to resend afterwards,
-    add: one more beside those on file."""
+    """`value`: s whose, p which point, g what was probably meant (t: they wrote it), i the invoice to
+    resend afterwards, add: one more beside those on file."""
     s = contact.subscriber
     adding = bool(value.get("add")) or not contact.points
     wanted = next((p for p in contact.points if str(p.id) == value.get("p")), None)
@@ -52,7 +54,7 @@ def dialog(contact: Contact, value: Mapping[str, Any]) -> Modal:
     else:
         blocks.append(section(md("Now: *{}*", first.address)))
     suggestion = clean(str(value.get("g", "")))
-    hint = "This is what was probably meant. Ask the customer." if suggestion else ""
+    hint = _HINTS["t" in value] if suggestion else ""
     initial_text = suggestion or (clean(first.address)[:LONGEST] if first is not None else "")
     blocks.append(
         field(ADDRESS_FIELD, "New address", placeholder="name@example.com", initial=initial_text, hint=hint)

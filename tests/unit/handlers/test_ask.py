@@ -12,8 +12,10 @@ import pytest
 
 from handlers.contract import Services
 from handlers.reply import Reply, To, UserError
+from handlers.talk_view import went_out
 from handlers.workflows.address_questions import QUESTION_SURFACE, sweep
-from notifier.tracking import FOLLOWED_BY
+from handlers.workflows.conversations import LINE_SURFACE, by_itself
+from notifier.tracking import FOLLOWED_BY, TEXT_SURFACE
 from store.models import (
     AddressQuestion,
     Channel,
@@ -26,6 +28,7 @@ from store.models import (
     Said,
     SubscriberStatus,
 )
+from store.types import new_id
 from tests.builders import billing_email, event, mobile
 from tests.conftest import FakeClock
 from tests.unit.handlers import cast
@@ -125,6 +128,9 @@ async def test_pressed_twice_it_is_asked_once_and_a_card_follows_it(asking: Aski
     assert "Not asked yet" in card
     assert OLD not in card
     assert PHONE not in card
+    with pytest.raises(UserError, match="has not got through to them yet"):
+        await asking.preview()
+    await asking.leaves()
     with pytest.raises(UserError, match="have not answered yet"):
         await asking.preview()
 
@@ -249,6 +255,94 @@ async def test_a_yes_before_the_question_has_left_answers_something_else(asking:
     assert await asking.emails() == [NEW]
 
 
+async def test_while_the_number_is_out_of_reach_a_yes_is_an_ordinary_text_and_stop_calls_it_off(
+    asking: Asking,
+) -> None:
+    await asking.agent.presses(await asking.preview(), "ask.send")
+    await asking.leaves(EventKind.DEFERRED)
+    await asking.desk.texts("yes")
+    assert await asking.emails() == [OLD]
+    assert (await asking.question()).state is QuestionState.ASKED
+    assert any("yes" in line for line in await asking.desk.thread())
+    with pytest.raises(UserError, match="has not got through to them yet"):
+        await asking.preview()
+    await asking.desk.texts("stop texting me")
+    assert (await asking.question()).state is QuestionState.STOPPED
+    waiting = [n.kind for n, _ in await asking.desk.queued()]
+    assert NotificationKind.ADDRESS_QUESTION not in waiting, "it is not asked any more"
+
+
+async def test_in_the_channel_no_address_that_the_product_texts_stands_in_full(asking: Asking) -> None:
+    await asking.asks()
+    await asking.desk.texts("Who is this?")
+    shown = "\n".join([*map(str, await asking.desk.lines()), *await asking.desk.cards()])
+    assert "Who is this?" in shown
+    await asking.desk.texts("yes")
+    shown = "\n".join([*map(str, await asking.desk.lines()), *await asking.desk.cards()])
+    assert "We send your invoice 20042 to k•••n@gmail.com now" in shown
+    assert NEW not in shown
+    conversation = await asking.desk.conversation()
+    async with asking.desk.store.begin(1) as tx:
+        words = f"We have {NEW}"
+        line = await tx.conversations.say(
+            conversation.id, Said.OUT, words, once="typed", author="U_AGENT", notification_id=new_id()
+        )
+        assert line is not None
+        assert not await by_itself(tx, line)
+    typed = went_out(line, [], asking.desk.services.profile(1), by_itself=False)
+    assert words in said(typed), "what an agent wrote stays"
+
+
+async def test_the_text_of_a_question_is_masked_in_the_thread(asking: Asking) -> None:
+    question = await asking.asks()
+    drawn = await asking.desk.drawn(TEXT_SURFACE, str(question.notification_id))
+    assert "is k•••n@gmail.com your e-mail address?" in said(drawn)
+    assert NEW not in str(drawn)
+
+
+async def test_whoever_corrects_themselves_is_offered_and_the_newest_address_replaces_the_others(
+    asking: Asking,
+) -> None:
+    async def offers() -> list[str]:
+        lines = [line for line in await asking.desk.lines() if "contact.mend" in buttons(line)]
+        pressed = [asking.agent.press(line, "contact.mend") for line in [*lines, await asking.card()]]
+        return [str(press.value["g"]) for press in pressed]
+
+    await asking.asks()
+    await asking.desk.texts("no thanks")
+    await asking.desk.texts("It is Kevin.OBrien@hotmail.com")
+    assert (await asking.question()).state is QuestionState.OTHER
+    assert await offers() == ["kevin.obrien@hotmail.com"] * 2
+    before = [p.wanted for p in await asking.desk.posts() if p.surface == LINE_SURFACE]
+    await asking.desk.texts("sorry, kob@inbox.example")
+    assert await offers() == ["kob@inbox.example"] * 2, "the older line offers nothing more"
+    after = [p.wanted for p in await asking.desk.posts() if p.surface == LINE_SURFACE]
+    assert sum(after) > sum(before) + 2, "and is drawn again"
+    assert await asking.emails() == [OLD]
+
+    press = asking.agent.press(await asking.card(), "contact.mend")
+    modal = (await asking.agent.answer(press)).modal
+    assert "The subscriber wrote this." in str(modal)
+    assert "probably meant" not in str(modal)
+    save = asking.agent.request(
+        "contact", "mended", value=press.value, inputs={"address": "kob@inbox.example"}
+    )
+    await asking.agent.run(save)
+    card = said(await asking.card())
+    assert "mended since" in card
+    assert "before you mend" not in card, "what is done is not advised"
+    await asking.desk.texts("no, third@inbox.example")
+    assert (await asking.question()).answer == "kob@inbox.example", "nothing is left to mend"
+
+
+async def test_a_question_mark_confirms_nothing(asking: Asking) -> None:
+    await asking.asks()
+    for text in ("yes?", "Yes???", f"{NEW}?"):
+        await asking.desk.texts(text)
+    assert await asking.emails() == [OLD]
+    assert (await asking.question()).state is QuestionState.ASKED
+
+
 async def test_a_yes_to_a_question_that_never_reached_them_mends_nothing(asking: Asking) -> None:
     await asking.agent.presses(await asking.preview(), "ask.send")
     await asking.leaves(EventKind.FAILED)
@@ -368,7 +462,13 @@ async def test_in_quiet_hours_it_waits_for_the_morning_and_says_so(asking: Askin
     clock.now = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
     preview = await asking.preview()
     assert "Waits until 9:00 AM their time" in said(preview)
-    await asking.agent.presses(preview, "ask.send")
+    press = asking.agent.press(preview, "ask.send")
+    for _ in range(2):  # once more after a crash
+        assert "They will be asked at 9:00 AM their time." in said(await asking.agent.run(press))
+    with pytest.raises(UserError, match="The question waits until 9:00 AM their time"):
+        await asking.preview()
+    await asking.desk.texts("yes")
+    assert await asking.emails() == [OLD], "nobody has asked them yet"
     ((_, delivery),) = await asking.desk.queued()
     assert delivery.due_at == datetime(2026, 3, 2, 17, 0, tzinfo=UTC)
     assert "Goes out at Mar 2, 2026, 9:00:00 AM PST" in said(await asking.card()).replace("\u202f", " ")
@@ -431,7 +531,7 @@ async def test_whoever_opted_out_is_not_asked_also_when_it_was_between_preview_a
     await asking.desk.texts("stop texting me")
     with pytest.raises(UserError, match="opted out of texts"):
         await asking.agent.presses(preview, "ask.send")
-    with pytest.raises(UserError, match="opted out of texts"):
+    with pytest.raises(UserError, match="by text: that number opted out of texts"):
         await asking.preview()
 
 
@@ -440,6 +540,30 @@ async def test_an_address_without_a_slip_leaves_nothing_to_ask(services: Service
     await cast.dana(desk.store)
     with pytest.raises(UserError, match="nothing to ask"):
         await desk.agent().types("ask 1001")
+
+
+@pytest.mark.parametrize(
+    ("points", "more", "advice"),
+    [
+        ((mobile(PHONE),), {}, "isp text 1042"),
+        ((mobile(PHONE),), {"status": SubscriberStatus.ARCHIVED}, "Call them instead."),
+        ((mobile("", problem="It is a landline."),), {}, "Call them instead."),
+        ((), {}, "Call them instead."),
+    ],
+)
+async def test_where_nothing_is_to_be_asked_a_text_is_advised_only_where_one_can_go(
+    services: Services, points: Any, more: dict[str, Any], advice: str
+) -> None:
+    desk = texting(services)
+    await cast.add(desk.store, "1042", billing_email("kevin@inbox.example"), *points, **more)
+    with pytest.raises(UserError, match="nothing to ask") as refused:
+        await desk.agent().types("ask 1042")
+    assert advice in refused.value.next_step
+    if not more and advice != "Call them instead.":
+        await desk.texts("stop texting me")
+        with pytest.raises(UserError) as refused:
+            await desk.agent().types("ask 1042")
+        assert refused.value.next_step == "Call them instead."
 
 
 async def test_a_suggestion_that_bounced_before_is_not_asked_about(asking: Asking) -> None:

@@ -24,9 +24,15 @@ YES, NO, ADDRESS, UNCLEAR = AnswerKind
         *((text, NO) for text in ("no es", "No es mi correo", "non merci", "that is not right", "Not mine!")),
         *((text, ADDRESS) for text in ("kob@inbox.example", "no, it's kob@inbox.example")),
         *((text, UNCLEAR) for text in ("", "👍", "maybe", "who is this?", "yes but I also use another one")),
-        *((text, UNCLEAR) for text in ("yes or no?", "no problem, yes", "it was", f"not {ASKED}")),
+        *((text, UNCLEAR) for text in ("yes or no?", "no problem, yes", "it was", f"no {ASKED}")),
         *((text, UNCLEAR) for text in (f"my old one was {ASKED}", "a@inbox.example or b@inbox.example")),
         *((text, UNCLEAR) for text in (f"{ASKED} or b@inbox.example", "@", "me@", "write to me@nowhere")),
+        *(
+            (text, UNCLEAR)
+            for text in ("yes?", "Yes???", "¿sí?", "it is?", "no?", f"{ASKED}?", f"yes {ASKED} ?")
+        ),
+        *((text, NO) for text in (f"not {ASKED}", f"No, it's not {ASKED}!", f"no es {ASKED}")),
+        ("kob@inbox.example?", ADDRESS),
         ("I never got my invoice", UNCLEAR),
         ("yes I paid already", UNCLEAR),
     ],

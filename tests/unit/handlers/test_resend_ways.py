@@ -132,7 +132,7 @@ async def test_a_number_that_must_not_be_texted_is_shown_and_left_out(agent: Age
     assert "not texted" in said(preview)
     assert "Mail it instead" in said(preview)
     assert "resend.text" not in buttons(preview)
-    with pytest.raises(UserError, match="cannot be texted any more"):
+    with pytest.raises(UserError, match="cannot go any more: "):
         await agent.presses(before, "resend.text")
     assert await sent(store) == []
 
