@@ -1,12 +1,13 @@
 """Evidence for whoever helps us: Client Success, or the postmaster of a subscriber's mail provider. Pure.
 
-The first holds no contact in full, no name and no amount. The second names the one mailbox that it is about,
+The first holds no contact in full, and no name or amount but what a server may have said. The second names the one mailbox that it is about,
 since they need it, and nothing else of the subscriber. Times are UTC, answers are in the servers' own words.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from datetime import UTC, datetime
 from handlers import words
 from handlers.cards import Notice
 from handlers.diagnosis import Certainty, Diagnosis, Mark, Step
+from handlers.intents import redact_cards
 from handlers.masks import mask_address, mask_in_text
 from handlers.profile import TenantProfile
 from notifier.channels import Route
@@ -63,9 +65,15 @@ class PostmasterPack(Pack):
 
 
 def evidence_pack(
-    found: Diagnosis, deeds: Sequence[AuditEntry], records: Sequence[DomainRecord], now: datetime
+    found: Diagnosis,
+    deeds: Sequence[AuditEntry],
+    records: Sequence[DomainRecord],
+    now: datetime,
+    *,
+    profile: TenantProfile,
+    asker: str,
 ) -> Pack:
-    """`deeds`: the account's audit trail, newest first; what is not in DEEDS is left out.
+    """`found`: told in UTC. `asker`: a user's id. `deeds`: the account's audit trail, newest first; what is not in DEEDS is left out.
 
     `records`: our own domains' records, as they were last seen.
     """
@@ -73,18 +81,22 @@ def evidence_pack(
     about = f"account {account}, invoice {found.invoice.number}" if found.invoice else f"account {account}"
     rows = [
         f"About: {about}",
-        f"Made: {_utc(now)}",
+        f"Asked by: {_who(asker)} of {profile.brand.name}",
+        f"Made: {_utc(now)}. All times are in UTC.",
         "",
-        f"Verdict: {found.headline}",
-        f"How sure: {_SURE[found.certainty]} ({found.proof})",
-        *([f"Earlier invoices: {found.story}"] if found.story else []),
+        f"Verdict: {_fit(found.headline)}",
+        f"How sure: {_SURE[found.certainty]} ({_fit(found.proof)})",
+        *([f"Earlier invoices: {_fit(found.story)}"] if found.story else []),
         "",
         "Evidence",
         *(
-            f"  [{_MARKS[line.mark]}] {line.step}: {mask_in_text(line.text)}"
+            f"  [{_MARKS[line.mark]}] {line.step}: {_fit(line.text)}"
             for line in found.lines
             if line.step not in _LEFT_OUT
         ),
+        "",
+        "Our sending addresses",
+        *_ways(found, profile),
         "",
         "Our domains in DNS, as last seen",
         *_records(records),
@@ -96,6 +108,30 @@ def evidence_pack(
         *_deeds(deeds),
     ]
     return Pack(f"Help wanted: {about}", "\n".join(rows))
+
+
+def _fit(text: str) -> str:
+    """What a server said may quote anything: no card number, address or telephone number leaves."""
+    return mask_in_text(redact_cards(text))
+
+
+_USER_ID = re.compile(r"[UW][A-Z0-9_]+")
+
+
+def _who(actor: str) -> str:
+    """A user's id says nothing to a stranger, but lets us find them."""
+    return f"an agent ({actor})" if _USER_ID.fullmatch(actor) else actor
+
+
+def _ways(found: Diagnosis, profile: TenantProfile) -> list[str]:
+    """Of the routes that were used; where nothing was mailed, of the one that would be."""
+    used = [d.route for _, d in _pairs(found) if d.channel is Channel.EMAIL]
+    ways = [route for route in profile.routes if route.name in used] or [profile.route()]
+    return [
+        f"  {way.name}: {', '.join(way.egress_ips) or 'not configured, see the Received lines'}"
+        f" (envelope sender {way.envelope_domain})"
+        for way in ways
+    ]
 
 
 def _records(records: Sequence[DomainRecord]) -> list[str]:
@@ -110,13 +146,17 @@ def _utc(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _messages(found: Diagnosis) -> list[str]:
-    pairs = [
+def _pairs(found: Diagnosis) -> list[tuple[Notice, Delivery]]:
+    return [
         (notice, d)
         for facts in found.evidence.invoices
         for notice in facts.notices
         for d in notice.deliveries
     ]
+
+
+def _messages(found: Diagnosis) -> list[str]:
+    pairs = _pairs(found)
     if not pairs:
         return ["  none was sent from here"]
     rows = [row for notice, d in pairs[:MOST_MESSAGES] for row in _message(notice, d)]
@@ -126,15 +166,15 @@ def _messages(found: Diagnosis) -> list[str]:
 
 def _message(notice: Notice, d: Delivery) -> list[str]:
     number = f" {notice.invoice.number}" if notice.invoice else ""
-    kind = words.KIND_WORDS[notice.notification.kind]
+    kind = words.kind_words(notice.notification)
     rows = [
         f"  {kind}{number} to {mask_address(d.address)} by {d.route}, queued {_utc(d.created_at)}",
         f"    {'Message-ID' if d.channel is Channel.EMAIL else 'MessageSid'} {_name(d)}",
     ]
     for e in notice.events.get(d.id, ()):
-        rows.append(f"    {_utc(e.at)}  {mask_in_text(words.event_words(e, d.address))}")
+        rows.append(f"    {_utc(e.at)}  {_fit(words.event_words(e, d.address))}")
         if answer := words.raw_answer(e):
-            rows.append(f"      {mask_in_text(_one_line(answer))}")
+            rows.append(f"      {_fit(_one_line(answer))}")
     return rows
 
 
@@ -148,7 +188,7 @@ def _one_line(text: str) -> str:
 
 def _deeds(deeds: Sequence[AuditEntry]) -> list[str]:
     told = [
-        f"  {_utc(entry.at)}  {entry.actor} {DEEDS[entry.action]}" for entry in deeds if entry.action in DEEDS
+        f"  {_utc(entry.at)}  {_who(entry.actor)} {DEEDS[entry.action]}" for entry in deeds if entry.action in DEEDS
     ]
     return told or ["  nothing"]
 

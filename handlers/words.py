@@ -27,6 +27,7 @@ from store.models import (
     Event,
     EventKind,
     EventSource,
+    Notification,
     NotificationKind,
     Outcome,
     Reason,
@@ -95,6 +96,13 @@ KIND_WORDS: dict[NotificationKind, str] = {
     NotificationKind.PACK: "Evidence pack",
 }
 """What a message is, by its kind."""
+
+
+def kind_words(notification: Notification) -> str:
+    """Of evidence that leaves, whether it is the pack or the letter to a postmaster."""
+    if notification.context.get("letter"):
+        return "Letter to the postmaster"
+    return KIND_WORDS[notification.kind]
 
 
 def server_of(address: str) -> str:

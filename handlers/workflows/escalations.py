@@ -6,10 +6,12 @@ can reach nobody else. The second carries no words of a colleague.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from handlers.contract import CommandRequest, Services, audit, audit_key
-from handlers.diagnosis import Diagnosis
+from handlers.diagnosis import Diagnosis, diagnose
 from handlers.found import One
 from handlers.masks import mask_in_text
 from handlers.packs import Pack, PostmasterPack, evidence_pack, postmaster_pack
@@ -27,16 +29,21 @@ from store.unit import Tx
 NO_LETTER = "No server has refused anything that its postmaster could change, so there is nothing to write."
 
 
-async def packs(services: Services, tenant: int, found: One) -> tuple[Diagnosis, Pack, PostmasterPack | None]:
-    """From current facts. The letter is None where a postmaster could change nothing."""
+async def packs(
+    services: Services, tenant: int, found: One, asker: str
+) -> tuple[Diagnosis, Pack, PostmasterPack | None]:
+    """From current facts. `asker`: the user's id. The letter is None where a postmaster could change nothing."""
     diagnosis = await examine(services, tenant, found.subscriber, found.invoice)
+    profile = services.profile(tenant)
     async with services.store.read(tenant) as tx:
         deeds = await tx.audit.of(f"account:{found.subscriber.account}")
         records, now = await tx.domain_records.all(), tx.now
+    # Whoever reads the pack sits anywhere: the same findings, told in UTC.
+    abroad = diagnose(diagnosis.evidence, replace(profile, time_zone=ZoneInfo("UTC")))
     return (
         diagnosis,
-        evidence_pack(diagnosis, deeds, records, now),
-        postmaster_pack(diagnosis, services.profile(tenant)),
+        evidence_pack(abroad, deeds, records, now, profile=profile, asker=asker),
+        postmaster_pack(diagnosis, profile),
     )
 
 
@@ -58,7 +65,7 @@ async def mail_pack(
     key = f"pack:{once}"
     if await _known(services, request, key):
         return await _again(services, request, "pack.mail", found)
-    _, pack, _ = await packs(services, request.tenant, found)
+    _, pack, _ = await packs(services, request.tenant, found, request.actor.user_id)
     more = {"question": mask_in_text(question.strip()), "ticket_url": to.ticket_url}
     return await _queue(services, request, found, "pack.mail", key, to.address, pack, more)
 
@@ -70,12 +77,13 @@ async def mail_postmaster(
     key = f"postmaster:{once}"
     if await _known(services, request, key):
         return await _again(services, request, "pack.postmaster", found), None
-    _, _, letter = await packs(services, request.tenant, found)
+    _, _, letter = await packs(services, request.tenant, found, request.actor.user_id)
     if letter is None:
         raise UserError(NO_LETTER)
     if letter.seen != seen:
         return Sent.CHANGED, letter
-    return await _queue(services, request, found, "pack.postmaster", key, letter.to, letter, {}), letter
+    more = {"letter": True}
+    return await _queue(services, request, found, "pack.postmaster", key, letter.to, letter, more), letter
 
 
 async def _known(services: Services, request: CommandRequest, key: str) -> bool:
@@ -107,10 +115,10 @@ async def _queue(
         async with services.store.begin(request.tenant) as tx:
             if action == "pack.mail":
                 await _refuse_a_subscriber(tx, to)
-            await _enqueue(services, tx, request, found, action, key, to, pack, more)
+            created = await _enqueue(services, tx, request, found, action, key, to, pack, more)
     except KeyConflict:  # the same press, taken in twice at the same moment
         return Sent.BEFORE
-    return Sent.NOW
+    return Sent.NOW if created else await _again(services, request, action, found)
 
 
 async def _enqueue(
@@ -123,7 +131,8 @@ async def _enqueue(
     to: str,
     pack: Pack,
     more: dict[str, Any],
-) -> None:
+) -> bool:
+    """False where another press has queued it meanwhile: then nothing was done here, and nothing is noted."""
     profile = services.profile(request.tenant)
     queued = await services.outbox.enqueue(
         tx,
@@ -148,6 +157,8 @@ async def _enqueue(
             receipt=True,
         ),
     )
+    if not queued.created:
+        return False
     await audit(
         tx,
         request,
@@ -156,6 +167,7 @@ async def _enqueue(
         detail={"notification": str(queued.notification_id), "to": to},
     )
     await tx.posts.want(DELIVERY_SURFACE, str(queued.notification_id), request.channel)
+    return True
 
 
 async def _refuse_a_subscriber(tx: Tx, address: str) -> None:

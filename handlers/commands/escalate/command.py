@@ -35,6 +35,8 @@ class Escalate:
             return Answer(modal=view.dialog(to, request.value, request.id), done=True)
         if request.action == "asked":
             words = request.inputs.get("question", "")
+            if not words.strip():
+                return Answer(errors=FieldErrors({"question": "Write what you want to know."}))
             if redact_cards(words) != words:
                 return Answer(errors=FieldErrors({"question": "There is a card number in it. Take it out."}))
         return Answer()
@@ -47,7 +49,9 @@ class Escalate:
         found = await asked_for(services, request, "escalate.open", "Whose case?")
         if isinstance(found, Reply):
             return [found]
-        diagnosis, pack, letter = await escalations.packs(services, request.tenant, found)
+        diagnosis, pack, letter = await escalations.packs(
+            services, request.tenant, found, request.actor.user_id
+        )
         if request.action == "postmaster":
             if letter is None:
                 raise UserError(escalations.NO_LETTER)

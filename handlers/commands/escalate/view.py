@@ -32,6 +32,9 @@ _PIECE = 2000
 _SHOWN = 9000
 """Characters of a pack that a message shows; the mail has all of it."""
 LONGEST_QUESTION = 1000
+_PROMISE = (
+    "Contacts are masked, and we put no name and no amount in it. What servers answered stands in their words."
+)
 
 
 def preview(
@@ -57,7 +60,7 @@ def preview(
     )
     ticket = _ticket(to)
     blocks.append(
-        context(*[text for text in (md("No contact in full, no name, no amount is in it."), ticket) if text])
+        context(*[text for text in (md("{}", _PROMISE), ticket) if text])
     )
     return Reply(title, fit(blocks))
 
@@ -87,9 +90,8 @@ def dialog(to: EscalationProfile, value: Mapping[str, Any], once: str) -> Modal:
         text_input(
             "question",
             "Your question",
-            hint="Addresses and telephone numbers in it are masked.",
+            hint="E-mail addresses and telephone numbers in it are masked.",
             multiline=True,
-            optional=True,
             longest=LONGEST_QUESTION,
         ),
     ]

@@ -28,7 +28,7 @@ _HEADLINE = {
 
 def card(notice: Notice, subscriber: Subscriber | None, profile: TenantProfile) -> Reply:
     number = f" {notice.invoice.number}" if notice.invoice else ""
-    title = f"{words.KIND_WORDS[notice.notification.kind]}{number}"
+    title = f"{words.kind_words(notice.notification)}{number}"
     test_of = notice.notification.context.get("test_of")
     if test_of:
         title = f"Test of the mail server {test_of} with invoice{number}"

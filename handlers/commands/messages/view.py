@@ -31,7 +31,7 @@ PAGE = 5
 
 def title_of(notice: Notice) -> str:
     number = f" {notice.invoice.number}" if notice.invoice else ""
-    return f"{words.KIND_WORDS[notice.notification.kind]}{number}"
+    return f"{words.kind_words(notice.notification)}{number}"
 
 
 def page(

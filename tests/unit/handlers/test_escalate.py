@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -100,6 +102,9 @@ async def test_the_pack_has_the_evidence_and_nothing_personal(agent: Agent) -> N
         "Escalate account 1042?",
         HELPERS,
         "About: account 1042, invoice 20042",
+        "Asked by: an agent (U_AGENT) of Cascade",
+        "All times are in UTC.",
+        "visp: 198.51.100.10 (envelope sender mail.cascade.example)",
         "How sure: certain",
         "Message-ID &lt;b",
         "2026-03-02 09:00:00 UTC",
@@ -147,7 +152,7 @@ async def test_what_was_done_here_is_in_it_and_who_looked_is_not(agent: Agent) -
     mend = agent.request("contact", "mended", value=value, inputs={"address": "f.mustermann@gmail.com"})
     await agent.run(mend)
     shown = said(await agent.types("escalate 1042"))
-    assert "U_AGENT mended an e-mail address" in shown
+    assert "an agent (U_AGENT) mended an e-mail address" in shown
     assert "f.mustermann" not in shown
     assert "look" not in shown.partition("What was done here")[2]
 
@@ -262,6 +267,54 @@ async def test_what_was_learnt_since_is_shown_before_it_is_mailed(agent: Agent) 
     assert await mailed(lead, "postmaster@inbox.example") == []
     assert "postmaster@" in said(await lead.presses(changed, "escalate.mail"))
     assert len(await mailed(lead, "postmaster@inbox.example")) == 1
+
+
+async def test_two_presses_at_once_mail_one_letter_and_note_it_once(agent: Agent) -> None:
+    lead = agent_on(agent.services, Role.LEAD, "U_LEAD")
+    letter = await lead.presses(await lead.types("escalate 1042"), "escalate.postmaster")
+    one = lead.press(letter, "escalate.mail")
+    replies = await asyncio.gather(lead.run(one), lead.run(replace(one, id="1" * 64)))
+    assert sum("one mail went out, not two" in said(reply) for reply in replies) == 1
+    assert len(await mailed(lead, "postmaster@inbox.example")) == 1
+    async with agent.services.store.read(1) as tx:
+        rows = [r for r in await tx.audit.of("account:1042") if r.action == "pack.postmaster"]
+    assert len(rows) == 1
+    desk = texting(agent.services, **DESK)
+    (post,) = [p for p in await desk.posts() if p.surface == DELIVERY_SURFACE]
+    card = said(await desk.drawn(post.surface, post.key))
+    assert "Letter to the postmaster* · account 1042" in card
+    assert "Evidence pack" not in card
+
+
+async def test_an_empty_question_is_asked_for(agent: Agent) -> None:
+    preview = await agent.types("escalate 1042")
+    for empty in ("", " \n "):
+        answer = await agent.answer(await asked(agent, preview, empty))
+        assert answer.errors is not None
+        assert "question" in answer.errors.errors
+    assert (await agent.answer(await asked(agent, preview))).errors is None
+
+
+async def test_a_card_or_a_telephone_number_in_a_server_s_words_stays_out_of_the_pack(
+    services: Services,
+) -> None:
+    desk = texting(services, **DESK)
+    sid = await cast.add(desk.store, "1042", billing_email(MAILBOX), name=NAME, invoices=("20042",))
+    words = "550 5.7.1 rejected: 4242 4242 4242 4242, call 541-555-0142"
+    await refused(desk.services, sid, diagnostic=words)
+    preview = said(await desk.agent().types("escalate 1042"))
+    assert "550 5.7.1 rejected" in preview
+    assert "4242" not in preview
+    assert "555-0142" not in preview
+    assert "no name and no amount in it. What servers answered stands in their words" in preview
+
+
+async def test_every_time_in_the_pack_is_in_utc(agent: Agent) -> None:
+    request = await asked(agent, await agent.types("escalate 1042"))
+    await agent.run(request)
+    (context,) = await mailed(agent, HELPERS)
+    assert " AM UTC" in context["pack"], "the log's line"
+    assert not re.search(r"P[SD]T|[AP]M(?! UTC)", context["pack"])
 
 
 async def test_where_nobody_refused_anything_there_is_no_letter(services: Services) -> None:
