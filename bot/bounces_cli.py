@@ -190,20 +190,24 @@ class Intake:
         return taken
 
     async def _look(self, found: Found, to: str, tenant: int) -> Taken:
-        """What would be matched; nothing is written, and so nothing is said of what is known already."""
+        """What would be recorded; nothing is written."""
         read = await dsn.read(found.raw)
         if not read.reports:
             return Taken(Received.NO_REPORT)
         async with self._store.read(tenant) as tx:
             matches = await matching.match(tx, self._keyring, read, to, tenant, lock=False)
+            refs = sorted({(m.tenant, m.delivery.id) for m in matches if not isinstance(m, Unmatched)})
+            events = await tx.events.of(refs)
         lines = tuple(
             Line(report, None, new=False, why=one)
             if isinstance(one, Unmatched)
-            else Line(report, one.delivery, new=True)
+            else Line(report, one.delivery, new=dsn.is_new(report, one, events[one.tenant, one.delivery.id]))
             for report, one in zip(read.reports, matches, strict=True)
         )
-        any_matched = any(line.delivery for line in lines)
-        return Taken(Received.RECORDED if any_matched else Received.UNMATCHED, lines)
+        if any(line.new for line in lines):
+            return Taken(Received.RECORDED, lines)
+        known = all(line.delivery for line in lines)
+        return Taken(Received.KNOWN if known else Received.UNMATCHED, lines)
 
     async def _accounts(self, lines: Sequence[Line]) -> tuple[str, ...]:
         accounts: list[str] = []
@@ -297,9 +301,8 @@ def _where(line: Line, account: str, wanted: Wanted) -> str:
     if line.delivery is None:
         return _WORDS[Received.UNMATCHED]
     whose = f"account {account}" if account else "a message to nobody on file"
-    if wanted.dry_run:
-        return f"{whose}: would be recorded, unless known already"
-    return f"{whose}: {'recorded' if line.new else 'known already'}"
+    recorded = "would be recorded" if wanted.dry_run else "recorded"
+    return f"{whose}: {recorded if line.new else 'known already'}"
 
 
 def _counts(told: Sequence[Told]) -> dict[Received, int]:
@@ -308,7 +311,8 @@ def _counts(told: Sequence[Told]) -> dict[Received, int]:
 
 
 def _summary(told: Sequence[Told], wanted: Wanted) -> str:
-    counts = [f"{n:,} {_COUNTED[result]}" for result, n in _counts(told).items() if n]
+    counted = _COUNTED | ({Received.RECORDED: "would be recorded"} if wanted.dry_run else {})
+    counts = [f"{n:,} {counted[result]}" for result, n in _counts(told).items() if n]
     unread = sum(bool(one.found.problem) for one in told)
     if unread:
         counts.append(f"{unread:,} could not be read")

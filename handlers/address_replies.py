@@ -119,7 +119,7 @@ async def _send_again(r: Received, question: AddressQuestion) -> str:
     if invoice is None:
         return ""
     try:
-        plan = await resend.plan(r.tx, invoice, [question.suggested])
+        plan = await resend.plan(r.tx, invoice, [question.suggested], zone=r.profile.time_zone)
     except UserError:  # voided or written off since: nobody is asked to pay it
         return ""
     if plan.payer.id != question.subscriber_id:  # somebody else pays for that account since

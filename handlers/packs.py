@@ -1,7 +1,8 @@
 """Evidence for whoever helps us: Client Success, or the postmaster of a subscriber's mail provider. Pure.
 
-The first holds no contact in full, and no name or amount but what a server may have said. The second names the one mailbox that it is about,
-since they need it, and nothing else of the subscriber. Times are UTC, answers are in the servers' own words.
+The first holds no contact in full, and no name or amount but what a server may have said. The second names
+the one mailbox that it is about, since they need it, and nothing else of the subscriber. Times are UTC,
+answers are in the servers' own words.
 """
 
 from __future__ import annotations
@@ -73,8 +74,9 @@ def evidence_pack(
     profile: TenantProfile,
     asker: str,
 ) -> Pack:
-    """`found`: told in UTC. `asker`: a user's id. `deeds`: the account's audit trail, newest first; what is not in DEEDS is left out.
+    """`found`: told in UTC. `asker`: a user's id.
 
+    `deeds`: the account's audit trail, newest first; what is not in DEEDS is left out.
     `records`: our own domains' records, as they were last seen.
     """
     account = found.evidence.subscriber.account
@@ -188,7 +190,9 @@ def _one_line(text: str) -> str:
 
 def _deeds(deeds: Sequence[AuditEntry]) -> list[str]:
     told = [
-        f"  {_utc(entry.at)}  {_who(entry.actor)} {DEEDS[entry.action]}" for entry in deeds if entry.action in DEEDS
+        f"  {_utc(entry.at)}  {_who(entry.actor)} {DEEDS[entry.action]}"
+        for entry in deeds
+        if entry.action in DEEDS
     ]
     return told or ["  nothing"]
 

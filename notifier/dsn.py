@@ -386,6 +386,16 @@ def to_event(
     )
 
 
+def is_new(report: BounceReport, found: Match, events: Sequence[Event]) -> bool:
+    """Whether recording it would add to a delivery's `events`; whichever server said it."""
+    keys = {e.key for e in events}
+    made = [
+        to_event(report, found, found.delivery.created_at, their_server=theirs, known=_known(events))
+        for theirs in (True, False)
+    ]
+    return all(event is not None and event.key not in keys for event in made)
+
+
 def _digest(report: BounceReport, kind: EventKind) -> str:
     """What a report says, whatever white space and case it came in."""
     content = (report.action, report.status, report.recipient.casefold(), report.diagnostic, kind)

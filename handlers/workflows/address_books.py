@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import tzinfo
 from uuid import UUID
 
 from handlers.words import bounce_words
@@ -13,15 +14,20 @@ from store.models import Channel
 from store.unit import Tx
 
 
-async def known_of(tx: Tx, addresses: Sequence[str], *, other_than: UUID | None) -> Mapping[str, Known]:
-    """normal address -> what is known, for each of them. `other_than`: whose they are, or will be."""
+async def known_of(
+    tx: Tx, addresses: Sequence[str], *, other_than: UUID | None, zone: tzinfo
+) -> Mapping[str, Known]:
+    """normal address -> what is known, for each of them. `other_than`: whose they are, or will be.
+
+    `zone`: the reader's, for the day since when.
+    """
     suppressed = await tx.suppressions.active([(Channel.EMAIL, address) for address in addresses])
     sharing = await tx.subscribers.sharing(Channel.EMAIL, addresses, other_than=other_than)
     found: dict[str, Known] = {}
     for address in addresses:
         listed = suppressed.get((Channel.EMAIL, address))
         found[address] = Known(
-            suppressed_since=listed.created_at if listed else None,
+            suppressed_since=listed.created_at.astimezone(zone) if listed else None,
             suppressed_for=bounce_words(listed.reason) if listed else "",
             others=sharing.get(address, 0),
         )

@@ -7,7 +7,7 @@ whoever holds the phone could write any (docs/repair.md). One question a number,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, timedelta
 from uuid import UUID
 
 from handlers.asking import AskPlan
@@ -116,13 +116,16 @@ async def takes_texts(tx: Tx, subscriber: Subscriber) -> bool:
     if subscriber.status is SubscriberStatus.ARCHIVED:
         return False
     points = (await tx.subscribers.points([subscriber.id]))[subscriber.id]
-    numbers = [await number_of(tx, number, subscriber, on_file=True) for number in numbers_of(points)]
+    numbers = [
+        await number_of(tx, number, subscriber, zone=UTC, on_file=True) for number in numbers_of(points)
+    ]
     return any(not n.refusal for n in numbers)
 
 
 async def _number(tx: Tx, profile: TenantProfile, payer: Subscriber, points: Sequence[Point]) -> str:
     """Where it is asked: a number of theirs alone, that takes texts, and that waits for no other answer."""
-    numbers = [await number_of(tx, number, payer, on_file=True) for number in numbers_of(points)]
+    zone = profile.time_zone
+    numbers = [await number_of(tx, number, payer, zone=zone, on_file=True) for number in numbers_of(points)]
     if not numbers:
         raise UserError(
             f"Account {payer.account} has no number that can be texted.", "Ask by mail or on the phone."

@@ -58,7 +58,7 @@ async def weigh(services: Services, request: CommandRequest) -> Weighed:
     address = normalise_email(typed).address
     async with services.store.read(request.tenant) as tx:
         contact = await contact_of(tx, UUID(request.value["s"]))
-        known = (await known_of(tx, [address], other_than=contact.subscriber.id))[address]
+        known = await _known(tx, services, address, contact)
     report = await look_at(services.resolver, typed, known)
     refused = ""
     if any(p.address == report.address and p.problem is None for p in contact.points):
@@ -74,6 +74,11 @@ async def problem_with(services: Services, request: CommandRequest) -> str | Non
     if found.refused:
         return found.refused
     return next((finding.sentence for finding in found.report.warnings), None)
+
+
+async def _known(tx: Tx, services: Services, address: str, contact: Contact) -> Known:
+    zone = services.profile(tx.tenant).time_zone
+    return (await known_of(tx, [address], other_than=contact.subscriber.id, zone=zone))[address]
 
 
 def _before(contact: Contact, request: CommandRequest) -> Point | None:
@@ -92,7 +97,7 @@ async def mend(services: Services, request: CommandRequest) -> Mended:
         contact = await contact_of(tx, UUID(request.value["s"]))
         override_id = derived_id(contact.subscriber.id, "override", request.id)
         before = await tx.overrides.get(override_id)
-        known = (await known_of(tx, [new.address], other_than=contact.subscriber.id))[new.address]
+        known = await _known(tx, services, new.address, contact)
         report = unanswered(new.address, known)
         if before is not None:
             return Mended(contact.subscriber, before, report)

@@ -32,7 +32,7 @@ NO_LETTER = "No server has refused anything that its postmaster could change, so
 async def packs(
     services: Services, tenant: int, found: One, asker: str
 ) -> tuple[Diagnosis, Pack, PostmasterPack | None]:
-    """From current facts. `asker`: the user's id. The letter is None where a postmaster could change nothing."""
+    """From current facts; the letter is None where a postmaster could change nothing. `asker`: a user."""
     diagnosis = await examine(services, tenant, found.subscriber, found.invoice)
     profile = services.profile(tenant)
     async with services.store.read(tenant) as tx:

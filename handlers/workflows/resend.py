@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import tzinfo
 from enum import StrEnum
 from uuid import UUID
 
@@ -76,12 +77,12 @@ async def invoice_of(tx: Tx, found: One, command: str) -> Invoice:
 
 
 async def plan(
-    tx: Tx, invoice: Invoice, to: Sequence[str] | None, test: RouteTest | None = None
+    tx: Tx, invoice: Invoice, to: Sequence[str] | None, test: RouteTest | None = None, *, zone: tzinfo
 ) -> ResendPlan:
     """`to` None: all billing addresses of whoever pays. UserError when it cannot be sent at all.
 
     `test`: by another mail server, to see whether it gets through there. Only to whoever it is for, or to a
-    mailbox of our own.
+    mailbox of our own. `zone`: of the days in it.
     """
     subscriber = await owner_of(tx, invoice)
     payer = await payer_of(tx, subscriber)
@@ -100,7 +101,7 @@ async def plan(
         Target(
             address,
             on_file=address in on_file,
-            refusal=problem or _suppressed(suppressed.get((Channel.EMAIL, address))),
+            refusal=problem or _suppressed(suppressed.get((Channel.EMAIL, address)), zone),
             payers=address in payers,
             last_failure=d if (d := newest.get(address)) and d.outcome in _FAILED else None,
         )
@@ -168,10 +169,10 @@ async def owner_of(tx: Tx, invoice: Invoice) -> Subscriber:
 _FAILED = (Outcome.BOUNCED, Outcome.FAILED)
 
 
-def _suppressed(suppression: Suppression | None) -> str:
+def _suppressed(suppression: Suppression | None, zone: tzinfo) -> str:
     if suppression is None:
         return ""
-    since = f"{suppression.created_at:%b %d, %Y}"
+    since = f"{suppression.created_at.astimezone(zone):%b %d, %Y}"
     return f"on our do-not-send list since {since}: {bounce_words(suppression.reason)}"
 
 
@@ -242,7 +243,7 @@ async def send(
         if invoice is None:
             raise UserError("This invoice is gone.", "Look the subscriber up again.")
         # Made again, not taken from the button: a suppression or a void since then counts.
-        current = await plan(tx, invoice, to, test)
+        current = await plan(tx, invoice, to, test, zone=profile.time_zone)
         if await tx.notifications.holders([_key(preview)]):
             # Pressed twice, or run again after a crash: the first time counts.
             mine = await tx.audit.stands(audit_key(request, "invoice.resend", _subject(current)))

@@ -6,6 +6,7 @@ One preview sends once. A number that two accounts share gets one text, about th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import tzinfo
 from uuid import UUID
 
 from handlers.contract import CommandRequest, Services, audit, audit_key
@@ -70,7 +71,9 @@ async def plan(
     mine = numbers_of(points[payer.id])
     on_file = {*mine, *numbers_of(points[subscriber.id])}
     numbers = [
-        await number_of(tx, number, payer, on_file=number in on_file, payers=number in mine)
+        await number_of(
+            tx, number, payer, zone=profile.time_zone, on_file=number in on_file, payers=number in mine
+        )
         for number in ([to] if to is not None else mine)
     ]
     going = next((n for n in numbers if not n.refusal), None)
@@ -108,18 +111,23 @@ def numbers_of(points: Sequence[Point]) -> list[str]:
     return list(dict.fromkeys(p.address for p in found))
 
 
-async def number_of(tx: Tx, number: str, payer: Subscriber, *, on_file: bool, payers: bool = True) -> Number:
+async def number_of(
+    tx: Tx, number: str, payer: Subscriber, *, zone: tzinfo, on_file: bool, payers: bool = True
+) -> Number:
+    """`zone`: of the days in what speaks against it."""
     others = [s.account for s in await tx.subscribers.by_address(Channel.SMS, number) if s.id != payer.id]
-    return Number(number, on_file, await _refusal(tx, number), payers, tuple(others))
+    return Number(number, on_file, await _refusal(tx, number, zone), payers, tuple(others))
 
 
-async def _refusal(tx: Tx, number: str) -> str:
+async def _refusal(tx: Tx, number: str, zone: tzinfo) -> str:
     key = (Channel.SMS, number)
     suppression = (await tx.suppressions.active([key])).get(key)
     if await opted_out(tx, number) is not None or (suppression and suppression.reason == OPTED_OUT):
         return "that number opted out of texts"
     if suppression is not None:
-        return f"texts do not reach that number, known since {suppression.created_at:%b %d, %Y}"
+        return (
+            f"texts do not reach that number, known since {suppression.created_at.astimezone(zone):%b %d, %Y}"
+        )
     return ""
 
 

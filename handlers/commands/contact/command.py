@@ -94,7 +94,8 @@ class ContactCommand:
         contact = await contacts.contact_of(tx, payer.id)
         await self._looked(tx, request, payer)
         usable = [p.address for p in contact.points if p.problem is None]
-        return contact, subscriber, await known_of(tx, usable, other_than=payer.id)
+        known = await known_of(tx, usable, other_than=payer.id, zone=profile.time_zone)
+        return contact, subscriber, known
 
     async def _looked(self, tx: Tx, request: CommandRequest, subscriber: Subscriber) -> None:
         subject = f"account:{subscriber.account}"

@@ -33,7 +33,8 @@ _SHOWN = 9000
 """Characters of a pack that a message shows; the mail has all of it."""
 LONGEST_QUESTION = 1000
 _PROMISE = (
-    "Contacts are masked, and we put no name and no amount in it. What servers answered stands in their words."
+    "Contacts are masked, and we put no name and no amount in it. "
+    "What servers answered stands in their words."
 )
 
 
@@ -59,9 +60,7 @@ def preview(
         button("Letter to their postmaster", "escalate.postmaster", value) if letter is not None else None,
     )
     ticket = _ticket(to)
-    blocks.append(
-        context(*[text for text in (md("{}", _PROMISE), ticket) if text])
-    )
+    blocks.append(context(*[text for text in (md("{}", _PROMISE), ticket) if text]))
     return Reply(title, fit(blocks))
 
 

@@ -143,7 +143,8 @@ class Resend:
             payer, planned = text.payer, text_view.preview(text, profile, request.id)
         else:
             test = _test(profile, wish.way) if wish.way else None
-            plan = await resend.plan(tx, invoice, [wish.to] if wish.to else None, test)
+            to = [wish.to] if wish.to else None
+            plan = await resend.plan(tx, invoice, to, test, zone=profile.time_zone)
             payer, planned = plan.payer, plan
         # The preview shows addresses in full: who checks an address must see it. So it is a look.
         subject = f"account:{payer.account}"

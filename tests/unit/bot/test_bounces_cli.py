@@ -76,7 +76,8 @@ def test_a_file_tells_whom_what_and_whose_and_twice_is_once(config: Path, tmp_pa
     file = tmp_path / "one.eml"
     file.write_bytes(to(mailed(config)))
     dry = ispbot("bounce", file, "--dry-run", "-c", config)
-    assert "would be recorded" in dry.output
+    assert "account 1042: would be recorded" in dry.output
+    assert "1 message: 1 would be recorded. Nothing was written" in dry.output
     assert "Nothing was written" in dry.output
     assert not suppressed(config)
     done = ispbot("bounce", file, "-c", config)
@@ -87,6 +88,11 @@ def test_a_file_tells_whom_what_and_whose_and_twice_is_once(config: Path, tmp_pa
     again = ispbot("bounce", file, "--full", "-c", config)
     assert "dana@example.com" in again.output
     assert "1 message: 1 known already." in again.output
+    late = ispbot("bounce", file, "--dry-run", "-c", config)
+    assert "account 1042: known already" in late.output
+    assert "1 message: 1 known already. Nothing was written" in late.output
+    (told,) = json.loads(ispbot("bounce", file, "--dry-run", "--json", "-c", config).stdout)["messages"]
+    assert (told["result"], told["reports"][0]["new"]) == ("known", False)
 
 
 def test_what_cannot_be_read_is_told_and_does_not_stop_the_rest(config: Path, tmp_path: Path) -> None:
@@ -205,6 +211,8 @@ async def test_it_is_the_same_way_in_on_both_databases(store: Store) -> None:
     for expected in (Received.RECORDED, Received.KNOWN):
         told = await intake.take(message, dry_run=False)
         assert (told.taken and told.taken.result) is expected
+    looked = await intake.take(message, dry_run=True)
+    assert (looked.taken and looked.taken.result) is Received.KNOWN
     assert (await now(store, d)).outcome is Outcome.BOUNCED
 
 

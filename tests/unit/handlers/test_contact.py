@@ -14,6 +14,7 @@ from handlers.reply import Answer, Reply, To, UserError
 from store.models import Channel, ContactRole
 from store.unit import Store
 from tests.builders import billing_email, subscriber_record
+from tests.conftest import FakeClock
 from tests.unit.handlers import cast
 from tests.unit.handlers.conftest import agent_on
 from tests.unit.handlers.support import Agent, buttons, golden, legal, said
@@ -84,6 +85,16 @@ async def test_the_list_tells_what_is_known_of_each_address_and_carries_what_was
     dialog = await agent.answer(agent.press(shown, "contact.mend:1"))
     assert dialog.modal is not None
     assert NEW in str(dialog.modal.blocks)
+
+
+async def test_since_when_an_address_is_suppressed_is_a_day_of_the_desk(
+    agent: Agent, clock: FakeClock
+) -> None:
+    store = agent.services.store
+    await cast.add(store, "1001", billing_email("dana@down.example"))
+    clock.advance(hours=16)  # March 3 in UTC, 5 PM on March 2 at the desk
+    await cast.suppress(store, "dana@down.example")
+    assert "on our do-not-send list since March 2, 2026" in said(await agent.types("contact 1001"))
 
 
 async def test_opening_the_dialog_is_a_look_at_contacts_and_audited(agent: Agent) -> None:

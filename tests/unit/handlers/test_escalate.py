@@ -306,7 +306,7 @@ async def test_a_card_or_a_telephone_number_in_a_server_s_words_stays_out_of_the
     assert "550 5.7.1 rejected" in preview
     assert "4242" not in preview
     assert "555-0142" not in preview
-    assert "no name and no amount in it. What servers answered stands in their words" in preview
+    assert "What servers answered stands in their words" in preview
 
 
 async def test_every_time_in_the_pack_is_in_utc(agent: Agent) -> None:

@@ -29,6 +29,7 @@ from store.models import (
     Stage,
 )
 from tests.builders import billing_email, event, note_of, usd
+from tests.conftest import FakeClock
 from tests.unit.handlers import cast
 from tests.unit.handlers.conftest import agent_on
 from tests.unit.handlers.support import Agent, buttons, golden, profile, said, signed
@@ -84,6 +85,16 @@ async def test_a_suppressed_address_is_shown_and_left_out(agent: Agent) -> None:
     preview = await agent.types("resend 1103")
     assert "books@cedar.example: not sent, on our do-not-send list" in said(preview)
     assert buttons(preview)["resend.send"]["to"] == ["owner@cedar.example"]
+
+
+async def test_since_when_an_address_is_suppressed_is_a_day_of_the_desk(
+    agent: Agent, clock: FakeClock
+) -> None:
+    await cast.family(agent.services.store)
+    clock.advance(hours=16)  # March 3 in UTC, 5 PM on March 2 at the desk
+    await cast.suppress(agent.services.store, "books@cedar.example")
+    preview = await agent.types("resend 1103")
+    assert "on our do-not-send list since Mar 02, 2026" in said(preview)
 
 
 async def test_with_no_usable_address_there_is_no_send_button(agent: Agent) -> None:

@@ -137,6 +137,17 @@ async def test_a_number_that_must_not_be_texted_is_shown_and_left_out(agent: Age
     assert await sent(store) == []
 
 
+async def test_since_when_texts_do_not_reach_a_number_is_a_day_of_the_desk(
+    agent: Agent, clock: FakeClock
+) -> None:
+    store = agent.services.store
+    await cast.dana(store)
+    clock.now = datetime(2026, 3, 3, 1, tzinfo=UTC)  # 5 PM on March 2 at the desk
+    async with store.begin(1) as tx:
+        await tx.suppressions.suppress(Channel.SMS, PHONE, reason="not_a_mobile", actor="sms")
+    assert "known since Mar 02, 2026" in said(await agent.types("resend 1001 by text"))
+
+
 async def test_where_no_number_is_on_file_one_may_be_given(agent: Agent) -> None:
     await cast.add(agent.services.store, "1001", billing_email("dana@inbox.example"), invoices=("20001",))
     assert "No mobile number on file" in said(await agent.types("resend 1001 by text"))
