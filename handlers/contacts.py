@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -73,3 +73,18 @@ class Mended:
     subscriber: Subscriber
     override: ContactOverride
     report: AddressReport | None = None
+    billing: str | None = None
+    """What billing has in its place: an address, or empty for none; None: the same as we."""
+
+
+def billing_has(overrides: Sequence[ContactOverride], address: str) -> str | None:
+    """What billing has in place of `address`: an address, or empty for none; None: the same.
+
+    `overrides` are those that stand, oldest first. What was mended twice is at billing as it was at first.
+    """
+    found, left = address, list(overrides)
+    while before := next((o for o in reversed(left) if o.new_address == found), None):
+        found = before.old_address
+        # Each once, and backwards in time: what became of another address later has no part in this one.
+        left = [o for o in left if o is not before and o.created_at <= before.created_at]
+    return None if found == address else found

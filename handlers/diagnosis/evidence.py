@@ -48,7 +48,9 @@ class AddressFact:
     blamed: Invoice | None = None
     """The invoice whose bounce put the address on the do-not-send list."""
     override: ContactOverride | None = None
-    """It was mended here, and billing still has the old one."""
+    """It was mended here."""
+    billing: str | None = None
+    """What billing has in its place: an address, or empty for none; None: the same as we."""
     others: int = 0
     """How many other accounts have it on file: how many, never who."""
 

@@ -208,8 +208,10 @@ def _address(fact: AddressFact, profile: TenantProfile) -> Line:
         since = local_day(fact.suppression.created_at, profile)
         why = words.bounce_words(fact.suppression.reason)
         mark, text = Mark.BAD, f"{text}; on our do-not-send list since {since} ({why})"
-    if fact.override is not None:
-        text = f"{text}; mended here, billing still has {mask_address(fact.override.old_address)}"
+    if fact.billing:
+        text = f"{text}; mended here, billing still has {mask_address(fact.billing)}"
+    elif fact.billing is not None:
+        text = f"{text}; added here, billing does not have it"
     return Line(Step.ADDRESS, mark, f"{shown}: {text}")
 
 
@@ -303,7 +305,9 @@ def _other_ways(case: Case) -> Line:
     e = case.e
     tried = {t.delivery.address for t in case.mails}
     others = [a for a in case.usable if a.point.address not in tried and a.suppression is None]
-    said = [f"{mask_address(a.point.address)} is on file too" for a in others[:1] if tried]
+    beside = len(others) < len(case.usable)
+    told = "is on file too" if beside else "is on file, and nothing has gone there"
+    said = [f"{mask_address(a.point.address)} {told}" for a in others[:1] if tried]
     if not said:
         said = ["no other address on file"]
     said.append(f"other mail server: {e.other_route}" if e.other_route else "no other mail server set up")

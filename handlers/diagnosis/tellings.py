@@ -13,7 +13,7 @@ _SERVER = "{said_so}"
 """What a server has told; of a report that nobody signed, that it is one."""
 _SENT_TO = "We sent {invoice} on {day}"
 _SPELL = "Could you spell your e-mail address for me, letter by letter?"
-_OURS = "The fault is on our side, and your address is fine. I can send it to you another way right now."
+_OURS = "The fault is on our side; this was not about your address. I can send it another way right now."
 _ANOTHER = "Is there another address that I can send it to?"
 
 UNPROVEN = (
@@ -204,7 +204,7 @@ TELLINGS: dict[Cause, Telling] = {
         "was put off because of us, next try {next}",
         _C,
         _SERVER + ": {put_off}",
-        "Your invoice waits because of a fault on our side; your address is fine. We try again {next}.",
+        "Your invoice waits for a fault on our side; this was not about your address. We try again {next}.",
         (Act.SPF, Act.TEXT, Act.OTHER_SERVER, Act.OTHER_ADDRESS, Act.LOG),
     ),
     Cause.DEFERRED: Telling(

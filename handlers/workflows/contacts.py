@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from handlers.contacts import Contact, Mended, TakenBack, Weighed, field_of
+from handlers.contacts import Contact, Mended, TakenBack, Weighed, billing_has, field_of
 from handlers.contract import CommandRequest, Services, audit, audit_key
 from handlers.reply import UserError
 from handlers.workflows.address_books import known_of, look_at
@@ -100,7 +100,7 @@ async def mend(services: Services, request: CommandRequest) -> Mended:
         known = await _known(tx, services, new.address, contact)
         report = unanswered(new.address, known)
         if before is not None:
-            return Mended(contact.subscriber, before, report)
+            return Mended(contact.subscriber, before, report, await _at_billing(tx, before))
         point, adding = _before(contact, request), bool(request.value.get("add"))
         if adding and any(p.address == new.address for p in contact.points):
             raise UserError(_ON_FILE, "There is nothing to add.")
@@ -121,7 +121,13 @@ async def mend(services: Services, request: CommandRequest) -> Mended:
         await _put(tx, override)
         await tx.overrides.add(override)
         await _audited(tx, request, "contact.mend", contact.subscriber, override)
-    return Mended(contact.subscriber, override, report)
+        billing = await _at_billing(tx, override)
+    return Mended(contact.subscriber, override, report, billing)
+
+
+async def _at_billing(tx: Tx, override: ContactOverride) -> str | None:
+    standing = (await tx.overrides.active([override.subscriber_id])).get(override.subscriber_id, [])
+    return billing_has(standing, override.new_address)
 
 
 def _role(contact: Contact, point: Point | None) -> ContactRole:

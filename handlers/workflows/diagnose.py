@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from handlers.cards import KnownIncident, is_overdue
+from handlers.contacts import billing_has
 from handlers.contract import Services
 from handlers.diagnosis import (
     AddressFact,
@@ -173,6 +174,7 @@ async def _addresses(tx: Tx, payer: Subscriber, points: Sequence[Point]) -> tupl
             suppression=(suppression := suppressed.get((Channel.EMAIL, p.address))),
             blamed=blamed.get(suppression.delivery_id) if suppression and suppression.delivery_id else None,
             override=next((o for o in reversed(overrides) if o.new_address == p.address), None),
+            billing=billing_has(overrides, p.address),
             others=sharing.get(p.address, 0),
         )
         for p in mine

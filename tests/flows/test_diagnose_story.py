@@ -26,7 +26,7 @@ PLANTED = {
     ),
     "1150": (
         "OUR PROBLEM: our SPF record is wrong",
-        ("does not authorise our server", "your address is fine"),
+        ("does not authorise our server", "this was not about your address"),
     ),
     "1188": ("HANDED TO THE RELAY", ("opted out of texts",)),
     "account 1204": ("HANDED TO THE RELAY", ("can be texted",)),

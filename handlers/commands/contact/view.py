@@ -153,13 +153,20 @@ def mended(done: Mended, invoice: str = "") -> Reply:
             [
                 section(lines([md(":white_check_mark: *{}*", title), before, now])),
                 *_findings(told),
-                section(md(":point_right: *Tell billing too*: it still has the old one."))
-                if o.old_address
-                else section(md(":point_right: *Tell billing too*: it does not have this one.")),
+                *_tell_billing(done),
                 *actions(resend, button("Take it back", "contact.undo", {"o": str(o.id)})),
             ]
         ),
     )
+
+
+def _tell_billing(done: Mended) -> list[Block]:
+    """Nothing where it was mended back to what billing has."""
+    if done.billing is None:
+        return []
+    if not done.billing:
+        return [section(md(":point_right: *Tell billing too*: it does not have this one."))]
+    return [section(md(":point_right: *Tell billing too*: it still has *{}*.", done.billing))]
 
 
 _UNDONE: dict[TakenBack, str] = {

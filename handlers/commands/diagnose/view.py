@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -102,7 +103,7 @@ def verdict(
             button("Run again", "diagnose.rerun", value) if value else None,
         )
         if kept is not None:
-            blocks.append(context(_checked(kept, profile)))
+            blocks.append(context(_checked(found, kept, profile)))
     else:
         blocks.append(section(lines([md("*Say to the customer*"), code(found.customer)])))
         blocks += _next_steps(found, role, kept)
@@ -149,11 +150,19 @@ def _time(earlier: PastDiagnosis, now: PastDiagnosis, profile: TenantProfile) ->
     return fmt.day(at.astimezone(zone).date(), profile.locale)
 
 
-def _checked(kept: Kept, profile: TenantProfile) -> Mrkdwn:
-    at = fmt.moment(kept.result.created_at, profile.time_zone, profile.locale)
-    return md(
-        "Checked {} by {}. Run again says in the thread what has changed.", at, mention(kept.result.actor)
-    )
+SOON = timedelta(minutes=1)
+"""A result is kept within so long of what it was found in."""
+
+
+def _checked(found: Diagnosis, kept: Kept, profile: TenantProfile) -> Mrkdwn:
+    """The time of what is shown, which is looked at anew whenever the card is drawn."""
+    zone, locale, by = profile.time_zone, profile.locale, mention(kept.result.actor)
+    at, asked = found.evidence.now, kept.result.created_at
+    run = fmt.moment(asked, zone, locale)
+    told = md("Checked {} by {}.", run, by)
+    if at - asked > SOON:
+        told = md("As of {}; last run {} by {}.", fmt.moment(at, zone, locale), run, by)
+    return md("{} Run again says in the thread what has changed.", told)
 
 
 def change(kept: Kept, profile: TenantProfile) -> Reply:

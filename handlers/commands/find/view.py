@@ -20,6 +20,7 @@ from handlers.blocks import (
     shorten,
 )
 from handlers.cards import CardData, is_overdue
+from handlers.contacts import billing_has
 from handlers.incident_words import known_line
 from handlers.masks import mask_address, shown_name
 from handlers.note_lines import sticky_lines
@@ -125,9 +126,9 @@ def _contacts(data: CardData, *, shown: bool) -> str:
             flag = " — :no_entry_sign: on our do-not-send list"
         elif point.problem:
             flag = f" — :warning: {point.problem}"
-        mended = next((o for o in reversed(data.overrides) if o.new_address == point.address), None)
-        if mended is not None:
-            old = mended.old_address if shown else mask_address(mended.old_address)
+        billing = billing_has(data.overrides, point.address)
+        if billing is not None:
+            old = billing if shown else mask_address(billing)
             flag += f" — mended here, billing still has {old or 'none'}"
         rows.append(md("{} {} · {}{}", icon, text, point.role, flag))
     if not points:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from handlers.contacts import billing_has
 from handlers.contract import CommandRequest
 from handlers.profile import Role
 from handlers.reply import Answer, Reply, To, UserError
-from store.models import Channel, ContactRole
+from store.models import Channel, ContactOverride, ContactRole
+from store.types import new_id
 from store.unit import Store
-from tests.builders import billing_email, subscriber_record
+from tests.builders import NOW, billing_email, subscriber_record
 from tests.conftest import FakeClock
 from tests.unit.handlers import cast
 from tests.unit.handlers.conftest import agent_on
@@ -338,9 +341,22 @@ async def test_mending_what_was_mended_keeps_the_last(agent: Agent) -> None:
     store = agent.services.store
     sid = await dana(store)
     await mends(agent, sid)
-    await mends(agent, sid, "dana@inbox.example")
+    second = await mends(agent, sid, "dana@inbox.example")
+    assert f"it still has *{OLD}*" in said(second), "what lay between never was at billing"
+    for asked in ("find 1001", "diagnose 1001"):
+        assert "mended here, billing still has d•••@gmial.com" in said(await agent.types(asked))
     await imported(store, OLD)
     assert await on_file(store, sid) == ["dana@inbox.example"]
+
+
+async def test_what_is_mended_back_to_what_billing_has_is_nothing_to_tell_billing(agent: Agent) -> None:
+    sid = await dana(agent.services.store)
+    await mends(agent, sid)
+    back = await mends(agent, sid, OLD, w=OLD)
+    assert await on_file(agent.services.store, sid) == [OLD]
+    assert "billing" not in said(back)
+    for asked in ("find 1001", "diagnose 1001"):
+        assert "mended here" not in said(await agent.types(asked))
 
 
 async def test_undo_puts_the_old_address_back_once(agent: Agent) -> None:
@@ -504,3 +520,17 @@ async def test_hostile_text_on_the_second_page_is_shown_and_obeyed_by_nobody(
     answer = await agent.answer(again)
     if answer.modal is None and answer.errors is None:
         legal(await agent.run(again))
+
+
+def test_what_billing_has_is_found_backwards_in_time() -> None:
+    def change(old: str, new: str, minute: int) -> ContactOverride:
+        at = NOW + timedelta(minutes=minute)
+        return ContactOverride(
+            new_id(), new_id(), ContactRole.BILLING, Channel.EMAIL, old, new, "U_AGENT", at
+        )
+
+    assert billing_has([change("a", "b", 1), change("b", "c", 2)], "c") == "a"
+    assert billing_has([change("a", "b", 1), change("b", "a", 2)], "a") is None
+    assert billing_has([change("a", "b", 1), change("c", "a", 2)], "b") == "a"
+    assert billing_has([change("", "b", 1)], "b") == ""
+    assert billing_has([], "b") is None

@@ -413,7 +413,7 @@ SCENARIOS = [
         "reputation",
         refused_with_others,
         "OUR PROBLEM: inbox.example refuses our server (2 others in the same case since Mar 2, 2026)",
-        ("your address is fine",),
+        ("this was not about your address",),
         "resend.bytext",
     ),
     Scenario(
@@ -630,6 +630,23 @@ async def test_sharing_posts_one_masked_card(agent: Agent) -> None:
     golden("diagnose_shared", card)
     assert "Whitfield" not in said(card), "a person's name is cut short in a channel"
     assert set(buttons(card)) == {"diagnose.open", "diagnose.rerun"}
+
+
+async def test_a_card_shared_from_an_older_sheet_says_the_time_of_what_it_shows(
+    agent: Agent, clock: FakeClock
+) -> None:
+    await bounce_of("no_such_user", hard=True)(agent.services.store)
+    rest = await agent.presses(await agent.types("diagnose 1001"), "diagnose.more")
+    clock.advance(minutes=5)
+    await deliver_a_copy(agent.services.store)
+    await agent.presses(rest, "diagnose.share")
+    (post,) = await wanted(agent)
+    card = await SURFACE.draw(agent.services, 1, post.key)
+    assert card is not None
+    assert card.text.startswith("ACCEPTED BY INBOX.EXAMPLE")
+    assert "As of Mar 2, 2026, 1:05:00 AM PST; last run Mar 2, 2026, 1:00:00 AM PST by <@U_AGENT>" in said(
+        card
+    )
 
 
 async def deliver_a_copy(store: Store) -> None:

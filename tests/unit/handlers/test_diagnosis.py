@@ -457,6 +457,16 @@ def test_a_refused_copy_is_told_where_nothing_else_had_come_back() -> None:
         assert diagnose(ours, profile()).cause is not Cause.COPY_REFUSED, "no server has spoken"
 
 
+def test_the_only_address_is_on_file_beside_no_other() -> None:
+    for addresses, told in (
+        ((at(NEW),), "is on file, and nothing has gone there"),
+        ((at(), at(NEW)), "is on file too"),
+    ):
+        found = diagnose(evidence(notice(mail(BOUNCED, "no_such_user")), addresses=addresses), profile())
+        (line,) = [line for line in found.lines if line.step is Step.OTHER_WAYS]
+        assert line.text.startswith(f"n•••@inbox.example {told};")
+
+
 def test_what_arrived_counts_before_what_failed_at_an_address_that_is_gone() -> None:
     newer, older = notice(mail(Outcome.DELIVERED)), GONE
     assert diagnose(evidence(newer, older), profile()).cause is Cause.ACCEPTED
