@@ -44,7 +44,8 @@ notify = typer.Typer(no_args_is_help=True, help="Tell subscribers, many at once.
 app.add_typer(notify, name="notify")
 dkim = typer.Typer(help="The DKIM keys of the mail routes: what to publish, and whether DNS has it.")
 app.add_typer(dkim, name="dkim")
-out = Console()
+# A file or a pipe has no width of its own: lines stay whole there, for whoever greps them.
+out = Console(width=None if sys.stdout.isatty() else 300)
 err = Console(stderr=True)
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="app.yaml of this deployment")]
@@ -384,8 +385,7 @@ def check(config: ConfigOption = DEFAULT_CONFIG, environment: EnvironmentOption 
     for finding in findings:
         mark = "[green]ok[/green]" if finding.ok else "[red]fails[/red]"
         table.add_row(mark, escape(finding.what), escape(finding.found), escape(finding.remedy))
-    # A file or a pipe has no width of its own: lines stay whole there, for whoever greps them.
-    Console(width=None if sys.stdout.isatty() else 300).print(table)
+    out.print(table)
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
 

@@ -20,6 +20,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 from sqlalchemy.engine import make_url
 
 from store import migrate
@@ -27,6 +28,9 @@ from store.engine import Engine
 from store.models import Tenant
 from store.unit import Store
 
+# How quickly examples are made says something of the machine, not of the product.
+settings.register_profile("ispbot", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ispbot")
 T = TypeVar("T")
 
 # The default renderer draws every local of every frame of a traceback: the loop stands still for seconds.

@@ -194,8 +194,8 @@ async def _told_before(desk: Desk, card: Message) -> set[str]:
     await desk.press(card, "run.left", user="U_LEAD")
     listed = await desk.shows("Left out of this run", user="U_LEAD", after=card["ts"])
     await desk.press(listed, "run.left:already", user="U_LEAD")
-    page = await desk.shows("Left out: told by an earlier run", user="U_LEAD", after=listed["ts"])
-    return set(re.findall(r"invoice (\d+) · told", words(page)))
+    page = await desk.shows("Left out: a notice went out already", user="U_LEAD", after=listed["ts"])
+    return set(re.findall(r"invoice (\d+) · a notice went out already", words(page)))
 
 
 def _promised(preview: Message) -> int:
