@@ -27,6 +27,7 @@ from store.models import (
     Notification,
     NotificationKind,
     Priority,
+    QuestionState,
     Reason,
     Subscriber,
     SubscriberStatus,
@@ -75,6 +76,7 @@ class BillingTruth:
         held = await holds.standing(tx, [p for p in people.values() if p.id in reminded])
         withdrawn = await _withdrawn(tx, [d.address for d, _ in deliveries if d.channel is Channel.SMS])
         paused = await pauses.standing(tx, [d for d, _ in deliveries])
+        settled = await _settled(tx, [n for _, n in deliveries])
         mode, quiet = self._send_mode(tx.tenant), self._quiet(tx.tenant)
         decisions: dict[UUID, Decision] = {}
         for delivery, notification in deliveries:
@@ -85,6 +87,7 @@ class BillingTruth:
                 _expired(delivery, tx)
                 or _opted_out(withdrawn.get(key), suppressed.get(key), notification)
                 or _suppressed(suppressed.get(key), withdrawn.get(key), notification)
+                or settled.get(notification.id)
                 or _billing(notification, invoice, person)
                 or holds.wait_for(notification, person, held)
                 or pauses.wait_for(delivery, notification, paused)
@@ -93,6 +96,23 @@ class BillingTruth:
                 or Go()
             )
         return decisions
+
+
+async def _settled(tx: Tx, notifications: Sequence[Notification]) -> dict[UUID, Stop]:
+    """Questions about an address that has changed since, by an import too, or that are over."""
+    stops: dict[UUID, Stop] = {}
+    for one in notifications:
+        if one.kind is not NotificationKind.ADDRESS_QUESTION:
+            continue
+        question = await tx.questions.get(one.id)  # which has its text's id
+        if question is None:
+            continue
+        points = (await tx.subscribers.points([question.subscriber_id])).get(question.subscriber_id, [])
+        on_file = any(p.channel is Channel.EMAIL and p.address == question.old_address for p in points)
+        if question.state is not QuestionState.ASKED or not on_file:
+            sentence = "The question was over before it was asked."
+            stops[one.id] = Stop(EventKind.CANCELLED, Reason.STALE, sentence)
+    return stops
 
 
 def _expired(delivery: Delivery, tx: Tx) -> Stop | None:

@@ -10,12 +10,14 @@ from uuid import UUID
 
 import pytest
 
+from billing.truth import BillingTruth, SendMode
 from handlers.contract import Services
 from handlers.reply import Reply, To, UserError
 from handlers.talk_view import went_out
 from handlers.workflows.address_questions import QUESTION_SURFACE, sweep
 from handlers.workflows.conversations import LINE_SURFACE, by_itself
 from notifier.tracking import FOLLOWED_BY, TEXT_SURFACE
+from notifier.truth import Go, Stop
 from store.models import (
     AddressQuestion,
     Channel,
@@ -25,6 +27,7 @@ from store.models import (
     NotificationKind,
     Priority,
     QuestionState,
+    Reason,
     Said,
     SubscriberStatus,
 )
@@ -485,6 +488,23 @@ async def test_a_question_that_waits_for_the_morning_is_called_off_when_the_addr
     await asking.agent.run(mend)
     assert await asking.desk.queued() == [], "nobody is woken about what is done"
     assert "The question was over before it was asked" in said(await asking.card())
+
+
+async def test_right_before_it_leaves_a_question_that_an_import_has_settled_is_stopped(
+    asking: Asking,
+) -> None:
+    async def decided() -> object:
+        async with asking.desk.store.begin(1) as tx:
+            return (await truth.check(tx, [(text, notification)]))[text.id]
+
+    truth = BillingTruth(lambda tenant: SendMode("live"))
+    await asking.agent.presses(await asking.preview(), "ask.send")
+    ((notification, text),) = await asking.desk.queued()
+    assert await decided() == Go()
+    await cast.add(asking.desk.store, "1042", billing_email("kev@inbox.example"), mobile(PHONE))
+    stop = await decided()
+    assert isinstance(stop, Stop)
+    assert (stop.kind, stop.reason) == (EventKind.CANCELLED, Reason.STALE)
 
 
 async def test_a_question_that_does_not_reach_the_phone_says_so_and_ends(asking: Asking) -> None:
