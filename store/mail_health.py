@@ -13,9 +13,9 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, and_, case, func, literal, select, text
 
-from store.models import Bounces, Channel, EventKind, Outcome, Reason, RouteCounts
+from store.models import ABOUT_NOBODY, Bounces, Channel, EventKind, Outcome, Reason, RouteCounts
 from store.repository import Repository
-from store.tables import FAILURES, deliveries, events, incident_members
+from store.tables import FAILURES, deliveries, events, incident_members, notifications
 
 LIFETIME = timedelta(days=3)
 """A mail that is put off is tried for so long: what was accepted lately was made at most so long before."""
@@ -151,8 +151,14 @@ class MailHealth(Repository):
         return found
 
     def _failures(self) -> Any:
-        e, d = events.c, deliveries.c
-        return events.join(deliveries, and_(d.tenant_id == e.tenant_id, d.id == e.delivery_id))
+        """Of our own tests and letters nothing counts: they were written to nobody."""
+        e, d, n = events.c, deliveries.c, notifications.c
+        theirs = and_(
+            n.tenant_id == d.tenant_id, n.id == d.notification_id, n.kind.not_in(list(ABOUT_NOBODY))
+        )
+        return events.join(deliveries, and_(d.tenant_id == e.tenant_id, d.id == e.delivery_id)).join(
+            notifications, theirs
+        )
 
     def _since(self, since: datetime) -> tuple[ColumnElement[bool], ...]:
         e = events.c

@@ -92,6 +92,10 @@ class NotificationKind(StrEnum):
     """Evidence for whoever helps us: Client Success, or a postmaster. Never to a subscriber."""
 
 
+ABOUT_NOBODY = (NotificationKind.TRIAL, NotificationKind.PACK)
+"""Our own tests and letters: what becomes of them is told on their cards, and is no subscriber's trouble."""
+
+
 class RunState(StrEnum):
     """running -> settled | cancelled."""
 

@@ -35,7 +35,15 @@ from notifier.outbox import text as to_text
 from notifier.tracking import DELIVERY_SURFACE
 from store.failed_attempts import NOTHING, Position
 from store.incidents import Caught
-from store.models import AuditEntry, FailedAttempt, Incident, IncidentState, NotificationKind, Priority
+from store.models import (
+    ABOUT_NOBODY,
+    AuditEntry,
+    FailedAttempt,
+    Incident,
+    IncidentState,
+    NotificationKind,
+    Priority,
+)
 from store.unit import Tx
 
 OVERLAP = timedelta(minutes=1)
@@ -180,6 +188,8 @@ async def raise_incidents(tx: Tx, profile: TenantProfile, failures: Sequence[Fai
     ours: dict[Cause, list[FailedAttempt]] = defaultdict(list)
     bursts: dict[Cause, list[FailedAttempt]] = defaultdict(list)
     for failure in failures:
+        if failure.notification_kind in ABOUT_NOBODY:
+            continue
         if (cause := cause_of(failure, raising.ways)) is not None:
             ours[cause].append(failure)
         elif (burst := burst_of(failure)) is not None:

@@ -8,10 +8,12 @@ from uuid import UUID
 
 from store.incidents import Caught
 from store.models import (
+    ABOUT_NOBODY,
     Bounces,
     Channel,
     EventKind,
     EventSource,
+    NotificationKind,
     Outcome,
     Reason,
     RouteCounts,
@@ -28,7 +30,8 @@ DAY = timedelta(days=1)
 async def made(store: Store, address: str, **more: Any) -> UUID:
     """A closed e-mail on route `visp`, made now."""
     async with store.begin(more.get("tenant", 1)) as tx:
-        notice = notification(subscriber_id=new_id())
+        kind = more.pop("of_kind", NotificationKind.INVOICE_ISSUED)
+        notice = notification(subscriber_id=new_id(), kind=kind)
         fields: dict[str, Any] = {
             "notification_id": notice.id,
             "tenant": tx.tenant,
@@ -123,3 +126,14 @@ async def test_an_incident_knows_the_routes_of_what_it_caught(store: Store) -> N
         empty = new_id()
         found = await tx.mail_health.routes_of([raised.incident.id, empty])
     assert found == {raised.incident.id: ["own", "visp"], empty: []}
+
+
+async def test_what_becomes_of_our_own_tests_and_letters_is_no_trouble_of_a_route(store: Store) -> None:
+    for kind in ABOUT_NOBODY:
+        ours = await made(store, "me@inbox.example", outcome=Outcome.BOUNCED, of_kind=kind)
+        await learn(store, ours, EventKind.BOUNCED, cls="blocked_auth", reason=Reason.INFRASTRUCTURE)
+    async with store.read(1) as tx:
+        found = await tx.mail_health.routes(["visp"], NOW - DAY)
+        bounces = await tx.mail_health.bounces([NOW - DAY, NOW])
+    assert found["visp"] == RouteCounts()
+    assert bounces == []

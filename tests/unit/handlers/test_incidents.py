@@ -21,6 +21,7 @@ from notifier.channels import SmsRoute
 from notifier.oncall import QUIET, STUCK_AFTER, TEXT_AGAIN
 from notifier.tracking import DELIVERY_SURFACE, Report, record, worker_event
 from store.models import (
+    ABOUT_NOBODY,
     Channel,
     Confidence,
     Delivery,
@@ -593,3 +594,21 @@ async def test_the_card_as_it_stands_in_the_channel(services: Services, clock: F
 
 async def test_an_incident_that_is_gone_is_not_drawn(services: Services) -> None:
     assert await IncidentSurface().draw(services, 1, str(UUID(int=7))) is None
+
+
+@pytest.mark.parametrize("kind", ABOUT_NOBODY)
+async def test_a_refusal_of_our_own_test_or_letter_is_no_incident(
+    services: Services, store: Store, kind: NotificationKind
+) -> None:
+    async with store.begin(1) as tx:
+        context = {"body": "x"}
+        queued = await outbox().enqueue(
+            tx, draft("t", "me@bigmail.example", kind=kind, route="visp", context=context)
+        )
+        items = (await tx.deliveries.of_notifications([queued.notification_id]))[queued.notification_id]
+    await fail(store, items, **REPUTATION)
+    await Watch(services, 1).sweep()
+    assert await unresolved(store) == []
+    await refused(store)
+    await Watch(services, 1).sweep()
+    assert (await only(store)).count == 1, "a subscriber's mail counts"
