@@ -12,7 +12,7 @@ demo: $(VENV)/.demo
 	$(BIN)/ispbot demo $(ARGS)
 
 test: $(VENV)/.dev
-	TMPDIR=$(SCRATCH) $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder --cov --cov-report=term $(ARGS)
+	TMPDIR=$(SCRATCH) $(BIN)/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder --cov --cov-report=term $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
