@@ -9,7 +9,7 @@ from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from handlers.diagnosis.evidence import SpfState
+from handlers.spf_look import SpfState
 from notifier.addresses import AddressReport
 from notifier.sms_text import Segments
 from store.models import Delivery, Event, Invoice, Note, Subscriber, SubscriberStatus

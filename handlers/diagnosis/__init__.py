@@ -19,13 +19,13 @@ from handlers.diagnosis.evidence import (
     InvoiceFacts,
     PhoneFact,
     SpfFact,
-    SpfState,
 )
 from handlers.diagnosis.lines import Line, Mark, Step, lines_of
 from handlers.diagnosis.rules import Ruling, named_checks, rule_on
 from handlers.diagnosis.telling import blanks_of, brief, fill, month
 from handlers.diagnosis.tellings import TELLINGS, UNPROVEN
 from handlers.profile import TenantProfile
+from handlers.spf_look import SpfState
 from store.addresses import MAX_ADDRESS
 from store.models import Invoice, InvoiceStatus
 

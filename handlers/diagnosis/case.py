@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from handlers.cards import Notice
-from handlers.diagnosis.evidence import AddressFact, Evidence, InvoiceFacts, PhoneFact, SpfState
+from handlers.diagnosis.evidence import AddressFact, Evidence, InvoiceFacts, PhoneFact
+from handlers.spf_look import SpfState
 from notifier.addresses import AddressStatus
 from notifier.mailauth.identity import Standing
 from store.models import (

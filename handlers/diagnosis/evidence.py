@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from enum import StrEnum
 from uuid import UUID
 
 from handlers.cards import KnownIncident, Notice
+from handlers.spf_look import SpfState
 from notifier.addresses import AddressReport
 from notifier.mailauth.identity import SendingIdentity
 from store.models import (
@@ -21,13 +21,6 @@ from store.models import (
     Subscriber,
     Suppression,
 )
-
-
-class SpfState(StrEnum):
-    RIGHT = "right"
-    WRONG = "wrong"
-    UNKNOWN = "unknown"
-    """DNS did not answer in time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,12 @@ from handlers import format as fmt
 from handlers import words
 from handlers.cards import is_overdue
 from handlers.diagnosis.case import Case, Tried, may_text
-from handlers.diagnosis.evidence import AddressFact, PhoneFact, SpfState
+from handlers.diagnosis.evidence import AddressFact, PhoneFact
 from handlers.diagnosis.known import known_to, known_words
 from handlers.diagnosis.telling import local_day, trouble
 from handlers.masks import mask_address, shown_domain
 from handlers.profile import TenantProfile
+from handlers.spf_look import SpfState
 from handlers.text_words import TEXT_CAUSES
 from notifier.addresses import AddressStatus, Kind
 from notifier.sms_codes import SmsClass

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from handlers.diagnosis.case import ARRIVED, Case, Tried, complained
 from handlers.diagnosis.causes import Cause
-from handlers.diagnosis.evidence import SpfState
+from handlers.spf_look import SpfState
 from notifier.addresses import AddressStatus
 from notifier.sms_codes import SmsClass
 from store.models import (

@@ -19,6 +19,7 @@ from handlers.typed import plain_text
 from handlers.workflows import diagnosed
 from handlers.workflows.diagnose import examine
 from handlers.workflows.lookup import find
+from handlers.workflows.pointing import pointed
 from store.models import Invoice, Subscriber
 from store.unit import Tx
 
@@ -71,7 +72,8 @@ class Diagnose:
         self, tx: Tx, request: CommandRequest, services: Services
     ) -> Reply | tuple[Subscriber, Invoice | None]:
         if request.action and request.action != "asked":
-            return await _pointed(tx, request)
+            target = await pointed(tx, request)
+            return target.subscriber, target.invoice
         profile = services.profile(request.tenant)
         asked = plain_text(request.inputs.get("query", "")) or request.text
         if not asked:
@@ -93,15 +95,6 @@ class Diagnose:
             shared, subscriber, _ = await diagnosed.whose(tx, UUID(request.value["d"]))
             await diagnosed.share(tx, request, shared, subscriber.account)
         return view.shared()
-
-
-async def _pointed(tx: Tx, request: CommandRequest) -> tuple[Subscriber, Invoice | None]:
-    invoice = await tx.invoices.by_id(UUID(request.value["i"])) if "i" in request.value else None
-    subscriber_id = invoice.subscriber_id if invoice else UUID(request.value["s"])
-    subscriber = await tx.subscribers.by_id(subscriber_id)
-    if subscriber is None:
-        raise UserError("This subscriber is not on file any more.", "Look them up again.")
-    return subscriber, invoice
 
 
 COMMAND = Diagnose()

@@ -7,7 +7,6 @@ posts a masked card in the channel.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from uuid import UUID
 
 from handlers.blocks import text_input
 from handlers.cards import CardData
@@ -16,9 +15,10 @@ from handlers.contract import CommandRequest, Services, audit
 from handlers.found import AccountOrInvoice, Several
 from handlers.profile import CommandSpec, Role
 from handlers.questions import account_or_invoice, narrow_down
-from handlers.reply import Answer, FieldErrors, Modal, Reply, To, UserError
+from handlers.reply import Answer, FieldErrors, Modal, Reply, To
 from handlers.typed import plain_text
 from handlers.workflows.lookup import find
+from handlers.workflows.pointing import pointed
 from handlers.workflows.profile_card import load_card
 from store.models import Invoice, Subscriber
 from store.unit import Tx
@@ -51,7 +51,8 @@ class Find:
             if request.action == "share":
                 return [await self._share(tx, request)]
             if request.action in ("open", "contacts"):
-                subscriber, invoice = await self._pointed(tx, request)
+                target = await pointed(tx, request)
+                subscriber, invoice = target.subscriber, target.invoice
                 return [await self._card(tx, request, services, subscriber, invoice)]
             return [await self._search(tx, request, services)]
 
@@ -67,15 +68,6 @@ class Find:
         if isinstance(found, AccountOrInvoice):
             return account_or_invoice(found, "find.open")
         return await self._card(tx, request, services, found.subscriber, found.invoice)
-
-    async def _pointed(self, tx: Tx, request: CommandRequest) -> tuple[Subscriber, Invoice | None]:
-        """The subscriber that a button names, by itself or by one of its invoices."""
-        invoice = await tx.invoices.by_id(UUID(request.value["i"])) if "i" in request.value else None
-        subscriber_id = invoice.subscriber_id if invoice else UUID(request.value["s"])
-        subscriber = await tx.subscribers.by_id(subscriber_id)
-        if subscriber is None:
-            raise UserError("This subscriber is not on file any more.", "Look them up again.")
-        return subscriber, invoice
 
     async def _card(
         self,
@@ -101,7 +93,7 @@ class Find:
         )
 
     async def _share(self, tx: Tx, request: CommandRequest) -> Reply:
-        subscriber, _ = await self._pointed(tx, request)
+        subscriber = (await pointed(tx, request)).subscriber
         # By the card that it stands on: pressed twice, it is shared once.
         key = f"{subscriber.id}:{request.value.get('n') or request.id}"
         await tx.posts.want(SUBSCRIBER_SURFACE, key, request.channel)

@@ -14,6 +14,7 @@ from handlers.questions import account_or_invoice, narrow_down
 from handlers.reply import Answer, FieldErrors, Modal, Reply, To, UserError
 from handlers.typed import plain_text
 from handlers.workflows.lookup import find
+from handlers.workflows.pointing import pointed
 from handlers.workflows.profile_card import load_notices
 from store.models import Invoice, Subscriber
 from store.unit import Tx
@@ -48,7 +49,7 @@ class Messages:
             if request.action == "share":
                 return [await self._share(tx, request)]
             if request.action and request.action != "asked":
-                subscriber, invoice = await self._pointed(tx, request)
+                target = await pointed(tx, request)
             else:
                 profile = services.profile(request.tenant)
                 asked = plain_text(request.inputs.get("query", "")) or request.text
@@ -64,16 +65,8 @@ class Messages:
                     return [account_or_invoice(found, "messages.open")]
                 if isinstance(found, Several):
                     return [narrow_down(found, "messages.open")]
-                subscriber, invoice = found.subscriber, found.invoice
-            return [await self._page(tx, request, services, subscriber, invoice)]
-
-    async def _pointed(self, tx: Tx, request: CommandRequest) -> tuple[Subscriber, Invoice | None]:
-        invoice = await tx.invoices.by_id(UUID(request.value["i"])) if "i" in request.value else None
-        subscriber_id = invoice.subscriber_id if invoice else UUID(request.value["s"])
-        subscriber = await tx.subscribers.by_id(subscriber_id)
-        if subscriber is None:
-            raise UserError("This subscriber is not on file any more.", "Look them up again.")
-        return subscriber, invoice
+                target = found
+            return [await self._page(tx, request, services, target.subscriber, target.invoice)]
 
     async def _page(
         self,
@@ -120,7 +113,8 @@ class Messages:
         )
 
     async def _share(self, tx: Tx, request: CommandRequest) -> Reply:
-        subscriber, invoice = await self._pointed(tx, request)
+        target = await pointed(tx, request)
+        subscriber, invoice = target.subscriber, target.invoice
         about = f"i{invoice.id}" if invoice else f"s{subscriber.id}"
         offset = max(int(request.value.get("o", 0)), 0)
         key = f"{about}:{offset}:{request.value.get('n') or request.id}"

@@ -21,6 +21,7 @@ from handlers.reply import Answer, FieldErrors, Modal, Reply, To, UserError
 from handlers.typed import split_by, split_to
 from handlers.workflows import resend, resend_text
 from handlers.workflows.lookup import find
+from handlers.workflows.pointing import pointed
 from store.addresses import normalise_email
 from store.unit import Tx
 
@@ -60,7 +61,7 @@ class Resend:
 
     async def _other(self, request: CommandRequest, services: Services) -> Modal:
         async with services.store.read(request.tenant) as tx:
-            found = await self._pointed(tx, request)
+            found = await pointed(tx, request)
         field = text_input("address", "Send it to", placeholder="name@example.com")
         blocks = [section(view.whose(found.subscriber, found.invoice)), field]
         return Modal("resend.asked", "Another address", blocks, submit="Preview", carry=request.value)
@@ -115,7 +116,7 @@ class Resend:
     async def _preview(self, tx: Tx, request: CommandRequest, services: Services) -> Reply | ResendPlan:
         profile = services.profile(request.tenant)
         if request.action:
-            found, wish = await self._pointed(tx, request), _pressed(request, profile)
+            found, wish = await pointed(tx, request), _pressed(request, profile)
         else:
             target, wish = _typed(request, profile)
             looked_up = await find(tx, profile, target)
@@ -150,14 +151,6 @@ class Resend:
         subject = f"account:{payer.account}"
         await audit(tx, request, "subscriber.contacts", subject, detail={"for": "resend preview"})
         return planned
-
-    async def _pointed(self, tx: Tx, request: CommandRequest) -> One:
-        invoice = await tx.invoices.by_id(UUID(request.value["i"])) if "i" in request.value else None
-        subscriber_id = invoice.subscriber_id if invoice else UUID(request.value["s"])
-        subscriber = await tx.subscribers.by_id(subscriber_id)
-        if subscriber is None:
-            raise UserError("This subscriber is not on file any more.", "Look them up again.")
-        return One(subscriber, invoice)
 
 
 def _pressed(request: CommandRequest, profile: TenantProfile) -> Wish:

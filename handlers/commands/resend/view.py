@@ -5,11 +5,11 @@ from __future__ import annotations
 from handlers import format as fmt
 from handlers import words
 from handlers.blocks import actions, button, context, esc, fit, header, lines, md, section
-from handlers.diagnosis.evidence import SpfState
 from handlers.note_lines import note_line
 from handlers.plans import ResendPlan, Target
 from handlers.profile import TenantProfile
 from handlers.reply import Block, Reply, To
+from handlers.spf_look import SpfState
 from handlers.words import WHAT_A_TEST_SHOWS
 from notifier.addresses import Kind
 from store.models import Invoice, InvoiceStatus, Outcome, Subscriber
