@@ -6,6 +6,7 @@ Slack: 30 minutes and 5 uses for a response_url; ephemeral messages cannot be ed
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -116,6 +117,11 @@ class Responder:
         async with self._store.begin(item.tenant) as tx:
             if await tx.interactions.use_response(item) > URL_USES:
                 return False
+            place = item.payload["channel"], item.payload.get("message_ts") or ""
+            if reply.to is To.REPLACE and place[1] and await tx.posts.at(*place) is not None:
+                # A card that everybody sees shows what is so, not what one of them was answered; and the
+                # poster, drawing it again, would wipe the answer away.
+                reply = replace(reply, to=To.ASKER)
         return await self._post(url.decode(), reply, blocks, reply.thread_ts or _thread(item))
 
     async def _post(

@@ -80,6 +80,8 @@ class Incoming:
     inputs: Mapping[str, str] = field(default_factory=dict)
     response_url: str = ""
     trigger_id: str = ""
+    message_ts: str = ""
+    """Of a press: the message that everybody sees and that bears the button; empty for one of their own."""
 
 
 class SlackRim:
@@ -341,6 +343,7 @@ class SlackRim:
                 "text": incoming.text,
                 "value": dict(incoming.value),
                 "inputs": dict(incoming.inputs),
+                "message_ts": incoming.message_ts,
             },
             received_at=self._store.clock(),
             response_url=self._keyring.encrypt(URL_PURPOSE, url) if url else b"",
@@ -439,6 +442,7 @@ class SlackRim:
             inputs={action_id: chosen} if chosen else {},
             response_url=str(body.get("response_url", "")),
             trigger_id=str(body.get("trigger_id", "")),
+            message_ts=_shared_message(body),
         )
 
     def _max_age(self, command: str, action: str) -> timedelta:
@@ -528,3 +532,9 @@ def _is_said_in_thread(event: Mapping[str, Any], body: Mapping[str, Any]) -> boo
     if event.get("subtype") not in (None, "thread_broadcast", "file_share"):
         return False
     return bool(event.get("thread_ts")) and event["thread_ts"] != event.get("ts")
+
+
+def _shared_message(body: Mapping[str, Any]) -> str:
+    """The ts of the pressed message, unless only the presser sees it."""
+    container = body.get("container") or {}
+    return "" if container.get("is_ephemeral") else str(container.get("message_ts", ""))

@@ -97,9 +97,11 @@ ABOUT_NOBODY = (NotificationKind.TRIAL, NotificationKind.PACK)
 
 
 class RunState(StrEnum):
-    """running -> settled | cancelled."""
+    """waiting (for approval) -> running <-> paused; running -> settled; each but settled -> cancelled."""
 
+    WAITING = "waiting"
     RUNNING = "running"
+    PAUSED = "paused"
     CANCELLED = "cancelled"
     SETTLED = "settled"
 

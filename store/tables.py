@@ -286,6 +286,8 @@ deliveries = Table(
     _at("expires_at"),
     _at("created_at"),
     Column("checks", SmallInteger, nullable=False, server_default="0"),
+    Column("content_hash", String(64)),  # SHA-256 of the bytes of the latest attempt
+    Column("pdf_hash", String(64)),
     _pk(),
     Index("ix_deliveries_notification_id", "tenant_id", "notification_id"),
     Index("ix_deliveries_subscriber_id", "tenant_id", "subscriber_id", "id"),
@@ -639,6 +641,13 @@ runs = Table(
     _at("created_at"),
     _at("ready_at", nullable=True),  # its whole audience is enqueued or left out
     _at("settled_at", nullable=True),
+    Column("approved_by", String(80)),
+    _at("approved_at", nullable=True),
+    _at("paused_at", nullable=True),
+    Column("paused_by", String(80)),  # a person, or `errors`: it stopped itself
+    Column("pause_reason", Text),
+    Column("stop_at", SmallInteger),  # pauses itself when so many per cent fail; null: never
+    Column("rehearsal", JSON),  # what was foreseen when it was begun
     _pk(),
     UniqueConstraint("tenant_id", "step_key"),
 )
@@ -941,4 +950,115 @@ route_trials = Table(  # the same mail by two routes to a test mailbox, side by 
     Column("actor", String(80), nullable=False),
     _at("created_at"),
     _pk(),
+)
+
+subscriber_tags = Table(
+    "subscriber_tags",
+    metadata,
+    _tenant(),
+    _id("subscriber_id"),
+    Column("tag", String(80), nullable=False),  # as billing has it, in small letters
+    _pk("subscriber_id", "tag"),
+    _fk("subscriber_id", "subscribers"),
+    Index("ix_subscriber_tags_tag", "tenant_id", "tag"),
+)
+
+rate_limits = Table(  # the next free moment of each limit: what all workers reserve from
+    "rate_limits",
+    metadata,
+    _tenant(),
+    Column("key", String(200), nullable=False),  # route:NAME, domain:ROUTE:DOMAIN, segments:SENDER
+    _at("free_at"),  # the database's real time
+    Column("per_s", String(40), nullable=False),  # as it was set, for people
+    _at("updated_at"),
+    _pk("key"),
+)
+
+connection_slots = Table(  # how many connections a worker may hold on a route, by lease
+    "connection_slots",
+    metadata,
+    _tenant(),
+    Column("route", String(40), nullable=False),
+    Column("worker", String(80), nullable=False),
+    Column("slots", SmallInteger, nullable=False),
+    Column("wanted", SmallInteger, nullable=False),
+    _at("lease_until"),
+    _pk("route", "worker"),
+)
+
+breakers = Table(  # one route to one mailbox operator
+    "breakers",
+    metadata,
+    _tenant(),
+    Column("route", String(40), nullable=False),
+    Column("operator", String(80), nullable=False),
+    Column("state", String(10), nullable=False),  # closed, open, half_open
+    Column("failures", Integer, nullable=False),
+    Column("successes", Integer, nullable=False),
+    _at("window_from"),
+    Column("cause", String(40), nullable=False),
+    Column("said", Text, nullable=False),  # the last answer that counted, in the server's words
+    _at("opened_at", nullable=True),
+    _at("probe_at", nullable=True),
+    Column("probes", SmallInteger, nullable=False),
+    Column("worker", String(80)),  # who sends the probe
+    _at("lease_until", nullable=True),
+    _at("updated_at"),
+    _pk("route", "operator"),
+)
+
+domain_operators = Table(  # who runs a domain's mail, by its MX
+    "domain_operators",
+    metadata,
+    Column("domain", String(255), primary_key=True),
+    Column("operator", String(80), nullable=False),
+    _at("checked_at"),
+)
+
+legal_holds = Table(  # nothing of this account is removed by age
+    "legal_holds",
+    metadata,
+    _tenant(),
+    _id(),
+    _id("subscriber_id"),
+    Column("reason", Text, nullable=False),
+    Column("actor", String(80), nullable=False),
+    _at("created_at"),
+    _at("ended_at", nullable=True),
+    Column("ended_by", String(80)),
+    _pk(),
+    Index("ix_legal_holds_subscriber_id", "tenant_id", "subscriber_id"),
+)
+
+notices = Table(  # what is kept of a delivery for seven years, when its events are gone
+    "notices",
+    metadata,
+    _tenant(),
+    _id(),  # the delivery's
+    _id("notification_id"),
+    _id("subscriber_id", nullable=True),
+    _id("invoice_id", nullable=True),
+    Column("kind", String(30), nullable=False),
+    Column("channel", String(8), nullable=False),
+    Column("address", Text, nullable=False),
+    Column("route", String(40), nullable=False),
+    Column("template_hash", String(64), nullable=False),
+    Column("language", String(12), nullable=False),
+    Column("context", JSON, nullable=False),
+    Column("content_hash", String(64)),
+    Column("pdf_hash", String(64)),
+    Column("message_id", String(120), nullable=False),
+    Column("queue_id", String(120)),
+    Column("requested_by", String(80), nullable=False),
+    Column("outcome", String(12), nullable=False),
+    Column("reason", String(16), nullable=False),
+    Column("confidence", String(20), nullable=False),
+    _at("outcome_at", nullable=True),
+    Column("attempts", SmallInteger, nullable=False),
+    Column("answers", JSON, nullable=False),  # the events, oldest first, in the other side's own words
+    _at("created_at"),
+    _at("archived_at"),
+    _pk(),
+    Index("ix_notices_subscriber_id", "tenant_id", "subscriber_id", "id"),
+    Index("ix_notices_invoice_id", "tenant_id", "invoice_id", "id"),
 )

@@ -133,7 +133,11 @@ class Desk:
             ]
             return found[-1] if found else None
 
-        found: Message = await self.until(look, f"a message with {text!r}")
+        try:
+            found: Message = await self.until(look, f"a message with {text!r}")
+        except AssertionError as error:
+            latest = [words(m) for m in (await self.messages(user, channel))[-5:]]
+            raise AssertionError(f"{error}; the latest were {latest!r}") from None
         return found
 
     async def resend(self, what: str, user: str = "U_AGENT") -> Message:

@@ -25,6 +25,7 @@ from bot.bounce_listener import (
 )
 from bot.inbox import Inbox
 from notifier import dsn
+from store.models import InteractionKind
 from store.unit import Store
 from tests.unit.bot.support import Office
 
@@ -72,7 +73,15 @@ async def _listening(office: Office, inbox: Inbox) -> tuple[asyncio.Server, List
 @pytest.fixture
 async def listener(office: Office) -> AsyncIterator[Listener]:
     server, found = await _listening(office, office.inbox)
+    # Until a test has looked nothing is carried out: what is done with leaves the inbox.
+    slots = office.runner._slots_of[InteractionKind.DSN]
+    held = 0
+    while not slots.locked():
+        await slots.acquire()
+        held += 1
     yield found
+    for _ in range(held):
+        slots.release()
     server.close()
     await server.wait_closed()
     await office.settled()

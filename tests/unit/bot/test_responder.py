@@ -116,6 +116,24 @@ async def test_replacing_takes_the_place_of_the_pressed_message(office: Office) 
     assert (shown["text"], shown["ts"]) == ("after", first["ts"])
 
 
+async def test_an_answer_never_takes_the_place_of_a_card_that_everybody_sees(office: Office) -> None:
+    desk = office.slack.part.desk
+    card = desk.messages.add("C_SUPPORT", "U_BOT", "the card")
+    async with office.store.begin(1) as tx:
+        await tx.posts.want("delivery", "d1", "C_SUPPORT")
+    async with office.store.system() as tx:
+        (post,) = await tx.posts.claim_behind(worker=WORKER, lease_s=30)
+        await tx.posts.shown(
+            post, ts=card["ts"], revision=post.wanted, channel="C_SUPPORT", next_edit=office.store.clock()
+        )
+    url = desk.response_urls.issue("U_AGENT", "C_SUPPORT", original_ts=card["ts"])
+    item = await _asked(office, url, payload={"message_ts": card["ts"]})
+    await office.responder.deliver(item, Reply("*k@gmial.com* again", to=To.REPLACE))
+    shared, own = await office.slack.messages()
+    assert (shared["text"], shared["ts"]) == ("the card", card["ts"])
+    assert (own["text"], own["ephemeral_to"]) == ("*k@gmial.com* again", "U_AGENT")
+
+
 async def test_telling_at_once_uses_a_fresh_url_and_without_one_does_nothing(office: Office) -> None:
     await office.responder.tell("", HELLO)
     assert await _ways(office.slack) == []
