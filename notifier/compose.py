@@ -13,6 +13,7 @@ from notifier import mime, templates
 from notifier.channels import OutgoingMessage, OutgoingText, Route, SmsRoute
 from notifier.keys import DeliveryToken, Keyring
 from notifier.mime import Attachment
+from notifier.sms_text import count_segments
 from store.models import Delivery, Notification, TemplateSource
 
 FIXED_LOCAL_PART = "bounces"
@@ -64,6 +65,11 @@ class Composer:
             envelope_id=token,
             receipt=notification.receipt,
         )
+
+    def segments(self, _delivery: Delivery, notification: Notification, source: TemplateSource) -> int:
+        """Of a text as it will be sent: what a sender's limit counts."""
+        body = templates.render_sms(source, {"language": notification.language, **notification.context})
+        return count_segments(body).count
 
     def text(
         self,

@@ -1,4 +1,4 @@
-"""Everything that leaves by one route of one tenant: claim -> truth check -> compose -> submit -> record.
+"""Everything that leaves by one route of one tenant: claim, truth, admission, compose, submit, record.
 
 A claim is committed before any network; no more is claimed than can soon be handed to a free connection;
 urgent work has its own claim and its own connections. The channel decides what a message is: the runner only
@@ -18,8 +18,9 @@ from typing import Any
 import structlog
 
 from notifier import templates, tracking
-from notifier.attachments import Attachments, attachments_of, told, wants_pdf
-from notifier.channels import AnyProvider, AnyRoute, Deferred, Destinations, Session, SubmitOutcome
+from notifier.admission import Admit, Gate, HeldBy, NotBefore, Wish
+from notifier.attachments import attachments_of, told, wants_pdf
+from notifier.channels import Deferred, Destinations, Session, SubmitOutcome
 from notifier.ends import describe, not_composed, tried_again_soon
 from notifier.in_flight import InFlight
 from notifier.mime import Attachment
@@ -27,26 +28,11 @@ from notifier.recorder import Recorder
 from notifier.schedule import FIRST_RETRY, ROUTE_RETRY, next_attempt
 from notifier.tracking import Report, worker_event
 from notifier.truth import Go, Later, Stop, Truth, Wait
-from store.models import Delivery, EventKind, EventSource, Notification, Priority, TemplateSource
+from notifier.way import Way
+from store.models import Delivery, EventKind, Notification, Priority, TemplateSource
 from store.unit import Store, Subscription, Tx
 
 log = structlog.get_logger()
-
-Compose = Callable[[Delivery, Notification, TemplateSource, Sequence[Attachment]], Any]
-"""A delivery to what the channel's session takes; TemplateProblem or ValueError when it cannot be written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """One route of a tenant: who carries it, how a message for it is written, and who speaks of its ends."""
-
-    tenant: int
-    route: AnyRoute
-    provider: AnyProvider
-    compose: Compose
-    source: EventSource
-    attachments: Attachments | None = None
-    """None: nothing is ever attached here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +46,13 @@ class Pace:
     urgent_connections: int = 2
 
 
+_Aside = Wait | Later | NotBefore | HeldBy
+
+
 @dataclass(order=True, slots=True)
 class _Work:
-    order: tuple[int, int]
+    order: tuple[float, int, int]
+    """Its slot, then the most urgent, then who came first."""
     delivery: Delivery = field(compare=False)
     notification: Notification = field(compare=False)
     source: TemplateSource = field(compare=False)
@@ -77,6 +67,7 @@ class RouteRunner:
         way: Way,
         store: Store,
         truth: Truth,
+        gate: Gate,
         recorder: Recorder,
         name: str,
         pace: Pace,
@@ -85,7 +76,7 @@ class RouteRunner:
         destinations: Destinations | None,
     ) -> None:
         self._way, self._tenant, self._route = way, way.tenant, way.route
-        self._store, self._truth, self._recorder = store, truth, recorder
+        self._store, self._truth, self._gate, self._recorder = store, truth, gate, recorder
         self._name, self._pace, self._in_flight = name, pace, in_flight
         self._stopping, self._destinations = stopping, destinations
         self._sources: dict[str, TemplateSource] = {}
@@ -138,18 +129,21 @@ class RouteRunner:
         while free < size and not room.locked():
             await room.acquire()
             free += 1
-        claimed = taken = 0
+        allowed = claimed = taken = 0
+        going: list[_Work] = []
         try:
             with self._in_flight.claiming():
-                claimed, going = await self._claim(highest, lowest, free)
+                allowed = await self._gate.allowance(self._way, highest, free)
+                if allowed:
+                    claimed, going = await self._claim(highest, lowest, allowed)
                 for work in going:
                     queue.put_nowait(work)
                     taken += 1
         finally:
             for _ in range(free - taken):
                 room.release()
-        if claimed < free:  # not `taken`: what was put aside left its place free for the next at once
-            await due.wait(self._pace.poll_s)
+        if claimed < allowed:  # not `taken`: what was put aside left its place free for the next at once
+            await due.wait(self._gate.patience(self._way, self._pace.poll_s))
 
     def _sender(
         self, queue: asyncio.PriorityQueue[_Work], room: asyncio.Semaphore
@@ -160,6 +154,8 @@ class RouteRunner:
                 while True:
                     work = await queue.get()
                     try:
+                        if (wait_s := work.order[0] - time.monotonic()) > 0:
+                            await asyncio.sleep(wait_s)  # its slot, a moment away
                         await self._send(session, work)
                     finally:
                         room.release()
@@ -199,10 +195,10 @@ class RouteRunner:
             await tx.deliveries.give_back(claimed, tx.now + timedelta(seconds=self._pace.sweep_s))
 
     async def _sort_out(self, claimed: Sequence[Delivery]) -> list[_Work]:
-        """Asks for the truth about each; what must not go out is recorded as such."""
+        """Asks for the truth about each, then whether there is room; what must not go is recorded as such."""
         go: list[_Work] = []
         stops: list[Report] = []
-        waits: list[tuple[Delivery, Wait | Later]] = []
+        waits: list[tuple[Delivery, _Aside]] = []
         async with self._store.read(self._tenant) as tx:
             notifications = await tx.notifications.get_many(list({d.notification_id for d in claimed}))
             pairs = [(d, notifications[d.notification_id]) for d in claimed]
@@ -212,8 +208,9 @@ class RouteRunner:
                 if isinstance(decision, Go):
                     source = await self._source(tx, notification.template_hash)
                     self._sequence += 1
-                    order = (int(delivery.priority), self._sequence)
-                    go.append(_Work(order, delivery, notification, source))
+                    go.append(
+                        _Work((0.0, int(delivery.priority), self._sequence), delivery, notification, source)
+                    )
                 elif isinstance(decision, Stop):
                     event = worker_event(
                         delivery, decision.kind, tx.now, reason=decision.reason, diagnostic=decision.sentence
@@ -221,16 +218,42 @@ class RouteRunner:
                     stops.append(Report(delivery.tenant, event, fenced=True))
                 else:
                     waits.append((delivery, decision))
+        admitted = await self._admitted(go, waits)
         if stops or waits:
             await self._put_aside(stops, waits)
-        return go
+        return admitted
 
-    async def _put_aside(self, stops: list[Report], waits: list[tuple[Delivery, Wait | Later]]) -> None:
+    async def _admitted(self, go: Sequence[_Work], waits: list[tuple[Delivery, _Aside]]) -> list[_Work]:
+        """Those for which there is room, each with its slot; the others are added to `waits`."""
+        if not go:
+            return []
+        wishes = [Wish(work.delivery, self._weight(work)) for work in go]
+        decisions = await self._gate.admit(self._way, wishes)
+        admitted = []
+        for work in go:
+            decision = decisions[work.delivery.id]
+            if isinstance(decision, Admit):
+                work.order = (decision.at, *work.order[1:])
+                admitted.append(work)
+            else:
+                waits.append((work.delivery, decision))
+        return admitted
+
+    def _weight(self, work: _Work) -> int:
+        if self._way.weigh is None:
+            return 1
+        try:
+            return self._way.weigh(work.delivery, work.notification, work.source)
+        except (templates.TemplateProblem, ValueError):
+            return 1  # told when it is composed
+
+    async def _put_aside(self, stops: list[Report], waits: list[tuple[Delivery, _Aside]]) -> None:
         async with self._store.system() as tx:
             await tracking.record(tx, stops)
             for delivery, wait in waits:
-                if isinstance(wait, Later):
-                    await tx.deliveries.postpone(delivery, until=wait.due_at, reason=wait.sentence)
+                if isinstance(wait, Later | NotBefore):
+                    by = wait.limit_key if isinstance(wait, NotBefore) else None
+                    await tx.deliveries.postpone(delivery, until=wait.due_at, reason=wait.sentence, by=by)
                 else:
                     await tx.deliveries.hold(delivery, reason=wait.sentence, by=wait.by)
             await tracking.bump_cards(tx, [delivery for delivery, _ in waits])
@@ -266,6 +289,7 @@ class RouteRunner:
         began = time.monotonic()
         outcome = told(await session.submit(message), missing=missing)
         took_ms = round((time.monotonic() - began) * 1000)
+        self._gate.ended(self._way, delivery, outcome)
         await self._recorder.record(self._report(delivery, outcome, took_ms))
         if isinstance(outcome, Deferred) and outcome.route_down:
             log.warning("route_down", route=self._route.name, answer=outcome.reply_code or "no connection")

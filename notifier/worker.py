@@ -15,14 +15,16 @@ from typing import cast
 import structlog
 
 from notifier import runs, tracking
+from notifier.admission import Gate, NoLimits
 from notifier.attachments import Attachments, NoAttachments
 from notifier.channels import AnyProvider, Destinations, Route, SmsRoute, TextProvider
 from notifier.compose import Composer
 from notifier.in_flight import InFlight
 from notifier.recorder import Recorder
-from notifier.route_runner import Pace, RouteRunner, Way
+from notifier.route_runner import Pace, RouteRunner
 from notifier.text_desk import TextDesk
 from notifier.truth import Truth
+from notifier.way import Way
 from store.models import Channel, EventSource
 from store.unit import Store
 
@@ -48,6 +50,7 @@ class Worker:
         dead: Sequence[str] = (),
         destinations: Destinations | None = None,
         attachments: Attachments | None = None,
+        gate: Gate | None = None,
         pace: Pace | None = None,
     ) -> None:
         """`text_routes`: of the tenants that send texts. `dead`: owners of leases that are known to be gone
@@ -73,7 +76,14 @@ class Worker:
             for tenant, tenant_routes in routes.items()
             for route in tenant_routes
         ] + [
-            Way(tenant, text_route, providers[Channel.SMS], partial(composer.text, text_route), _API)
+            Way(
+                tenant,
+                text_route,
+                providers[Channel.SMS],
+                partial(composer.text, text_route),
+                _API,
+                weigh=composer.segments,
+            )
             for tenant, text_route in (text_routes or {}).items()
         ]
         self._runners = [
@@ -81,6 +91,7 @@ class Worker:
                 way=way,
                 store=store,
                 truth=truth,
+                gate=gate or NoLimits(),
                 recorder=self._recorder,
                 name=name,
                 pace=self._pace,

@@ -268,8 +268,13 @@ class Deliveries(Repository):
         )
         return bool(result.rowcount)
 
-    async def postpone(self, delivery: Delivery, *, until: datetime, reason: str) -> bool:
-        """Claimed -> queued for `until`: not now, and nobody's attempt; the claim's number is given back."""
+    async def postpone(
+        self, delivery: Delivery, *, until: datetime, reason: str, by: str | None = None
+    ) -> bool:
+        """Claimed -> queued for `until`: not now, and nobody's attempt; the claim's number is given back.
+
+        `by`: the limit in whose line it waits.
+        """
         c = deliveries.c
         result = await self._tx.conn.execute(
             update(deliveries)
@@ -279,7 +284,13 @@ class Deliveries(Repository):
                 c.stage == Stage.CLAIMED,
                 c.attempt == delivery.attempt,
             )
-            .values(stage=Stage.QUEUED, stage_reason=reason, due_at=until, attempt=delivery.attempt - 1)
+            .values(
+                stage=Stage.QUEUED,
+                stage_reason=reason,
+                stage_by=by,
+                due_at=until,
+                attempt=delivery.attempt - 1,
+            )
         )
         return bool(result.rowcount)
 
