@@ -22,6 +22,7 @@ from handlers.contract import Services
 from handlers.profile import TenantProfile
 from handlers.reply import UserError
 from handlers.runs import NEEDS_A_PERSON, REASONS, Criteria, Rehearsal, What, cost, issued_since
+from handlers.workflows import rehearsal
 from handlers.workflows import run as workflow
 from notifier.runs import RUN_SURFACE
 from store import migrate
@@ -77,7 +78,7 @@ async def notify_invoices(config: Config, key: str, wanted: Wanted, out: Console
         if not wanted.dry_run:
             _lock(services, profile)
             await ensure_tenants(store, config)
-        made = await workflow.rehearse(services, tenant, criteria)
+        made = await rehearsal.rehearse(services, tenant, criteria)
         _tell(made, profile, out)
         if wanted.dry_run:
             out.print("Nothing was written (--dry-run).")

@@ -1,18 +1,63 @@
-"""Invoice runs while they are followed: their cards, what is called back, and when they are over.
+"""Invoice runs while they are followed: what is held, let go and called back, and when they are over.
 
-The audience is made by handlers.workflows.run; here is what happens by itself afterwards.
+The audience is made by handlers.workflows.run; here is what happens by itself afterwards. A paused run holds
+what is queued; what a worker had claimed at that moment is caught by the truth check (billing.pauses), and a
+hold that comes after the pause has ended is let go by the sweep.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from uuid import UUID
 
 from notifier.tracking import RUN_SURFACE, Report, record
-from store.models import Delivery, Event, EventKind, EventSource, Reason, RunState, Stage
+from store.models import (
+    Delivery,
+    Event,
+    EventKind,
+    EventSource,
+    NotificationKind,
+    Reason,
+    Run,
+    RunState,
+    Stage,
+)
+from store.run_states import held_by
 from store.unit import Store, Tx
 
 CALLED_BACK = "The run was cancelled before it went out."
+OUT_OF_DATE = "Its run was paused until it was out of date."
+LONGEST_PAUSE = timedelta(days=14)
+"""A run that nobody resumes for so long is cancelled: an invoice is better told anew."""
+APPROVE_WITHIN = timedelta(hours=24)
+"""A run that nobody approves for so long is cancelled: its audience is another one by then."""
+TOO_LONG = "Nobody resumed it for 14 days"
+NOT_APPROVED = "Nobody approved it within 24 hours"
+BY_ITSELF = "clock"
+"""Who cancels what nobody has decided about."""
+_BATCH = 2000
+
+
+def keeps_its_time(kind: NotificationKind) -> bool:
+    """Whether the time of a pause is added to how long a notice is worth sending.
+
+    A reminder speaks of a day that comes all the same: late it would be wrong.
+    """
+    return kind is not NotificationKind.REMINDER
+
+
+async def hold_back(tx: Tx, tenant: int, run_id: UUID, limit: int = _BATCH) -> int:
+    """Holds what a paused run has queued; call it until it gives less than `limit`."""
+    return await tx.runs.hold_queued(tenant, run_id, limit)
+
+
+async def let_go(tx: Tx, tenant: int, run: Run, limit: int = _BATCH) -> int:
+    """Queues again what the run held while it was paused; call it until it gives 0."""
+    longer = timedelta()
+    if run.paused_at is not None and run.resumed_at is not None and keeps_its_time(run.kind):
+        longer = max(run.resumed_at - run.paused_at, timedelta())
+    return await tx.runs.let_go(tenant, run.id, longer, limit)
 
 
 async def call_back(tx: Tx, tenant: int, run_id: UUID, actor: str, limit: int = 500) -> int:
@@ -41,17 +86,25 @@ def _cancelled(tx: Tx, delivery: Delivery, actor: str) -> Event:
 
 
 async def sweep(store: Store) -> int:
-    """Across tenants: calls back what cancelled runs still have, and ends runs that are over; how many.
+    """Across tenants: finishes what presses began, and ends runs that are over; how many.
 
     Step by step in transactions of their own: each locks deliveries, then a run, then its card, as others do.
     """
     ended = 0
     async with store.system() as tx:
         open_runs = await tx.runs.unsettled()
+        holders = {tenant: await tx.deliveries.holders(tenant) for tenant in {t for t, _ in open_runs}}
     for tenant, run in open_runs:
         if run.state is RunState.CANCELLED:
             async with store.system() as tx:
-                await call_back(tx, tenant, run.id, "run")
+                await call_back(tx, tenant, run.id, run.cancelled_by or "run")
+        elif run.state is RunState.PAUSED:
+            await _sweep_paused(store, tenant, run)
+        elif run.state is RunState.WAITING:
+            await _sweep_waiting(store, tenant, run)
+        elif held_by(run.id) in holders[tenant]:  # held a moment after it was resumed
+            async with store.system() as tx:
+                await let_go(tx, tenant, run)
         async with store.system() as tx:
             if await tx.runs.settle(tenant, run.id):
                 await bump(tx, [(tenant, str(run.id))])
@@ -59,9 +112,55 @@ async def sweep(store: Store) -> int:
     return ended
 
 
+async def _sweep_paused(store: Store, tenant: int, run: Run) -> None:
+    async with store.system() as tx:
+        held = await hold_back(tx, tenant, run.id)
+        too_long = run.paused_at is not None and tx.now - run.paused_at >= LONGEST_PAUSE
+        if too_long and await tx.of(tenant).runs.cancel(run.id, BY_ITSELF, TOO_LONG):
+            await bump(tx, [(tenant, str(run.id))])
+            return
+        if held:
+            await bump(tx, [(tenant, str(run.id))])
+        if not keeps_its_time(run.kind):
+            late = await tx.runs.out_of_date(tenant, run.id)
+            await record(tx, [Report(tenant, _expired(tx, delivery)) for delivery in late])
+
+
+def _expired(tx: Tx, delivery: Delivery) -> Event:
+    return Event(
+        delivery_id=delivery.id,
+        attempt=delivery.attempt,
+        kind=EventKind.EXPIRED,
+        key=f"run:expired:{delivery.attempt}",
+        at=tx.now,
+        source=EventSource.SWEEP,
+        reason=Reason.STALE,
+        diagnostic=OUT_OF_DATE,
+    )
+
+
+async def _sweep_waiting(store: Store, tenant: int, run: Run) -> None:
+    async with store.system() as tx:
+        late = tx.now - run.created_at >= APPROVE_WITHIN
+        if late and await tx.of(tenant).runs.cancel(run.id, BY_ITSELF, NOT_APPROVED):
+            await bump(tx, [(tenant, str(run.id))])
+
+
 async def bump(tx: Tx, refs: Sequence[tuple[int, str]]) -> None:
     """Their cards show something old."""
     await tx.posts.bump(RUN_SURFACE, refs)
 
 
-__all__ = ["CALLED_BACK", "RUN_SURFACE", "bump", "call_back", "sweep"]
+__all__ = [
+    "APPROVE_WITHIN",
+    "BY_ITSELF",
+    "CALLED_BACK",
+    "LONGEST_PAUSE",
+    "RUN_SURFACE",
+    "bump",
+    "call_back",
+    "hold_back",
+    "keeps_its_time",
+    "let_go",
+    "sweep",
+]

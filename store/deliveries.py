@@ -316,6 +316,8 @@ class Deliveries(Repository):
             .where(
                 _UNSETTLED[0],
                 deliveries.c.expires_at <= self._tx.now,
+                # What a paused run holds does not go out of date unseen (notifier.runs).
+                func.coalesce(deliveries.c.stage_by, "").not_like("run:%"),
                 # A text in doubt is looked for first: "it did not go out" is better than "it may have". But
                 # not for ever: its provider may not answer any more, or be gone from the configuration.
                 or_(

@@ -657,6 +657,27 @@ class Run:
     """When its whole audience was enqueued or left out; None: still at it."""
     settled_at: datetime | None = None
     """No attempt is left to make, also of a cancelled one."""
+    written_to: str = ""
+    """The number of the last invoice that was decided: whoever takes the run up again goes on behind it."""
+    written_at: datetime | None = None
+    audience: int = 0
+    """How many invoices were decided so far: each is a notice or left out."""
+    approved_by: str | None = None
+    approved_at: datetime | None = None
+    paused_by: str | None = None
+    """A person, or ERRORS: too many failed."""
+    paused_at: datetime | None = None
+    pause_reason: str = ""
+    """Why it paused itself, or was cancelled by itself."""
+    resumed_by: str | None = None
+    resumed_at: datetime | None = None
+    """What failed before counts no more when it is judged whether it pauses itself."""
+    cancelled_by: str | None = None
+    cancelled_at: datetime | None = None
+    stop_at: int | None = None
+    """Pauses itself when more than so many per cent fail; None: never."""
+    rehearsal: JsonObject = field(default_factory=dict)
+    """What was foreseen when it was begun (handlers.runs.Rehearsal.as_json)."""
 
 
 class Standing(StrEnum):

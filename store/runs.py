@@ -16,20 +16,14 @@ from sqlalchemy import (
     Select,
     and_,
     case,
-    exists,
     func,
-    literal,
-    or_,
     select,
-    update,
 )
 
-from store.deliveries import SETTLING
 from store.models import (
     Channel,
     Confidence,
     Exclusion,
-    NotificationKind,
     Outcome,
     Reason,
     Run,
@@ -38,23 +32,10 @@ from store.models import (
     Standing,
     Tally,
 )
-from store.repository import BATCH, Repository, batched
+from store.repository import BATCH, batched
+from store.run_states import RunStates, of_run, run_of
 from store.tables import deliveries, notifications, run_exclusions, runs
 from store.types import derived_id
-
-
-def _run(row: Row[Any]) -> Run:
-    return Run(
-        id=row.id,
-        kind=NotificationKind(row.kind),
-        label=row.label,
-        criteria=row.criteria,
-        state=RunState(row.state),
-        requested_by=row.requested_by,
-        created_at=row.created_at,
-        ready_at=row.ready_at,
-        settled_at=row.settled_at,
-    )
 
 
 def _exclusion(row: Row[Any]) -> Exclusion:
@@ -80,7 +61,7 @@ def _rank() -> ColumnElement[int]:
     )
 
 
-class Runs(Repository):
+class Runs(RunStates):
     def _mine(self) -> Select[Any]:
         return select(runs).where(runs.c.tenant_id == self._tenant)
 
@@ -96,26 +77,28 @@ class Runs(Repository):
             state=run.state,
             requested_by=run.requested_by,
             created_at=run.created_at,
+            stop_at=run.stop_at,
+            rehearsal=dict(run.rehearsal),
         )
         await self._tx.conn.execute(insert.on_conflict_do_nothing())
         row = (await self._tx.conn.execute(self._mine().where(runs.c.step_key == step_key))).one()
-        return _run(row)
+        return run_of(row)
 
     async def get(self, run_id: UUID, *, lock: bool = False) -> Run | None:
         """`lock`: whoever cancels or ends it waits until this transaction is over."""
         statement = self._mine().where(runs.c.id == run_id)
         statement = statement.with_for_update() if lock else statement
         row = (await self._tx.conn.execute(statement)).first()
-        return _run(row) if row else None
+        return run_of(row) if row else None
 
     async def by_step(self, step_key: str) -> Run | None:
         row = (await self._tx.conn.execute(self._mine().where(runs.c.step_key == step_key))).first()
-        return _run(row) if row else None
+        return run_of(row) if row else None
 
     async def latest(self, limit: int = 5) -> list[Run]:
         """Newest first."""
         rows = await self._tx.conn.execute(self._mine().order_by(runs.c.id.desc()).limit(limit))
-        return [_run(row) for row in rows]
+        return [run_of(row) for row in rows]
 
     async def interrupted(self, label: str, requested_by: str) -> Run | None:
         """The newest one of this label and asker that never came to the end of its audience."""
@@ -131,7 +114,7 @@ class Runs(Repository):
             .limit(1)
         )
         row = (await self._tx.conn.execute(statement)).first()
-        return _run(row) if row else None
+        return run_of(row) if row else None
 
     async def exclude(self, items: Sequence[Exclusion]) -> None:
         """Idempotent: one row for a run, subscriber and invoice; the first reason counts."""
@@ -239,61 +222,6 @@ class Runs(Repository):
             for row in await self._tx.conn.execute(statement)
         ]
 
-    async def waiting(self, tenant: int, run_id: UUID, limit: int = BATCH) -> list[UUID]:
-        """Deliveries of it that nobody has begun to send: they can still be called back."""
-        statement = (
-            select(deliveries.c.id)
-            .where(
-                of_run(tenant, run_id),
-                deliveries.c.stage.in_([Stage.QUEUED, Stage.HELD]),
-                # A text in doubt may have gone out: it is looked for first.
-                func.coalesce(deliveries.c.stage_by, "") != SETTLING,
-            )
-            .limit(limit)
-        )
-        return sorted((await self._tx.conn.execute(statement)).scalars())
-
-    async def ready(self, run_id: UUID) -> bool:
-        """Its audience is complete; False when it was already."""
-        return await self._set(run_id, runs.c.ready_at.is_(None), ready_at=self._tx.now)
-
-    async def cancel(self, run_id: UUID) -> bool:
-        """Nothing more is begun; False when it was settled or cancelled before."""
-        running = and_(runs.c.state == RunState.RUNNING, runs.c.settled_at.is_(None))
-        return await self._set(run_id, running, state=RunState.CANCELLED)
-
-    async def _set(self, run_id: UUID, where: ColumnElement[bool], **values: Any) -> bool:
-        result = await self._tx.conn.execute(
-            update(runs).where(runs.c.tenant_id == self._tenant, runs.c.id == run_id, where).values(**values)
-        )
-        return bool(result.rowcount)
-
-    async def unsettled(self) -> list[tuple[int, Run]]:
-        """Across tenants (`system()`): those that may end soon."""
-        rows = await self._tx.conn.execute(
-            select(runs).where(runs.c.settled_at.is_(None)).order_by(runs.c.tenant_id, runs.c.id)
-        )
-        return [(row.tenant_id, _run(row)) for row in rows]
-
-    async def settle(self, tenant: int, run_id: UUID) -> bool:
-        """Ends it when nothing of it is open any more; a cancelled one needs no complete audience."""
-        open_one = exists(
-            select(literal(1)).where(of_run(tenant, run_id), deliveries.c.stage != Stage.CLOSED)
-        )
-        ended = case((runs.c.state == RunState.RUNNING, RunState.SETTLED.value), else_=runs.c.state)
-        result = await self._tx.conn.execute(
-            update(runs)
-            .where(
-                runs.c.tenant_id == tenant,
-                runs.c.id == run_id,
-                runs.c.settled_at.is_(None),
-                or_(runs.c.ready_at.is_not(None), runs.c.state == RunState.CANCELLED),
-                ~open_one,
-            )
-            .values(state=ended, settled_at=self._tx.now)
-        )
-        return bool(result.rowcount)
-
     async def of_notifications(self, refs: Sequence[tuple[int, UUID]]) -> list[tuple[int, UUID]]:
         """(tenant, run) of these notifications (tenant, id), in order; those of no run are left out."""
         by_tenant: dict[int, list[UUID]] = {}
@@ -312,15 +240,4 @@ class Runs(Repository):
         return sorted(found)
 
 
-def of_run(tenant: int, run_id: UUID) -> ColumnElement[bool]:
-    """Deliveries of this run's notices.
-
-    Not as a join, nor in the order of another index: SQLite, which knows no sizes, would begin with all
-    deliveries of the tenant (tests/contracts/test_store_plans.py).
-    """
-    n = notifications.c
-    notices = select(n.id).where(n.tenant_id == tenant, n.run_id == run_id)
-    return and_(deliveries.c.tenant_id == tenant, deliveries.c.notification_id.in_(notices))
-
-
-__all__ = ["Runs"]
+__all__ = ["Runs", "of_run"]

@@ -646,6 +646,13 @@ runs = Table(
     _at("paused_at", nullable=True),
     Column("paused_by", String(80)),  # a person, or `errors`: it stopped itself
     Column("pause_reason", Text),
+    Column("resumed_by", String(80)),
+    _at("resumed_at", nullable=True),
+    Column("cancelled_by", String(80)),
+    _at("cancelled_at", nullable=True),
+    Column("written_to", String(40), nullable=False, server_default=""),  # the last invoice decided
+    _at("written_at", nullable=True),
+    Column("audience", Integer, nullable=False, server_default="0"),  # how many were decided so far
     Column("stop_at", SmallInteger),  # pauses itself when so many per cent fail; null: never
     Column("rehearsal", JSON),  # what was foreseen when it was begun
     _pk(),

@@ -18,12 +18,12 @@ from handlers.profile import TenantProfile
 from handlers.reply import UserError
 from handlers.runs import NEEDS_A_PERSON, REASONS, Criteria, Notice, What
 from handlers.workflows.invoices import invoice_context
-from handlers.workflows.run import (
+from handlers.workflows.rehearsal import segments_of
+from handlers.workflows.run_audience import (
     Facts,
     billing_reason,
     facts_of,
     number_of,
-    segments_of,
     sms_route,
     texts_possible,
     withdrawn,

@@ -189,8 +189,8 @@ async def test_a_cancelled_run_calls_back_what_nobody_has_begun_and_then_ends(st
     await learn(store, sent, EventKind.ACCEPTED, confidence=Confidence.HANDED_TO_RELAY)
     async with store.begin(1) as tx:
         await tx.runs.ready(run.id)
-        assert await tx.runs.cancel(run.id)
-        assert not await tx.runs.cancel(run.id)
+        assert await tx.runs.cancel(run.id, "U_LEAD")
+        assert not await tx.runs.cancel(run.id, "U_LEAD")
         assert await runs.call_back(tx, 1, run.id, "U_LEAD") == 2
         assert await runs.call_back(tx, 1, run.id, "U_LEAD") == 0
     for item in waiting:
@@ -208,7 +208,7 @@ async def test_nothing_of_a_cancelled_run_goes_by_text_when_its_mail_bounces(sto
     (item,) = await notices(store, run, "dana@a.example", fallback=BY_TEXT)
     await learn(store, item, EventKind.ACCEPTED, confidence=Confidence.HANDED_TO_RELAY)
     async with store.begin(1) as tx:
-        assert await tx.runs.cancel(run.id)
+        assert await tx.runs.cancel(run.id, "U_LEAD")
     await learn(store, item, EventKind.BOUNCED)
     assert [d.channel for d in await of(store, item.notification_id)] == [Channel.EMAIL]
 
@@ -218,7 +218,7 @@ async def test_a_run_that_is_cancelled_before_its_audience_is_complete_ends_too(
     run = await begun(store)
     (item,) = await notices(store, run, "dana@a.example")
     async with store.begin(1) as tx:
-        assert await tx.runs.cancel(run.id)
+        assert await tx.runs.cancel(run.id, "U_LEAD")
     assert await runs.sweep(store) == 1
     (after,) = await of(store, item.notification_id)
     assert (after.stage, after.outcome) == (Stage.CLOSED, Outcome.CANCELLED)
@@ -230,7 +230,7 @@ async def test_a_cancel_leaves_what_is_on_the_wire_or_in_doubt_to_its_end(store:
     (item,) = await notices(store, run, NUMBER, recipients=[text(NUMBER)], sms_route="twilio")
     claimed = await claim(store, route="twilio")
     async with store.begin(1) as tx:
-        await tx.runs.cancel(run.id)
+        await tx.runs.cancel(run.id, "U_LEAD")
         assert await runs.call_back(tx, 1, run.id, "U_LEAD") == 0
     async with store.system() as tx:
         await tracking.record(tx, [Report(1, worker_event(claimed, EventKind.IN_DOUBT, NOW), fenced=True)])
@@ -255,7 +255,7 @@ async def test_a_cancel_waits_for_the_batch_that_is_being_written_and_calls_it_b
 
     async def cancel() -> int:
         async with store.begin(1) as tx:
-            await tx.runs.cancel(run.id)
+            await tx.runs.cancel(run.id, "U_LEAD")
         async with store.begin(1) as tx:
             return await runs.call_back(tx, 1, run.id, "U_LEAD")
 

@@ -11,6 +11,7 @@ from handlers.contract import CommandRequest, Services, audit
 from handlers.profile import CommandSpec, Role
 from handlers.reply import Answer, FieldErrors, Reply, To, UserError
 from handlers.runs import Criteria, What, issued_since, read_criteria
+from handlers.workflows import rehearsal
 from handlers.workflows import run as workflow
 from notifier.runs import RUN_SURFACE
 
@@ -53,7 +54,7 @@ class RunCommand:
             case _:
                 command = services.profile(request.tenant).command
                 criteria = read_criteria(request.text, _today(request, services), command)
-        made = await workflow.rehearse(services, request.tenant, criteria)
+        made = await rehearsal.rehearse(services, request.tenant, criteria)
         return [view.rehearsal(made, services.profile(request.tenant), request.id)]
 
     async def _start(self, request: CommandRequest, services: Services) -> Reply:
@@ -64,7 +65,7 @@ class RunCommand:
         async with services.store.read(request.tenant) as tx:
             standing = await tx.runs.by_step(step)
         if standing is None:
-            made = await workflow.rehearse(services, request.tenant, criteria)
+            made = await rehearsal.rehearse(services, request.tenant, criteria)
             if made.notices > int(request.value["n"]):
                 return view.rehearsal(made, profile, request.id, To.REPLACE, grown=True)
         async with services.store.begin(request.tenant) as tx:
@@ -82,7 +83,7 @@ class RunCommand:
     async def _cancel(self, request: CommandRequest, services: Services) -> Reply:
         run_id = UUID(request.value["r"])
         async with services.store.begin(request.tenant) as tx:
-            cancelled = await workflow.cancel(tx, request.tenant, run_id)
+            cancelled = await workflow.cancel(tx, request.tenant, run_id, request.actor.user_id)
             if cancelled:
                 await audit(tx, request, "run.cancel", f"run:{run_id}")
             run = await tx.runs.get(run_id)
@@ -98,7 +99,7 @@ class RunCommand:
             return await self._left(request, services)
         criteria, reason = Criteria.from_json(request.value["c"]), str(request.value["w"])
         offset = int(request.value["o"])
-        found = await workflow.who(
+        found = await rehearsal.who(
             services, request.tenant, criteria, reason, offset=offset, limit=view.PAGE + 1
         )
         await _looked(services, request, f"left out: {reason}")

@@ -16,6 +16,7 @@ from handlers.profile import Role, SmsProfile
 from handlers.reply import FieldErrors, UserError
 from handlers.runs import REASONS, Criteria, What, notice_key, read_criteria
 from handlers.surfaces.run import SURFACE
+from handlers.workflows import rehearsal
 from handlers.workflows import run as workflow
 from notifier import runs as following
 from notifier.channels import SmsRoute
@@ -112,7 +113,7 @@ async def notices_of(store: Store, run: Run) -> list[tuple[Notification, list[De
 
 async def test_everybody_is_told_or_left_out_with_one_reason(services: Services, store: Store) -> None:
     await everybody(store)
-    made = await workflow.rehearse(texting(services), 1, SINCE)
+    made = await rehearsal.rehearse(texting(services), 1, SINCE)
     assert made.left_out == {
         "no_address": 1,
         "unusable": 1,
@@ -136,7 +137,7 @@ async def test_everybody_is_told_or_left_out_with_one_reason(services: Services,
 async def test_a_run_writes_what_its_rehearsal_said_to_the_row(services: Services, store: Store) -> None:
     await everybody(store)
     desk = texting(services)
-    made = await workflow.rehearse(desk, 1, SINCE)
+    made = await rehearsal.rehearse(desk, 1, SINCE)
     run = await run_of(desk, SINCE)
     found = {n.context["invoice"]["number"]: (n, d) for n, d in await notices_of(store, run)}
     async with store.read(1) as tx:
@@ -176,7 +177,7 @@ async def test_those_whose_notice_did_not_arrive_are_named_apart(services: Servi
         )
         await learn(store, event(item.id, attempt=0))
     await learn(store, event(item.id, EventKind.BOUNCED, attempt=0, cls="mailbox_full"))
-    made = await workflow.rehearse(texting(services), 1, SINCE)
+    made = await rehearsal.rehearse(texting(services), 1, SINCE)
     assert made.left_out == {"already": 1, "failed": 1}
     assert made.examples["failed"] == ["5002"]
     assert "run" not in REASONS["already"]
@@ -187,7 +188,7 @@ async def test_a_second_run_tells_nobody_twice(services: Services, store: Store)
     await everybody(store)
     desk = texting(services)
     await run_of(desk, SINCE)
-    again = await workflow.rehearse(desk, 1, SINCE)
+    again = await rehearsal.rehearse(desk, 1, SINCE)
     assert again.notices == 0
     assert again.left_out["already"] == 4
     run = await run_of(desk, SINCE, "run:p2")
@@ -246,42 +247,42 @@ async def test_overdue_and_reminders_wait_for_a_promise_where_a_new_invoice_does
     await add(store, "1260", billing_email("sam@inbox.example"), invoices=("20260",), name="Sam Ortiz")
     async with store.begin(1) as tx:
         await tx.notes.add_hold(hold_of("1260"))
-    assert (await workflow.rehearse(services, 1, OVERDUE)).left_out == {"held": 1}
-    assert (await workflow.rehearse(services, 1, SINCE)).notices == 1
-    assert (await workflow.rehearse(services, 1, replace(OVERDUE, today=date(2026, 3, 21)))).notices == 1
+    assert (await rehearsal.rehearse(services, 1, OVERDUE)).left_out == {"held": 1}
+    assert (await rehearsal.rehearse(services, 1, SINCE)).notices == 1
+    assert (await rehearsal.rehearse(services, 1, replace(OVERDUE, today=date(2026, 3, 21)))).notices == 1
     await set_invoice(store, "20260", due_on=TODAY + timedelta(days=5))
-    assert (await workflow.rehearse(services, 1, OVERDUE)).audience == 0
-    assert (await workflow.rehearse(services, 1, Criteria(What.REMINDERS, TODAY))).left_out == {"held": 1}
+    assert (await rehearsal.rehearse(services, 1, OVERDUE)).audience == 0
+    assert (await rehearsal.rehearse(services, 1, Criteria(What.REMINDERS, TODAY))).left_out == {"held": 1}
 
 
 async def test_each_kind_of_notice_is_told_once_for_what_was_billed(services: Services, store: Store) -> None:
     await add(store, "1001", billing_email("dana@inbox.example"), invoices=("20001",))
     await run_of(services, SINCE)
-    assert (await workflow.rehearse(services, 1, OVERDUE)).notices == 1, "another kind"
+    assert (await rehearsal.rehearse(services, 1, OVERDUE)).notices == 1, "another kind"
     await run_of(services, OVERDUE, "run:2")
-    assert (await workflow.rehearse(services, 1, OVERDUE)).left_out == {"already": 1}
+    assert (await rehearsal.rehearse(services, 1, OVERDUE)).left_out == {"already": 1}
     part = {"status": InvoiceStatus.PARTIALLY_PAID, "paid": usd("20.00")}
     await set_invoice(store, "20001", **part)
-    assert (await workflow.rehearse(services, 1, SINCE)).left_out == {"already": 1}, "a payment is no reason"
-    assert (await workflow.rehearse(services, 1, OVERDUE)).left_out == {"already": 1}
+    assert (await rehearsal.rehearse(services, 1, SINCE)).left_out == {"already": 1}, "a payment is no reason"
+    assert (await rehearsal.rehearse(services, 1, OVERDUE)).left_out == {"already": 1}
     await set_invoice(store, "20001", total=usd("59.90"))
-    assert (await workflow.rehearse(services, 1, OVERDUE)).notices == 1, "another amount"
+    assert (await rehearsal.rehearse(services, 1, OVERDUE)).notices == 1, "another amount"
 
 
 async def test_who_has_no_mail_is_left_out_by_a_desk_without_texts(services: Services, store: Store) -> None:
     await add(store, "1110", mobile("+15415550110"), invoices=("20110",))
-    (left,) = await workflow.who(services, 1, SINCE, "no_address", offset=0, limit=5)
+    (left,) = await rehearsal.who(services, 1, SINCE, "no_address", offset=0, limit=5)
     assert "this desk sends no texts" in left.detail
-    found = await workflow.rehearse(texting(services, public_url=""), 1, SINCE)
+    found = await rehearsal.rehearse(texting(services, public_url=""), 1, SINCE)
     assert found.left_out == {"no_address": 1}, "a text without a link says nothing"
 
 
 async def test_dead_mail_goes_by_text_only_where_texts_may_stand_in(services: Services, store: Store) -> None:
     await add(store, "1042", billing_email("x@gmial.com"), mobile("+15415550142"), invoices=("20042",))
     await suppress(store, "x@gmial.com")
-    assert (await workflow.rehearse(texting(services), 1, SINCE)).by_text == 1
+    assert (await rehearsal.rehearse(texting(services), 1, SINCE)).by_text == 1
     strict = texting(services, sms=replace(SMS, fallback=False))
-    assert (await workflow.rehearse(strict, 1, SINCE)).left_out == {"suppressed": 1}
+    assert (await rehearsal.rehearse(strict, 1, SINCE)).left_out == {"suppressed": 1}
 
 
 async def test_a_billing_number_is_texted_before_a_service_number(services: Services, store: Store) -> None:
