@@ -88,11 +88,13 @@ class HoldSweep:
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            for tenant in self._zones:
-                if ended := await self.sweep(tenant):
-                    log.info("holds_ended", tenant=tenant, count=ended)
-            await asyncio.sleep(self._sweep_s)
+        async with self._store.duty("holds") as duty:
+            while True:
+                if await duty.mine():
+                    for tenant in self._zones:
+                        if ended := await self.sweep(tenant):
+                            log.info("holds_ended", tenant=tenant, count=ended)
+                await asyncio.sleep(self._sweep_s)
 
     async def sweep(self, tenant: int) -> int:
         async with self._store.read(tenant) as tx:

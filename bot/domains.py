@@ -1,6 +1,6 @@
 """Looks at DNS for us: watches that somebody asked for, and the daily look at each provider's own domains.
 
-In the worker half; any number of processes may run it: the store says whose turn a look is
+In the worker half, as a single duty; should two run it for a moment, the store says whose turn a look is
 (handlers.workflows.spf, handlers.workflows.domains).
 """
 
@@ -20,14 +20,17 @@ log = structlog.get_logger()
 
 class DnsLooks:
     def __init__(self, services: Services, every_s: float = 2.0) -> None:
-        self._watches, self._every_s = SpfWatches(services), every_s
+        self._store, self._every_s = services.store, every_s
+        self._watches = SpfWatches(services)
         self._daily = [DomainWatch(services, tenant) for tenant in services.tenants]
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            await self.round()
-            await asyncio.sleep(self._every_s)
+        async with self._store.duty("dns looks") as duty:
+            while True:
+                if await duty.mine():
+                    await self.round()
+                await asyncio.sleep(self._every_s)
 
     async def round(self) -> None:
         """Takes every look that is due."""

@@ -22,18 +22,23 @@ class OncallWatch:
     def __init__(self, services: Services, every_s: float = 2.0) -> None:
         """A card is edited at most once a sweep: Slack takes fifty edits a minute."""
         self._watches = {tenant: Watch(services, tenant) for tenant in services.tenants}
-        self._every_s = every_s
+        self._store, self._every_s = services.store, every_s
 
     async def run(self) -> None:
         """Until cancelled."""
-        turn = 0
-        while True:
-            for tenant, watch in self._watches.items():
-                await self._guarded(tenant, watch.sweep)
-                if turn % LOOKS_EVERY == 0:
-                    await self._guarded(tenant, watch.look)
-            turn += 1
-            await asyncio.sleep(self._every_s)
+        async with self._store.duty("on-call") as duty:
+            turn = 0
+            while True:
+                if await duty.mine():
+                    await self._round(looks=turn % LOOKS_EVERY == 0)
+                turn += 1
+                await asyncio.sleep(self._every_s)
+
+    async def _round(self, *, looks: bool) -> None:
+        for tenant, watch in self._watches.items():
+            await self._guarded(tenant, watch.sweep)
+            if looks:
+                await self._guarded(tenant, watch.look)
 
     async def _guarded(self, tenant: int, work: Callable[[], Awaitable[object]]) -> None:
         """One provider's trouble must not silence the alerts of another; it is tried again the next time."""

@@ -18,8 +18,13 @@ class QuestionSweep:
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            for tenant in self._services.tenants:
-                if ended := await sweep(self._services, tenant):
-                    log.info("questions_ended", tenant=tenant, count=ended)
-            await asyncio.sleep(self._every_s)
+        async with self._services.store.duty("questions") as duty:
+            while True:
+                if await duty.mine():
+                    await self._round()
+                await asyncio.sleep(self._every_s)
+
+    async def _round(self) -> None:
+        for tenant in self._services.tenants:
+            if ended := await sweep(self._services, tenant):
+                log.info("questions_ended", tenant=tenant, count=ended)

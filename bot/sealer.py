@@ -14,8 +14,10 @@ class Sealer:
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            for tenant in self._tenants:
-                async with self._store.begin(tenant) as tx:
-                    await tx.audit.seal()
-            await asyncio.sleep(self._every_s)
+        async with self._store.duty("seal") as duty:
+            while True:
+                if await duty.mine():
+                    for tenant in self._tenants:
+                        async with self._store.begin(tenant) as tx:
+                            await tx.audit.seal()
+                await asyncio.sleep(self._every_s)

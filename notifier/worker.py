@@ -164,16 +164,21 @@ class Worker:
             await desk.close()
 
     async def _sweep(self) -> None:
-        while True:
-            # Each in its own transaction: one that goes on locking while it holds the cards of what it has
-            # done would wait for a recorder that waits for it.
-            async with self._store.system() as tx:
-                lost = await tracking.sweep_lost(tx)
-            async with self._store.system() as tx:
-                settled = await tracking.sweep_settled(tx)
-            async with self._store.system() as tx:
-                overdue = await tracking.sweep_overdue(tx)
-            runs_ended = await runs.sweep(self._store)
-            if lost or settled or overdue or runs_ended:
-                log.info("swept", lost=lost, settled=settled, overdue=overdue, runs=runs_ended)
-            await asyncio.sleep(self._pace.sweep_s)
+        async with self._store.duty("sweep") as duty:
+            while True:
+                if await duty.mine():
+                    await self._sweep_once()
+                await asyncio.sleep(self._pace.sweep_s)
+
+    async def _sweep_once(self) -> None:
+        # Each in its own transaction: one that goes on locking while it holds the cards of what it has
+        # done would wait for a recorder that waits for it.
+        async with self._store.system() as tx:
+            lost = await tracking.sweep_lost(tx)
+        async with self._store.system() as tx:
+            settled = await tracking.sweep_settled(tx)
+        async with self._store.system() as tx:
+            overdue = await tracking.sweep_overdue(tx)
+        runs_ended = await runs.sweep(self._store)
+        if lost or settled or overdue or runs_ended:
+            log.info("swept", lost=lost, settled=settled, overdue=overdue, runs=runs_ended)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -30,6 +30,7 @@ from store.deliveries import Deliveries
 from store.diagnoses import Diagnoses
 from store.dns_watches import DnsWatches
 from store.domain_records import DomainRecords
+from store.duties import Duties, Duty
 from store.engine import Engine
 from store.events import Events
 from store.failed_attempts import FailedAttempts
@@ -251,6 +252,11 @@ class Store:
     def __init__(self, engine: Engine, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.engine, self.clock, self.signals = engine, clock, Signals()
         self._listener: asyncio.Task[None] | None = None
+        self._duties = Duties(engine)
+
+    def duty(self, name: str) -> AbstractAsyncContextManager[Duty]:
+        """What one process does for all; around a whole loop, which asks `mine()` before each round."""
+        return self._duties.duty(name)
 
     @asynccontextmanager
     async def begin(self, tenant: int) -> AsyncIterator[Tx]:
@@ -319,6 +325,7 @@ class Store:
             self._listener.cancel()
             await asyncio.gather(self._listener, return_exceptions=True)
             self._listener = None
+        await self._duties.close()
         await self.engine.close()
 
 
