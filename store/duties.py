@@ -13,12 +13,10 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
+import asyncpg
 import structlog
 from asyncpg import InterfaceError, PostgresError
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.engine import Engine
 
@@ -26,7 +24,7 @@ log = structlog.get_logger()
 IDLE_S = 90
 """A holder that does not look after its duties for so long loses them (PostgreSQL's idle_session_timeout)."""
 ANSWER_S = 10.0
-_LOST = (OSError, SQLAlchemyError, PostgresError, InterfaceError)
+_LOST = (OSError, PostgresError, InterfaceError)
 
 
 class Duty:
@@ -36,7 +34,7 @@ class Duty:
         self._duties, self._name = duties, name
 
     async def mine(self) -> bool:
-        """Whether it is ours now; asked anew before each round. Raises what a database that is gone raises."""
+        """Whether it is ours now; asked anew before each round. A database that is gone raises."""
         return await self._duties.take(self._name, self)
 
 
@@ -46,8 +44,7 @@ class Duties:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._turn = asyncio.Lock()
-        self._conn: AsyncConnection | None = None
-        self._raw: Any = None
+        self._raw: asyncpg.Connection | None = None
         self._owners: dict[str, Duty] = {}
         """In this process; a session's lock would let a second loop in."""
         self._locked: set[str] = set()
@@ -83,18 +80,14 @@ class Duties:
                 self._locked.add(name)
                 log.info("duty_taken", duty=name)
         except BaseException:  # a cancelled question may have been answered: the session is given up
-            await self._drop()
+            self._drop()
             raise
         return name in self._locked
 
-    async def _session(self) -> Any:
+    async def _session(self) -> asyncpg.Connection:
         if self._raw is None:
-            self._conn = await self._engine.raw()
-            raw = (await self._conn.get_raw_connection()).driver_connection
-            if raw is None:
-                raise ConnectionError("no driver connection")
-            await raw.execute(f"SET idle_session_timeout = '{IDLE_S}s'", timeout=ANSWER_S)
-            self._raw = raw
+            self._raw = await self._engine.own_session()
+            await self._raw.execute(f"SET idle_session_timeout = '{IDLE_S}s'", timeout=ANSWER_S)
         return self._raw
 
     async def _release(self, name: str, wish: Duty) -> None:
@@ -102,25 +95,25 @@ class Duties:
             return
         del self._owners[name]
         async with self._turn:
-            if name not in self._locked:
+            if name not in self._locked or self._raw is None:
                 return
             self._locked.discard(name)
             try:
                 await self._raw.fetchval("SELECT pg_advisory_unlock($1)", _number(name), timeout=ANSWER_S)
-            except _LOST:  # with the session its locks are gone too
-                await self._drop()
+            except BaseException as error:  # with the session its locks are gone too
+                self._drop()
+                if not isinstance(error, _LOST):
+                    raise
 
-    async def _drop(self) -> None:
-        """Ends the session, and with it every duty."""
-        conn, self._conn, self._raw = self._conn, None, None
+    def _drop(self) -> None:
+        """Ends the session, and with it every duty; asks nothing that a dead server would have to answer."""
+        raw, self._raw = self._raw, None
         self._locked.clear()
-        if conn is not None:
-            await conn.invalidate()
-            await conn.close()
+        if raw is not None:
+            raw.terminate()
 
-    async def close(self) -> None:
-        async with self._turn:
-            await self._drop()
+    def close(self) -> None:
+        self._drop()
 
 
 def _number(name: str) -> int:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 from urllib.parse import quote
 
+import asyncpg
 from sqlalchemy import event
 from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
@@ -22,6 +23,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncTransactio
 from sqlalchemy.pool import AsyncAdaptedQueuePool, StaticPool
 
 T = TypeVar("T")
+
+_OF_THE_POOL = {
+    "async_fallback",
+    "async_creator_fn",
+    "prepared_statement_cache_size",
+    "prepared_statement_name_func",
+}
+"""What a URL may say to SQLAlchemy and the driver does not know."""
 
 GROUP_S = 0.005
 """A group commit closes at the latest this long after its first transaction (seconds)."""
@@ -286,8 +295,14 @@ class Engine:
             yield conn
 
     async def raw(self) -> AsyncConnection:
-        """A connection of one's own, for LISTEN and advisory locks (PostgreSQL)."""
+        """A connection of one's own, for LISTEN (PostgreSQL)."""
         return await self._write_engine.connect()
+
+    async def own_session(self) -> asyncpg.Connection:
+        """The driver's connection beside the pool, for advisory locks (PostgreSQL): `terminate()` ends it."""
+        _, options = self._write_engine.dialect.create_connect_args(make_url(self.url))
+        names = {name: value for name, value in options.items() if name not in _OF_THE_POOL}
+        return await asyncpg.connect(**names, server_settings={"application_name": "ispbot duties"})
 
     async def close(self) -> None:
         if self.sqlite:

@@ -325,7 +325,7 @@ class Store:
             self._listener.cancel()
             await asyncio.gather(self._listener, return_exceptions=True)
             self._listener = None
-        await self._duties.close()
+        self._duties.close()
         await self.engine.close()
 
 

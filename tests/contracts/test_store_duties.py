@@ -74,14 +74,14 @@ async def test_a_store_that_closes_leaves_its_duties_to_others(
     async with postgres_store.duty("sweep") as one, other.duty("sweep") as two:
         assert await one.mine()
         await postgres_store.close()
-        async with asyncio.timeout(10):
-            while not await two.mine():  # the server sees the end of the session a moment later
-                await asyncio.sleep(0)
+        looks = [
+            await two.mine() for _ in range(200)
+        ]  # the server sees the end of the session a moment later
+        assert looks[-1]
 
 
 async def test_two_loops_of_one_process_do_not_share_a_duty(store: Store) -> None:
-    async with store.duty("sweep") as one, store.duty("seal") as other:
-        async with store.duty("sweep") as two:
-            assert (await one.mine(), await two.mine(), await other.mine()) == (True, False, True)
+    async with store.duty("sweep") as one, store.duty("seal") as other, store.duty("sweep") as two:
+        assert (await one.mine(), await two.mine(), await other.mine()) == (True, False, True)
     async with store.duty("sweep") as three:
         assert await three.mine(), "let go by the first one, never held by the second"
