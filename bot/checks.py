@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import aiohttp
-import aiosmtplib
 from slack_sdk.errors import SlackApiError
 
 from bot.config import Config
 from bot.wiring import open_resolver, routes_of, slack_clients, sms_profile_of
 from notifier.channels import NoAnswer, Route, SmsRoute
+from notifier.channels.email_smtp import server_of
 from notifier.channels.sms_twilio import CHANNEL as TWILIO
 from notifier.mailauth import Resolver, check_dkim_record
 from notifier.mailauth.dkim_sign import DkimSigner
+from notifier.smtp import LoginRefused, SmtpLost, SmtpRefused, open_connection
 from store import migrate
 from store.engine import Engine, is_sqlite, sqlite_file
 
@@ -108,24 +109,14 @@ async def _slack(config: Config, session: aiohttp.ClientSession) -> list[Finding
 async def _route(key: str, route: Route) -> Finding:
     """Connects, greets, secures and logs in; sends nothing."""
     what = f"mail route {key}/{route.name}"
-    client = aiosmtplib.SMTP(
-        hostname=route.host,
-        port=route.port,
-        timeout=10,
-        use_tls=route.tls == "implicit",
-        start_tls=route.tls == "starttls",
-        username=route.username,
-        password=route.password,
-        local_hostname=route.envelope_domain,
-    )
     try:
-        await client.connect()
-        await client.quit()
-    except aiosmtplib.SMTPAuthenticationError:
+        connection = await open_connection(replace(server_of(route, route.host), step_s=10.0))
+    except LoginRefused:
         return Finding(what, False, "refused our login", f"Check username and password of {route.name}.")
-    except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
+    except (SmtpLost, SmtpRefused) as error:
         remedy = f"Check host, port and tls of {route.name}."
-        return Finding(what, False, f"{route.host}:{route.port}: {type(error).__name__}", remedy)
+        return Finding(what, False, f"{route.host}:{route.port}: {error}", remedy)
+    await connection.quit(10.0)
     return Finding(what, True, f"{route.host}:{route.port} answers")
 
 

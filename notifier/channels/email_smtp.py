@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 import time
 from dataclasses import replace
 
-import aiosmtplib
 import structlog
-from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 
 from notifier.bounces import classify_reply
 from notifier.channels import (
@@ -28,6 +27,18 @@ from notifier.channels import (
 )
 from notifier.mime import is_addr_spec
 from notifier.mx import MailHosts
+from notifier.smtp import (
+    CLOSING,
+    Answer,
+    Server,
+    SmtpConnection,
+    SmtpLost,
+    SmtpRefused,
+    Step,
+    envelope,
+    mail_data,
+    open_connection,
+)
 from store.models import Channel
 from store.unit import in_transaction
 
@@ -37,12 +48,12 @@ _ENHANCED = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
 _QUEUED_AS = re.compile(
     r"(?:queued as|id=|queued mail for delivery\W*)\s*<?([A-Za-z0-9._-]{4,100})", re.IGNORECASE
 )
-_CLOSING = 421  # RFC 5321 section 3.8: the server is closing the connection
-_LOST = (SMTPException, OSError, TimeoutError)
+_BYE = str(CLOSING)
 QUIT_S = 1.0
 """A courtesy: a server that does not answer must not hold up the end of the process."""
-_LOGIN = frozenset({530, 534, 535, 538})
-"""RFC 4954 section 6: the server wants another login from us. No recipient has a part in that."""
+_OUR_WAY = frozenset({CLOSING, 503, 530, 534, 535, 538})
+"""In answer to MAIL no recipient has a part in these: it closes; it believes that another mail is open, which
+none is on a fresh connection; it wants another login from us (RFC 4954 section 6)."""
 
 
 def queue_id(text: str) -> str:
@@ -51,17 +62,32 @@ def queue_id(text: str) -> str:
     return found.group(1) if found else ""
 
 
-def xtext(value: str) -> str:
-    """RFC 3461 section 4: `+` and `=` and whatever is not printable as +HH."""
-    return "".join(c if "!" <= c <= "~" and c not in "+=" else f"+{ord(c):02X}" for c in value)
+def server_of(route: Route, host: str) -> Server:
+    """How the route's connections are opened."""
+    return Server(
+        host,
+        route.port,
+        route.helo or route.envelope_domain,
+        route.tls,
+        route.username,
+        route.password,
+        route.timeout_s,
+        route.final_timeout_s,
+    )
 
 
 class SmtpSession:
-    """One connection, opened when first needed and again after a loss."""
+    """One connection, opened when first needed and again after a loss.
+
+    Who submits the next message before the last one's end has them share round trips (RFC 2920) where the
+    server offers it and the route leads to one server.
+    """
 
     def __init__(self, route: Route, destinations: Destinations | None = None) -> None:
         self._route, self._destinations = route, destinations
-        self._client: SMTP | None = None
+        self._connection: SmtpConnection | None = None
+        self._opening = asyncio.Lock()
+        self._tls: ssl.SSLContext | None = None
         self._domain = ""
         """Whose server the open connection leads to, on a direct route."""
 
@@ -71,13 +97,11 @@ class SmtpSession:
         if not (is_addr_spec(message.envelope_to) and is_addr_spec(message.envelope_from)):
             raise ValueError("an envelope address is not one plain addr-spec")
         message = await self._signed(message)
-        reused = self._client is not None and self._client.is_connected
-        outcome = await self._attempt(message)
-        ended = isinstance(outcome, Deferred) and (outcome.route_down or outcome.reply_code == str(_CLOSING))
-        if reused and ended:
+        outcome, used = await self._attempt(message)
+        if used and isinstance(outcome, Deferred) and (outcome.route_down or outcome.reply_code == _BYE):
             # A server may close an idle connection at any time (RFC 5321 section 4.5.3.2.7): nothing was
             # sent on it, so a fresh one is tried at once.
-            outcome = await self._attempt(message)
+            outcome, _ = await self._attempt(message)
         return outcome
 
     async def _signed(self, message: OutgoingMessage) -> OutgoingMessage:
@@ -92,24 +116,38 @@ class SmtpSession:
             content = signer.sign(message.content, at)
         return replace(message, content=content)
 
-    async def _attempt(self, message: OutgoingMessage) -> SubmitOutcome:
-        domain = message.envelope_to.rpartition("@")[2].casefold()
-        hosts: tuple[str, ...] = (self._route.host,)
-        if self._by_mx:
+    async def _attempt(self, message: OutgoingMessage) -> tuple[SubmitOutcome, bool]:
+        """What came of it, and whether the connection had carried others before."""
+        if not self._by_mx:
+            return await self._over((self._route.host,), message)
+        async with self._opening:  # the connection is one domain's: two of them take turns
+            domain = message.envelope_to.rpartition("@")[2].casefold()
             if self._domain != domain:
-                await self.close()
+                await self._leave()
             found = await self._where(domain)
             if isinstance(found, Refused | Deferred):
-                return found
-            hosts = found
+                return found, False
+            self._domain = domain
+            return await self._over(found, message)
+
+    async def _over(self, hosts: tuple[str, ...], message: OutgoingMessage) -> tuple[SubmitOutcome, bool]:
         try:
-            client = await self._connected(hosts)
-        except SMTPResponseException as error:
-            return self._answer(error.code, error.message, route_down=True)
-        except _LOST as error:
-            return Deferred(self._route.name, "", "", _plain(error), route_down=True)
-        self._domain = domain
-        return await self._transaction(client, message)
+            connection = self._usable() or await self._opened(hosts)
+        except SmtpRefused as error:
+            return self._refusal(error.code, error.text, route_down=True), False
+        except SmtpLost as error:
+            return Deferred(self._route.name, "", "", str(error), route_down=True), False
+        mail, rcpt = envelope(
+            connection.offer,
+            sender=message.envelope_from,
+            recipient=message.envelope_to,
+            content=message.content,
+            envelope_id=message.envelope_id,
+            receipt=message.receipt,
+        )
+        used = connection.started > 0
+        answer = await connection.submit(mail, rcpt, mail_data(message.content))
+        return self._outcome(connection, answer), used
 
     @property
     def _by_mx(self) -> bool:
@@ -128,70 +166,51 @@ class SmtpSession:
             return Deferred(domain, "", "", found.why)
         return found.hosts
 
-    async def _connected(self, hosts: tuple[str, ...]) -> SMTP:
-        """The open connection, or a new one to the first host that answers."""
-        if self._client is not None and self._client.is_connected:
-            return self._client
+    def _usable(self) -> SmtpConnection | None:
+        return self._connection if self._connection is not None and self._connection.usable else None
+
+    async def _opened(self, hosts: tuple[str, ...]) -> SmtpConnection:
+        """A new connection to the first host that answers; whoever comes meanwhile waits for it."""
+        if self._by_mx:
+            return await self._first_of(hosts)
+        async with self._opening:
+            return self._usable() or await self._first_of(hosts)
+
+    async def _first_of(self, hosts: tuple[str, ...]) -> SmtpConnection:
+        if self._route.tls != "off" and self._tls is None:
+            self._tls = await asyncio.to_thread(ssl.create_default_context)  # reads some 150 certificates
         for host in hosts[:-1]:
             try:
                 return await self._connect(host)
-            except _LOST as error:
+            except (SmtpLost, SmtpRefused) as error:
                 log.info("next_mail_host", route=self._route.name, error=type(error).__name__)
         return await self._connect(hosts[-1])
 
-    async def _connect(self, host: str) -> SMTP:
-        route = self._route
-        client = SMTP(
-            hostname=host,
-            port=route.port,
-            timeout=route.timeout_s,
-            local_hostname=route.helo or route.envelope_domain,
-            use_tls=route.tls == "implicit",
-            start_tls=route.tls == "starttls",
-            username=route.username,
-            password=route.password,
-        )
-        await client.connect()
-        if client.is_ehlo_or_helo_needed:  # now, since the DSN options depend on what is offered
-            try:
-                await client.ehlo()
-            except aiosmtplib.SMTPHeloError:
-                await client.helo()
-        self._client = client
-        return client
+    async def _connect(self, host: str) -> SmtpConnection:
+        if self._by_mx and (found := self._usable()) is not None:
+            return found
+        self._connection = await open_connection(server_of(self._route, host), self._tls)
+        return self._connection
 
-    async def _transaction(self, client: SMTP, message: OutgoingMessage) -> SubmitOutcome:
-        mail_options, rcpt_options = _dsn_options(client, message)
-        about_sender = True
-        try:
-            await client.mail(message.envelope_from, options=mail_options)
-            about_sender = False
-            await client.rcpt(message.envelope_to, options=rcpt_options)
-        except SMTPResponseException as error:
-            if error.code == _CLOSING or (about_sender and error.code in _LOGIN):
-                await self.close()
-                # In answer to RCPT it is that recipient's matter (too many mails, a policy), not the route's.
-                return self._answer(error.code, error.message, route_down=about_sender)
-            outcome = self._answer(error.code, error.message)
-            await self._reset(client)
-            if isinstance(outcome, Refused):
-                return replace(outcome, about_sender=about_sender)
-            return outcome
-        except _LOST as error:
-            await self.close()
-            return Deferred(self._route.name, "", "", _plain(error), route_down=True)
-        try:
-            response = await client.data(message.content, timeout=self._route.final_timeout_s)
-        except aiosmtplib.SMTPDataError as error:
-            outcome = self._answer(error.code, error.message)
-            await self._reset(client)
-            return outcome
-        except _LOST as error:
-            await self.close()
-            return InDoubt(self._route.name, _plain(error))
-        return Accepted(self._route.name, f"{response.code} {response.message}", queue_id(response.message))
+    def _outcome(self, connection: SmtpConnection, answer: Answer) -> SubmitOutcome:
+        route, code, text = self._route, answer.code, answer.text
+        if code == 0:
+            if answer.step is Step.END:
+                return InDoubt(route.name, text)
+            return Deferred(route.name, "", "", text, route_down=True)
+        if code < 400:  # only of the end of data: nothing else that is positive decides a mail
+            return Accepted(route.name, f"{code} {text}", queue_id(text))
+        about_sender = answer.step is Step.MAIL
+        if about_sender and code in _OUR_WAY:
+            connection.fail("the connection was given up")
+            return self._refusal(code, text, route_down=True)
+        # In answer to RCPT a 421 is that recipient's matter (too many mails, a policy), not the route's.
+        outcome = self._refusal(code, text)
+        if about_sender and isinstance(outcome, Refused):
+            return replace(outcome, about_sender=True)
+        return outcome
 
-    def _answer(self, code: int, text: str, *, route_down: bool = False) -> Refused | Deferred:
+    def _refusal(self, code: int, text: str, *, route_down: bool = False) -> Refused | Deferred:
         found = _ENHANCED.search(text)
         status = found.group(1) if found else ""
         verdict = classify_reply(code, status, text)
@@ -199,36 +218,13 @@ class SmtpSession:
             return Refused(self._route.name, str(code), status, f"{code} {text}", verdict)
         return Deferred(self._route.name, str(code), status, f"{code} {text}", verdict, route_down=route_down)
 
-    async def _reset(self, client: SMTP) -> None:
-        """After a refusal the next MAIL would get 503: RSET, or a new connection."""
-        try:
-            await client.rset()
-        except _LOST:
-            await self.close()
+    async def _leave(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.quit(min(self._route.timeout_s, QUIT_S))
 
     async def close(self) -> None:
-        client, self._client = self._client, None
-        if client is not None and client.is_connected:
-            try:
-                await client.quit(timeout=min(self._route.timeout_s, QUIT_S))
-            except _LOST as error:
-                log.debug("smtp_quit_failed", route=self._route.name, error=type(error).__name__)
-                client.close()
-
-
-def _dsn_options(client: SMTP, message: OutgoingMessage) -> tuple[list[str], list[str]]:
-    if not client.supports_extension("dsn"):
-        return [], []
-    notify = "SUCCESS,FAILURE,DELAY" if message.receipt else "FAILURE,DELAY"
-    return (
-        ["RET=HDRS", f"ENVID={xtext(message.envelope_id)}"],
-        [f"NOTIFY={notify}", f"ORCPT=rfc822;{xtext(message.envelope_to)}"],
-    )
-
-
-def _plain(error: BaseException) -> str:
-    """What went wrong, in words without the message in them."""
-    return str(error) or type(error).__name__
+        await self._leave()
 
 
 class EmailSmtp:

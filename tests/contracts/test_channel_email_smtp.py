@@ -22,9 +22,10 @@ from notifier.channels import (
     Route,
     Session,
 )
-from notifier.channels.email_smtp import CHANNEL, SmtpSession, queue_id, xtext
+from notifier.channels.email_smtp import CHANNEL, SmtpSession, queue_id
 from notifier.keys import DeliveryToken
 from notifier.mailauth.dkim_sign import load_signer, new_key
+from notifier.smtp import xtext
 from store.models import Channel
 from store.types import new_id
 from tests.builders import KEYRING
