@@ -15,6 +15,7 @@ from typing import Protocol
 
 import structlog
 
+from billing import holds
 from billing.act_states import ActEvent, after
 from billing.judgement import Case, refusal
 from billing.package_states import WANTED
@@ -119,7 +120,7 @@ class ActExecutor:
             case = Case(
                 facts.subscriber,
                 facts.packages,
-                await tx.notes.holds_of(facts.subscriber.account),
+                await holds.touching(tx, facts.subscriber),
                 await tx.notes.of_subscriber(act.subscriber_id),
             )
             against = refusal(act.kind, case, package, act.owed_minor)

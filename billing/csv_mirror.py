@@ -143,6 +143,7 @@ class SubscriberImporter(Importer):
         ids = [subscriber.id for subscriber in known.values()]
         points = await tx.subscribers.points(ids)
         overrides = await tx.overrides.active(ids)
+        tags = await tx.tags.of(ids)
         records: list[SubscriberRecord] = []
         result = self._result
         created = updated = unchanged = 0
@@ -157,6 +158,7 @@ class SubscriberImporter(Importer):
             # What was mended here is no news that the file brings.
             mended = reapply(record.points, overrides.get(before.id, ()))
             same = says_the_same(before, points[before.id], replace(record, points=mended.points))
+            same = same and (record.tags is None or sorted(record.tags) == tags.get(before.id, []))
             unchanged, updated = unchanged + same, updated + (not same)
             records.append(record)
         await self._listed(tx)
@@ -231,6 +233,7 @@ def says_the_same(held: Subscriber, points: Sequence[Point], record: SubscriberR
         facts=record.facts,
         time_zone=held.time_zone,
         points=record.points,
+        tags=record.tags,
     )
     ordered = sorted(points, key=lambda point: point.position)
     held_points = [(p.role, p.channel, p.address, p.raw, p.problem) for p in ordered]

@@ -102,9 +102,9 @@ class _Lines:
 class CsvFile:
     """An open CSV file whose header was found good; ImportProblem where it is not."""
 
-    def __init__(self, path: Path, columns: Sequence[str]) -> None:
-        """`columns` are exactly those the header must name, in any order."""
-        self._columns = columns
+    def __init__(self, path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> None:
+        """`columns` are those the header must name, in any order; it may name `optional` ones besides."""
+        self._columns, self._optional = columns, optional
         try:
             self.size = path.stat().st_size
             _refuse_utf16(path)
@@ -145,7 +145,7 @@ class CsvFile:
             names = next(csv.reader([first], delimiter=self._delimiter, strict=True))
         except csv.Error:
             raise ImportProblem(f"The header of {name} cannot be read: its quotes do not pair up.") from None
-        return judge_header([" ".join(cell.split()).lower() for cell in names], self._columns)
+        return judge_header([" ".join(cell.split()).lower() for cell in names], self._columns, self._optional)
 
     def _read_rows(self) -> Iterator[Row | RowError]:
         reader = csv.reader(self._lines, delimiter=self._delimiter, strict=True)
@@ -187,13 +187,16 @@ def _refuse_utf16(path: Path) -> None:
         raise ImportProblem(f"{path.name} is UTF-16 text. Save it as CSV UTF-8 and import it again.")
 
 
-def judge_header(names: Sequence[str], columns: Sequence[str]) -> tuple[dict[int, str], tuple[str, ...]]:
-    """Where each of `columns` is, and what was dropped; ImportProblem with what is missing or unknown."""
-    places = {place: name for place, name in enumerate(names) if name in columns}
+def judge_header(
+    names: Sequence[str], columns: Sequence[str], optional: Sequence[str] = ()
+) -> tuple[dict[int, str], tuple[str, ...]]:
+    """Where each column is, and what was dropped; ImportProblem with what is missing or unknown."""
+    wanted = {*columns, *optional}
+    places = {place: name for place, name in enumerate(names) if name in wanted}
     if not places:
         # Perhaps the first line is a subscriber already: nothing of it is repeated.
         raise ImportProblem(f"The first line must name the columns: {', '.join(columns)}.")
-    secret = {place for place, name in enumerate(names) if name not in columns and _PASSWORD.search(name)}
+    secret = {place for place, name in enumerate(names) if name not in wanted and _PASSWORD.search(name)}
     unknown = [
         name if _NAMEABLE.fullmatch(name) else f"number {place + 1}"
         for place, name in enumerate(names)

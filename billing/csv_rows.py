@@ -31,7 +31,8 @@ from store.models import (
 )
 from store.money import Money, MoneyError, exponent
 from store.packages import ServiceRecord
-from store.subscribers import PointRecord, SubscriberRecord
+from store.subscribers import PointRecord, SubscriberRecord, place_key
+from store.tags import LONGEST as LONGEST_TAG
 
 COLUMNS: Final[Mapping[ImportKind, tuple[str, ...]]] = {
     ImportKind.SUBSCRIBERS: (
@@ -48,6 +49,14 @@ COLUMNS: Final[Mapping[ImportKind, tuple[str, ...]]] = {
     ),
 }
 
+OPTIONAL: Final[Mapping[ImportKind, tuple[str, ...]]] = {
+    ImportKind.SUBSCRIBERS: ("tags",),
+    ImportKind.PACKAGES: (),
+    ImportKind.INVOICES: (),
+}
+"""Columns that a file may have besides. A file without tags leaves those on file as they are."""
+MAX_TAGS: Final = 20
+
 DEFAULT_LANGUAGE: Final = "en"
 MAX_POINTS: Final = 50
 """Addresses in one field; more is a damaged file."""
@@ -57,6 +66,7 @@ MAX_RAW: Final = 500
 E = TypeVar("E", bound=StrEnum)
 
 _AMOUNT: Final = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,9})?")  # Decimal also takes 1e9, 1_000 and Infinity
+_TAG_ENDS: Final = re.compile(r"[;,]")
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}([-_][A-Za-z0-9]{2,8})?", re.IGNORECASE)
 _MAC_SEPARATORS: Final = str.maketrans("", "", ":-. ")
@@ -215,6 +225,18 @@ class Cells:
             self.wrong(column, f"An address here is longer than {MAX_RAW} characters.")
         return len(raw) <= MAX_RAW
 
+    def tags(self, column: str) -> tuple[str, ...] | None:
+        """`fire-2026; vip` in any case, by semicolon or comma; None when the file has no such column."""
+        cell = self.row.cells.get(column)
+        if cell is None:
+            return None
+        found = tuple(dict.fromkeys(key for part in _TAG_ENDS.split(cell) if (key := place_key(part))))
+        if len(found) > MAX_TAGS:
+            self.wrong(column, f"There are more than {MAX_TAGS} tags here.")
+        if any(len(tag) > LONGEST_TAG for tag in found):
+            self.wrong(column, f"A tag here is longer than {LONGEST_TAG} characters.")
+        return found
+
 
 def subscriber_row(cells: Cells, facts: Facts, region: str) -> SubscriberRow:
     account = cells.text("account", 40, required=True)
@@ -244,6 +266,7 @@ def subscriber_row(cells: Cells, facts: Facts, region: str) -> SubscriberRow:
             *cells.emails("email_service", ContactRole.SERVICE),
             *([phone] if phone else []),
         ),
+        tags=cells.tags("tags"),
     )
     return SubscriberRow(
         line=cells.row.line,

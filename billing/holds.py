@@ -1,6 +1,7 @@
 """Holds: until their last day is over, reminders and our own suspension wait.
 
-New invoices and what an agent sends by hand still go. Whoever set a hold is told when it ends by itself.
+Of a held account new invoices still go; of a held town or tag none does. What an agent sends by hand goes
+always. Whoever set a hold is told when it ends by itself.
 """
 
 from __future__ import annotations
@@ -8,13 +9,16 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import structlog
 
 from billing import pauses
+from billing.hold_words import held_by, held_thing, holder, subject_of, what_is_held
 from notifier.truth import Wait
-from store.models import AuditEntry, Hold, Notification, NotificationKind, Subscriber
+from store.models import ACCOUNT, TAG, TOWN, AuditEntry, Hold, Notification, NotificationKind, Subscriber
+from store.subscribers import place_key
 from store.unit import Store, Tx
 
 log = structlog.get_logger()
@@ -22,42 +26,88 @@ log = structlog.get_logger()
 HOLD_ENDED_SURFACE = "hold_ended"
 """The word to a hold's owner; its key is the hold's id."""
 HELD_KINDS = frozenset({NotificationKind.REMINDER, NotificationKind.OVERDUE})
+"""What waits while an account is held."""
+AREA_KINDS = HELD_KINDS | {NotificationKind.INVOICE_ISSUED}
+"""What waits while a town or a tag is held: every notice that goes by itself. Nobody whose house may have
+burnt down gets a bill now; what an agent sends by hand still goes."""
 SWEEP_S = 5.0
-_PREFIX = "hold:"
 _SLACK_USER = re.compile(r"[UW][A-Z0-9_]{2,}")
 
 
-def held_by(account: str) -> str:
-    """Who holds a delivery because of a hold on this account."""
-    return f"{_PREFIX}{account}"
+Touching = Mapping[UUID, Sequence[Hold]]
 
 
-async def standing(tx: Tx, people: Sequence[Subscriber]) -> dict[str, Hold]:
-    """Account -> the hold that lasts longest, for these subscribers and whoever pays for them."""
-    accounts = {s.account for s in people} | {s.payer_account for s in people if s.payer_account}
-    found = await tx.notes.holds_of_many(sorted(accounts))
-    return {account: holds[-1] for account, holds in found.items() if holds}
+async def standing(
+    tx: Tx, people: Sequence[Subscriber], *, accounts: bool = True, payers: bool = True
+) -> Touching:
+    """The holds that touch each of these subscribers, by account, town or tag, soonest end first.
+
+    `payers`: those of whoever pays for them too. `accounts` False leaves out holds that name an account.
+    """
+    named = {s.account for s in people}
+    paying = {s.payer_account for s in people if s.payer_account} if payers else set()
+    holds = await tx.notes.standing(sorted(named | paying) if accounts else ())
+    if not holds:
+        return {}
+    by_key: dict[tuple[str, str], list[Hold]] = {}
+    for hold in holds:
+        key = hold.scope_key if hold.scope == ACCOUNT else place_key(hold.scope_key)
+        by_key.setdefault((hold.scope, key), []).append(hold)
+    areas = any(hold.scope != ACCOUNT for hold in holds)
+    absent = await tx.subscribers.by_accounts(sorted(paying - named)) if areas else {}
+    by_account = {s.account: s for s in (*people, *absent.values())}
+    tagged = sorted(key for scope, key in by_key if scope == TAG)
+    tags = await tx.tags.of([s.id for s in by_account.values()], among=tagged) if tagged else {}
+
+    def names(account: str) -> list[tuple[str, str]]:
+        """What an account can be held by."""
+        s = by_account.get(account)
+        if s is None:
+            return [(ACCOUNT, account)]
+        return [(ACCOUNT, account), (TOWN, place_key(s.city)), *((TAG, tag) for tag in tags.get(s.id, ()))]
+
+    found: dict[UUID, list[Hold]] = {}
+    for s in people:
+        mine = names(s.account) + (names(s.payer_account) if payers and s.payer_account else [])
+        touching = {hold.id: hold for name in mine for hold in by_key.get(name, ())}
+        if touching:
+            found[s.id] = sorted(touching.values(), key=lambda h: (h.until, h.id))
+    return found
 
 
-def wait_for(notification: Notification, person: Subscriber | None, holds: Mapping[str, Hold]) -> Wait | None:
+async def touching(tx: Tx, person: Subscriber) -> tuple[Hold, ...]:
+    """All that stand and touch this account itself, by its number, its town or a tag; soonest end first."""
+    return tuple((await standing(tx, [person], payers=False)).get(person.id, ()))
+
+
+def wait_for(notification: Notification, person: Subscriber | None, holds: Touching) -> Wait | None:
     """A payer who promised to pay is not reminded of what they pay for others either."""
-    if person is None or notification.kind not in HELD_KINDS:
+    if person is None or notification.kind not in AREA_KINDS:
         return None
-    hold = holds.get(person.account) or holds.get(person.payer_account or "")
-    if hold is None:
+    counting = [
+        hold for hold in holds.get(person.id, ()) if hold.scope != ACCOUNT or notification.kind in HELD_KINDS
+    ]
+    if not counting:
         return None
+    hold = counting[-1]  # the one that lasts longest
     why = f": {hold.reason}" if hold.reason else ""
     day = f"{hold.until:%b} {hold.until.day}, {hold.until.year}"
-    return Wait(f"Account {hold.scope_key} is held until {day}{why}", held_by(hold.scope_key))
+    return Wait(f"{what_is_held(hold)} is held until {day}{why}", holder(hold))
 
 
 async def end(tx: Tx, hold: Hold, by: str | None) -> bool:
     """Ends it and lets go what waited for it; False when it had ended already. `by` None: its day is over."""
     if not await tx.notes.end_hold(hold.id, by):
         return False
-    if not await tx.notes.holds_of(hold.scope_key):
-        await tx.deliveries.release_held(tx.tenant, held_by(hold.scope_key))
+    if not await _stands(tx, hold.scope, hold.scope_key):
+        await tx.deliveries.release_held(tx.tenant, holder(hold))
     return True
+
+
+async def _stands(tx: Tx, scope: str, key: str) -> bool:
+    if scope == ACCOUNT:
+        return bool(await tx.notes.holds_of(key))
+    return bool(await tx.notes.of_area(scope, key))
 
 
 async def let_go(tx: Tx) -> int:
@@ -67,9 +117,19 @@ async def let_go(tx: Tx) -> int:
     between found nothing to let go.
     """
     holders = await tx.deliveries.holders(tx.tenant)
-    accounts = sorted(h.removeprefix(_PREFIX) for h in holders if h.startswith(_PREFIX))
+    over: list[str] = []
+    accounts: list[str] = []
+    for by in sorted(holders):
+        named = held_thing(by)
+        if named is None:
+            continue
+        scope, key = named
+        if scope == ACCOUNT:
+            accounts.append(key)
+        elif not await _stands(tx, scope, key):
+            over.append(by)
     standing_holds = await tx.notes.holds_of_many(accounts)
-    over = [held_by(account) for account in accounts if not standing_holds[account]]
+    over += [held_by(account) for account in accounts if not standing_holds[account]]
     over += sorted(await pauses.decided(tx, holders))
     return sum([await tx.deliveries.release_held(tx.tenant, by) for by in over])
 
@@ -107,9 +167,7 @@ class HoldSweep:
                 # Slack takes a person's id for a channel: the direct message with them.
                 where = hold.owner if _SLACK_USER.fullmatch(hold.owner) else self._channels[tenant]
                 await tx.posts.want(HOLD_ENDED_SURFACE, str(hold.id), where)
-                entry = AuditEntry(
-                    tx.now, "clock", "hold.over", f"account:{hold.scope_key}", {"hold": str(hold.id)}
-                )
+                entry = AuditEntry(tx.now, "clock", "hold.over", subject_of(hold), {"hold": str(hold.id)})
                 await tx.audit.append(f"hold:{hold.id}:over", entry)
         async with self._store.read(tenant) as tx:
             waiting = await tx.deliveries.holders(tenant)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from billing.hold_words import what_is_held
 from billing.package_states import ACTS, Stays
 from store.models import ActKind, Hold, Note, NoteLevel, Package, Subscriber, SubscriberStatus
 
@@ -100,7 +101,7 @@ def _held(holds: Sequence[Hold]) -> Refusal | None:
     reason = f" ({last.reason})" if last.reason else ""
     return Refusal(
         Against.HELD,
-        f"Account {last.scope_key} is held until {last.until:%b} {last.until.day}{reason}: "
+        f"{what_is_held(last)} is held until {last.until:%b} {last.until.day}{reason}: "
         "reminders and suspension wait.",
         "End the hold first, if it does not count any more.",
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 from billing.csv_kinds import ImportKind
 from billing.csv_mirror import IMPORTERS, ImportResult
 from billing.csv_reader import CsvFile, ImportProblem, RowError
-from billing.csv_rows import COLUMNS
+from billing.csv_rows import COLUMNS, OPTIONAL
 from store.models import Facts
 from store.repository import BATCH
 from store.unit import Store, Tx
@@ -40,7 +40,7 @@ async def import_csv(
     """
     result = ImportResult(kind, dry_run)
     importer = IMPORTERS[kind](Facts(source, as_of or store.clock()), region, result)
-    with CsvFile(path, COLUMNS[kind]) as file:
+    with CsvFile(path, COLUMNS[kind], OPTIONAL[kind]) as file:
         result.dropped_columns = file.dropped
         more = True
         while more:
@@ -55,7 +55,7 @@ async def import_csv(
     async with store.read(tenant) as tx:
         await importer.finish(tx)
     result.accepted = result.rows - len({error.line for error in result.errors})
-    columns = COLUMNS[kind]
+    columns = (*COLUMNS[kind], *OPTIONAL[kind])
 
     def place(found: RowError) -> tuple[int, int]:
         return found.line, -1 if found.column is None else columns.index(found.column)

@@ -1,12 +1,25 @@
-"""Texts that wait while a colleague decides what "cancel" was about: the texts or the service."""
+"""What waits for a person's decision: texts while a colleague decides what "cancel" was about, and the
+notices of a run that is paused."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
-from notifier.truth import Wait
-from store.models import Channel, Conversation, Delivery, Notification, NotificationKind
+from notifier.runs import CALLED_BACK
+from notifier.truth import Stop, Wait
+from store.models import (
+    Channel,
+    Conversation,
+    Delivery,
+    EventKind,
+    Notification,
+    NotificationKind,
+    Reason,
+    RunState,
+)
+from store.run_states import PAUSED
+from store.run_states import held_by as held_by_run
 from store.unit import Tx
 
 _ANSWERS = frozenset({NotificationKind.REPLY, NotificationKind.AUTO_REPLY, NotificationKind.ONCALL})
@@ -43,3 +56,16 @@ def wait_for(
     if conversation is None or notification.kind in _ANSWERS:
         return None
     return Wait(SENTENCE, held_by(conversation))
+
+
+_WAITING = (RunState.WAITING, RunState.PAUSED)
+
+
+def of_run(notification: Notification, states: Mapping[UUID, RunState]) -> Wait | Stop | None:
+    """Those of a paused run wait (notifier.runs lets them go); those of a cancelled one are not sent."""
+    state = states.get(notification.run_id) if notification.run_id else None
+    if state is RunState.CANCELLED:
+        return Stop(EventKind.CANCELLED, Reason.OPERATOR, CALLED_BACK)
+    if state in _WAITING and notification.run_id is not None:
+        return Wait(PAUSED, held_by_run(notification.run_id))
+    return None

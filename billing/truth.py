@@ -1,7 +1,8 @@
 """What billing's facts say right before a message leaves: may this still go, to this address, now?
 
-Fills the port notifier.truth asks: suppressed, opted out, void, archived, notices switched off, account held,
-window closed, and the deployment's own send mode.
+Fills the port notifier.truth asks: suppressed, opted out, void, paid, in credit, archived, notices switched
+off, held by account, town or tag, run paused or cancelled, window closed, and the deployment's own send mode.
+It stands between every claim and every send: a few statements a batch, whatever its size.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from store.models import (
     ConsentState,
     Delivery,
     EventKind,
+    Facts,
     Invoice,
     InvoiceStatus,
     Notification,
@@ -72,8 +74,8 @@ class BillingTruth:
         people = await tx.subscribers.by_ids(
             list({sid for d, n in deliveries for sid in (n.subscriber_id, d.subscriber_id) if sid})
         )
-        reminded = {n.subscriber_id for _, n in deliveries if n.kind in holds.HELD_KINDS}
-        held = await holds.standing(tx, [p for p in people.values() if p.id in reminded])
+        held = await _holds(tx, [n for _, n in deliveries], people)
+        states = await tx.runs.states(list({n.run_id for _, n in deliveries if n.run_id}))
         withdrawn = await _withdrawn(tx, [d.address for d, _ in deliveries if d.channel is Channel.SMS])
         paused = await pauses.standing(tx, [d for d, _ in deliveries])
         settled = await _settled(tx, [n for _, n in deliveries])
@@ -88,7 +90,8 @@ class BillingTruth:
                 or _opted_out(withdrawn.get(key), suppressed.get(key), notification)
                 or _suppressed(suppressed.get(key), withdrawn.get(key), notification)
                 or settled.get(notification.id)
-                or _billing(notification, invoice, person)
+                or _billing(notification, invoice, person, tx.now)
+                or pauses.of_run(notification, states)
                 or holds.wait_for(notification, person, held)
                 or pauses.wait_for(delivery, notification, paused)
                 or _mode(mode, delivery)
@@ -96,6 +99,18 @@ class BillingTruth:
                 or Go()
             )
         return decisions
+
+
+async def _holds(
+    tx: Tx, notifications: Sequence[Notification], people: Mapping[UUID, Subscriber]
+) -> holds.Touching:
+    """Asked only for those whom a hold may stop, and by account only for reminders."""
+    notices = {n.subscriber_id for n in notifications if n.kind in holds.AREA_KINDS}
+    if not notices:
+        return {}
+    reminders = any(n.kind in holds.HELD_KINDS for n in notifications)
+    concerned = [person for person in people.values() if person.id in notices]
+    return await holds.standing(tx, concerned, accounts=reminders)
 
 
 async def _settled(tx: Tx, notifications: Sequence[Notification]) -> dict[UUID, Stop]:
@@ -170,20 +185,59 @@ def _suppressed(
     return Stop(EventKind.SUPPRESSED, Reason.OPTED_OUT, "The subscriber has opted out of texts.")
 
 
-def _billing(notification: Notification, invoice: Invoice | None, person: Subscriber | None) -> Stop | None:
-    def cancelled(sentence: str) -> Stop:
-        return Stop(EventKind.CANCELLED, Reason.STALE, sentence)
-
+def _billing(
+    notification: Notification, invoice: Invoice | None, person: Subscriber | None, now: datetime
+) -> Stop | None:
+    """What billing has learnt since the notice was written. Whoever asks for a copy by hand gets it, but
+    never one of a voided invoice."""
+    told: tuple[str, Facts] | None = None
     if invoice is not None and invoice.status is InvoiceStatus.VOID:
-        return cancelled("The invoice was voided.")
-    if notification.kind in _NOTICES:
-        if invoice is not None and (invoice.status is InvoiceStatus.PAID or invoice.due.minor <= 0):
-            return cancelled("The invoice is paid.")
-        if person is not None and person.status is SubscriberStatus.ARCHIVED:
-            return cancelled("The account is archived.")
-        if person is not None and not person.invoice_notices:
-            return cancelled("Invoice notices are switched off for this account.")
+        told = "The invoice was voided", invoice.facts
+    elif notification.kind in _NOTICES:
+        told = _of_invoice(invoice) or _of_account(notification.kind, invoice, person)
+    if told is None:
+        return None
+    sentence, facts = told
+    return Stop(EventKind.CANCELLED, Reason.STALE, sentence + _age(facts, now))
+
+
+def _of_invoice(invoice: Invoice | None) -> tuple[str, Facts] | None:
+    if invoice is None:
+        return None
+    if invoice.status is InvoiceStatus.PAID or invoice.due.minor <= 0:
+        return "The invoice is paid", invoice.facts
+    if invoice.status is InvoiceStatus.UNCOLLECTIBLE:
+        return "The invoice was written off", invoice.facts
     return None
+
+
+def _of_account(
+    kind: NotificationKind, invoice: Invoice | None, person: Subscriber | None
+) -> tuple[str, Facts] | None:
+    if person is None:
+        return None
+    if person.status is SubscriberStatus.ARCHIVED:
+        return "The account is archived", person.facts
+    if not person.invoice_notices:
+        return "Invoice notices are switched off for this account", person.facts
+    # facts/billing.md: nobody in credit is asked for money; nobody who owes nothing is reminded of it.
+    if invoice is not None and person.balance.minor < 0:
+        return "The account is in credit, which covers the invoice", person.facts
+    if kind in holds.HELD_KINDS and person.balance.minor == 0:
+        return "The account owes nothing any more", person.facts
+    return None
+
+
+OLD = timedelta(days=1)
+"""Facts of billing older than this are said to be."""
+
+
+def _age(facts: Facts, now: datetime) -> str:
+    """How old the facts were by which it was decided, where that is not plain; and a full stop."""
+    age = now - facts.as_of
+    if age <= OLD:
+        return "."
+    return f", by what billing said {age.days} day{'s' if age.days != 1 else ''} before."
 
 
 _NOTICES = frozenset({NotificationKind.INVOICE_ISSUED, NotificationKind.REMINDER, NotificationKind.OVERDUE})

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from billing.hold_words import what_is_held
 from handlers import format as fmt
 from handlers.blocks import Mrkdwn, md, mention
 from handlers.profile import TenantProfile
-from store.models import Hold, Note, NoteLevel
+from store.models import ACCOUNT, Hold, Note, NoteLevel
 
 MOST_NOTES = 5
 NOTE_MARKS = {NoteLevel.INFO: ":memo:", NoteLevel.WARN: ":warning:", NoteLevel.BLOCK: ":no_entry:"}
@@ -19,9 +20,11 @@ def note_line(note: Note) -> Mrkdwn:
 
 def hold_line(hold: Hold, profile: TenantProfile) -> Mrkdwn:
     day = fmt.day(hold.until, profile.locale)
+    whose = "" if hold.scope == ACCOUNT else md("{} ", what_is_held(hold))
+    held = md("{}held until", whose) if whose else "Held until"
     if not hold.reason:
-        return md(":hourglass: Held until *{}* — {}", day, mention(hold.owner))
-    return md(":hourglass: Held until *{}*: {} — {}", day, hold.reason, mention(hold.owner))
+        return md(":hourglass: {} *{}* — {}", held, day, mention(hold.owner))
+    return md(":hourglass: {} *{}*: {} — {}", held, day, hold.reason, mention(hold.owner))
 
 
 def sticky_lines(notes: Sequence[Note], holds: Sequence[Hold], profile: TenantProfile) -> list[Mrkdwn]:

@@ -62,6 +62,7 @@ class Person:
     bill_to: str = ""
     invoice_notices: str = "yes"
     sms_consent: str = "yes"
+    tags: str = ""
     package_status: str = "active"
     habit: str = "prompt"
     first_month: int = MONTHS - 1
@@ -111,6 +112,9 @@ PROSPECTS: Final = ("1025", "1118", "1247", "1356", "1420", "1493")
 ARCHIVED: Final = ("1013", "1093", "1161", "1255", "1315", "1377", "1444", "1488")
 OTHER_CHILDREN: Final = {"1108": "1107", "1113": "1112", "1114": "1112"}
 IN_CREDIT: Final = ("1037", "1210", "1388")
+FIRE_TOWN, FIRE_TAG = "Grants Pass", "fire-2026"
+"""Half of a town had to leave their houses."""
+VIPS: Final = ("1001", "1100")
 DRAFTS: Final = ("1061", "1183", "1299", "1402")
 NAMED: Final = frozenset(
     {*SPECIAL, *REPUTATION_CASES, *SUSPENDED, *HIBERNATED, *PROSPECTS, *ARCHIVED, *OTHER_CHILDREN}
@@ -158,6 +162,10 @@ def _person(account: str, phone: str, used: set[str], chance: random.Random) -> 
     person.city, person.state, person.zip = chance.choice(people.TOWNS)
     person.address = f"{chance.randrange(100, 9900)} {chance.choice(people.STREETS)}"
     domain = BIG_DOMAIN if account in REPUTATION_CASES else chance.choice(people.ORDINARY_DOMAINS)
+    if person.city == FIRE_TOWN and int(account) % 2:
+        person.tags = FIRE_TAG
+    if account in VIPS:
+        person.tags = "; ".join(filter(None, (person.tags, "vip")))
     if "email_billing" not in special:
         person.email_billing = f"{_local_part(person.name)}.{account}@{domain}"
     if person.kind == "business" and "email_billing" not in special and chance.random() < 0.3:
@@ -327,6 +335,7 @@ def _subscriber(person: Person) -> Subscriber:
         currency="USD",
         invoice_notices=person.invoice_notices,
         sms_consent=person.sms_consent,
+        tags=person.tags,
     )
 
 

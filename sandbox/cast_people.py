@@ -68,7 +68,7 @@ TOWNS = (
     ("Sandy", "OR", "97055"),
     ("Madras", "OR", "97741"),
     ("Portland", "OR", "97211"),
-    ("Salem", "OR", "97301"),
+    ("Grants Pass", "OR", "97526"),
     ("Eugene", "OR", "97401"),
     ("White Salmon", "WA", "98672"),
     ("Goldendale", "WA", "98620"),

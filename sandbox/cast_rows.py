@@ -24,6 +24,7 @@ class Subscriber:
     currency: str
     invoice_notices: str
     sms_consent: str
+    tags: str
 
 
 @dataclass(frozen=True, kw_only=True)

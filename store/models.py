@@ -594,6 +594,10 @@ class Note:
     created_at: datetime
 
 
+ACCOUNT, TOWN, TAG = "account", "town", "tag"
+"""What a hold is set on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hold:
     """`scope` account, town or tag; `scope_key` the account's number, the town's or the tag's name."""

@@ -7,10 +7,11 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import ColumnElement, Row, or_, select, update
 
-from store.models import Hold, Note, NoteLevel
+from store.models import ACCOUNT, TAG, TOWN, Hold, Note, NoteLevel
 from store.repository import BATCH, Repository, batched
+from store.subscribers import place_key
 from store.tables import holds, notes
 
 
@@ -97,6 +98,32 @@ class Notes(Repository):
             for row in await self._tx.conn.execute(statement):
                 found[row.scope_key].append(_hold(row))
         return found
+
+    async def standing(self, accounts: Sequence[str] = ()) -> list[Hold]:
+        """Those on towns and tags, and on these accounts; soonest end first."""
+        c = holds.c
+        mine = (c.tenant_id == self._tenant, c.ended_at.is_(None))
+        found: list[Hold] = []
+        wanted: list[ColumnElement[bool]] = [c.scope.in_([TOWN, TAG])]
+        for batch in batched(accounts, BATCH):
+            named = (c.scope == ACCOUNT) & c.scope_key.in_(batch)
+            rows = await self._tx.conn.execute(select(holds).where(*mine, or_(named, *wanted)))
+            found += [_hold(row) for row in rows]
+            wanted = []  # those of places came with the first batch
+        if wanted:
+            found += [_hold(row) for row in await self._tx.conn.execute(select(holds).where(*mine, *wanted))]
+        return sorted(found, key=lambda h: (h.until, h.id))
+
+    async def of_area(self, scope: str, key: str | None = None) -> list[Hold]:
+        """The standing holds of towns or of tags, or of one of them; soonest end first."""
+        c = holds.c
+        statement = (
+            select(holds)
+            .where(c.tenant_id == self._tenant, c.scope == scope, c.ended_at.is_(None))
+            .order_by(c.until, c.id)
+        )
+        found = [_hold(row) for row in await self._tx.conn.execute(statement)]
+        return [h for h in found if key is None or place_key(h.scope_key) == place_key(key)]
 
     async def hold(self, hold_id: UUID) -> Hold | None:
         """Standing or ended."""

@@ -91,6 +91,15 @@ class Runs(RunStates):
         row = (await self._tx.conn.execute(statement)).first()
         return run_of(row) if row else None
 
+    async def states(self, ids: Sequence[UUID]) -> dict[UUID, RunState]:
+        """How each of these runs stands: what a worker asks right before it sends."""
+        if not ids:
+            return {}
+        statement = select(runs.c.id, runs.c.state).where(
+            runs.c.tenant_id == self._tenant, runs.c.id.in_(ids)
+        )
+        return {row.id: RunState(row.state) for row in await self._tx.conn.execute(statement)}
+
     async def by_step(self, step_key: str) -> Run | None:
         row = (await self._tx.conn.execute(self._mine().where(runs.c.step_key == step_key))).first()
         return run_of(row) if row else None

@@ -47,12 +47,19 @@ class SubscriberRecord:
     facts: Facts
     time_zone: str | None = None
     points: tuple[PointRecord, ...] = field(default=())
+    tags: tuple[str, ...] | None = None
+    """None: the source knows nothing of tags, and those on file stay."""
 
 
 def search_key(name: str) -> str:
     """What names are compared by: no accents, no apostrophes, case folded, one space between words."""
     plain = "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
     return " ".join(_BETWEEN.sub(" ", _INSIDE.sub("", plain.casefold())).split())
+
+
+def place_key(name: str) -> str:
+    """What towns and tags are compared by: case and spaces do not count."""
+    return " ".join(name.casefold().split())
 
 
 _INSIDE = re.compile(r"['’`´.]")
@@ -240,6 +247,7 @@ class Subscribers(Repository):
         await self._upsert(contacts, ["id"], list(contact_rows.values()))
         unique = {(row["contact_id"], row["channel"], row["address"]): row for row in reversed(point_rows)}
         await self._upsert(points, ["id"], list(unique.values()))
+        await self._tx.tags.replace({ids[r.account]: r.tags for r in records if r.tags is not None})
         return ids
 
     async def _with_overrides(
@@ -374,4 +382,4 @@ class Subscribers(Repository):
         }
 
 
-__all__ = ["PointRecord", "SubscriberRecord", "Subscribers", "search_key"]
+__all__ = ["PointRecord", "SubscriberRecord", "Subscribers", "place_key", "search_key"]

@@ -51,6 +51,7 @@ from store.route_trials import RouteTrials
 from store.runs import Runs
 from store.subscribers import Subscribers
 from store.suppressions import Suppressions
+from store.tags import Tags
 from store.tenants import Tenants
 
 log = structlog.get_logger()
@@ -180,6 +181,10 @@ class Tx:
     @cached_property
     def acts(self) -> BillingActs:
         return BillingActs(self)
+
+    @cached_property
+    def tags(self) -> Tags:
+        return Tags(self)
 
     @cached_property
     def runs(self) -> Runs:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from billing.hold_words import thing
 from handlers import format as fmt
 from handlers import words
 from handlers.cards import is_overdue
@@ -22,7 +23,7 @@ from handlers.spf_look import SpfState
 from handlers.text_words import TEXT_CAUSES
 from notifier.addresses import AddressStatus, Kind
 from notifier.sms_codes import SmsClass
-from store.models import Aside, Outcome, PackageStatus, Stage, SubscriberStatus
+from store.models import ACCOUNT, Aside, Hold, Outcome, PackageStatus, Stage, SubscriberStatus
 
 MOST_ADDRESSES = 4
 
@@ -140,11 +141,17 @@ def _profile(case: Case, profile: TenantProfile) -> Line:
     if e.payer.id != e.subscriber.id:
         said.append(f"invoices go to account {e.payer.account}, which pays for it")
         mark = max(mark, Mark.WARN, key=_WEIGHT.index)
-    said += [
-        f"held until {fmt.day(h.until, profile.locale)}{f': {h.reason}' if h.reason.strip() else ''}"
-        for h in e.holds[:2]
-    ]
+    said += [f"{_whose(h)}held until {fmt.day(h.until, profile.locale)}{_why(h)}" for h in e.holds[:2]]
     return Line(Step.PROFILE, mark, ", ".join(said))
+
+
+def _whose(hold: Hold) -> str:
+    """Nothing before a hold on the account itself."""
+    return "" if hold.scope == ACCOUNT else f"{thing(hold.scope, hold.scope_key)} is "
+
+
+def _why(hold: Hold) -> str:
+    return f": {hold.reason}" if hold.reason.strip() else ""
 
 
 _WEIGHT = (Mark.SKIPPED, Mark.OK, Mark.WARN, Mark.BAD)

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
+from billing import holds
 from handlers.cards import KnownIncident, is_overdue
 from handlers.contacts import billing_has
 from handlers.contract import Services
@@ -93,7 +94,7 @@ async def _evidence(
         asked=asked,
         draft=None if invoices else await tx.invoices.draft_of(subscriber.id),
         packages=tuple(await tx.packages.of_subscriber(subscriber.id)),
-        holds=tuple(await tx.notes.holds_of(subscriber.account)),
+        holds=await holds.touching(tx, subscriber),
         spf=None,
         company=None,
         incidents=await _unresolved(tx),

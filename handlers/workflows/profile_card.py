@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from billing import holds
 from handlers.cards import CardData, KnownIncident, Notice
 from handlers.profile import TenantProfile
 from handlers.workflows.lookup import payer_of
@@ -28,7 +29,7 @@ async def load_card(
         packages=tuple(await tx.packages.of_subscriber(subscriber.id)),
         invoices=tuple(await tx.invoices.latest(subscriber.id, 3)),
         notes=tuple(await tx.notes.of_subscriber(subscriber.id)),
-        holds=tuple(await tx.notes.holds_of(subscriber.account)),
+        holds=await holds.touching(tx, subscriber),
         last_notice=notices[0] if notices else None,
         now=tx.now,
         today=tx.now.astimezone(profile.time_zone).date(),

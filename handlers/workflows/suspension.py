@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import date
 from uuid import UUID
 
+from billing import holds
 from billing.acts import ACT_SURFACE
 from billing.judgement import refusal
 from billing.port import AccountFacts
@@ -77,7 +78,7 @@ async def _read(tx: Tx, profile: TenantProfile, subscriber_id: UUID) -> Standing
         packages=tuple(await tx.packages.of_subscriber(subscriber.id)),
         due=tuple(due),
         last_paid=next((i for i in latest if i.status is InvoiceStatus.PAID), None),
-        holds=tuple(await tx.notes.holds_of(subscriber.account)),
+        holds=await holds.touching(tx, subscriber),
         notes=tuple(await tx.notes.of_subscriber(subscriber.id)),
         acts=tuple(await tx.acts.of_subscriber(subscriber.id)),
         now=tx.now,

@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from billing.truth import SEND_MODE, SendMode
+from handlers.profile import Brand
+from notifier.contexts import invoice_context
 from notifier.worker import Pace
 from store.models import (
     Channel,
+    Delivery,
     InvoiceStatus,
     NotificationKind,
     Outcome,
@@ -20,9 +23,11 @@ from store.models import (
     SubscriberStatus,
 )
 from store.unit import Store
-from tests.builders import invoice_record, subscriber_record, usd
+from tests.builders import hold_of, invoice_record, subscriber_record, usd
 from tests.contracts.sending import LIVE, MARIA, OFF, Sending, eventually
+from tests.contracts.test_runs import run_of
 
+BRAND = Brand("Cascade Fiber", "help@cascade.example", "541-555-0100")
 LEO = "leo.park@inbox.example"
 
 
@@ -84,6 +89,56 @@ async def test_an_address_suppressed_while_its_next_attempt_waits_gets_nothing_m
         sending.clock.now = waiting.due_at
         after = await sending.until(item, Stage.CLOSED)
     assert (after.outcome, await sending.accepted()) == (Outcome.SUPPRESSED, 0)
+
+
+async def test_what_becomes_true_between_two_attempts_counts_at_the_second(sending: Sending) -> None:
+    """Each of these was refused once for a moment; then something happened to each but the last."""
+    store, run = sending.store, run_of()
+    names = ("paid", "archived", "town", "tag", "run", "fine")
+    async with store.begin(1) as tx:
+        await tx.runs.create(run, "i-1:run")
+        people = [subscriber_record(n, tags=("fire",) if n == "tag" else ()) for n in names]
+        ids = await tx.subscribers.upsert(people)
+        await tx.invoices.upsert([invoice_record(ids[n], f"INV-{n}") for n in names])
+        bills = {n: await tx.invoices.by_number(f"INV-{n}") for n in names}
+        known = {s.id: s for s in (await tx.subscribers.by_ids(list(ids.values()))).values()}
+    items: dict[str, Delivery] = {}
+    for name, bill in bills.items():
+        assert bill is not None
+        await sending.mail.behave(address=f"{name}@inbox.example", reply="451 4.3.2 Later", times=1)
+        (items[name],) = await sending.queue(
+            f"{name}@inbox.example",
+            kind=NotificationKind.INVOICE_ISSUED,
+            subscriber_id=ids[name],
+            invoice_id=bill.id,
+            context=invoice_context(BRAND, "en_US", "", bill, known[ids[name]], known[ids[name]]),
+            run_id=run.id if name == "run" else None,
+        )
+    async with sending.working():
+        waiting = [await sending.until(item, Stage.QUEUED, attempt=1) for item in items.values()]
+        async with store.begin(1) as tx:
+            paid = {"status": InvoiceStatus.PAID, "paid": usd("49.90")}
+            await tx.invoices.upsert([invoice_record(ids["paid"], "INV-paid", **paid)])
+            gone = subscriber_record("archived", status=SubscriberStatus.ARCHIVED)
+            moved = subscriber_record("town", city="Grants Pass")
+            await tx.subscribers.upsert([gone, moved])
+            await tx.notes.add_hold(hold_of("Grants Pass", scope="town"))
+            await tx.notes.add_hold(hold_of("fire", scope="tag"))
+            assert await tx.runs.pause(run.id, "U_LEAD", "wrong prices")
+        sending.clock.now = max(item.due_at for item in waiting)
+        ends = {
+            name: await sending.until(item, Stage.CLOSED, Stage.HELD, Stage.AWAITING)
+            for name, item in items.items()
+        }
+    assert {name: (end.outcome, end.stage_by) for name, end in ends.items()} == {
+        "paid": (Outcome.CANCELLED, None),
+        "archived": (Outcome.CANCELLED, None),
+        "town": (Outcome.NONE, "hold:town:Grants Pass"),
+        "tag": (Outcome.NONE, "hold:tag:fire"),
+        "run": (Outcome.NONE, f"run:{run.id}"),
+        "fine": (Outcome.SENT, None),
+    }
+    assert await sending.accepted() == 1
 
 
 async def test_what_is_out_of_date_is_not_sent_any_more(sending: Sending) -> None:

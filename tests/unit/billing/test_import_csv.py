@@ -273,6 +273,31 @@ async def test_columns_may_stand_in_any_order_and_blank_rows_are_nothing(office:
     assert (result.rows, result.written, result.errors) == (1, 1, [])
 
 
+async def test_tags_follow_the_file_and_stay_where_a_file_has_none(office: Office) -> None:
+    async def tags() -> list[str]:
+        async with office.store.read(TENANT) as tx:
+            sid = (await office.subscriber()).id
+            return (await tx.tags.of([sid])).get(sid, [])
+
+    def tagged(cell: str) -> str:
+        names = (*COLUMNS[ImportKind.SUBSCRIBERS], "tags")
+        row = {**PERSON, "tags": f'"{cell}"'}
+        return "\n".join([",".join(names), ",".join(row[name] for name in names)])
+
+    first = await office.give(ImportKind.SUBSCRIBERS, tagged(" Fire-2026; VIP  customer,fire-2026 "))
+    assert (first.written, first.errors, await tags()) == (1, [], ["fire-2026", "vip customer"])
+    again = await office.give(ImportKind.SUBSCRIBERS, tagged("vip customer;fire-2026"))
+    assert (again.unchanged, again.updated) == (1, 0)
+    await office.give_rows(ImportKind.SUBSCRIBERS, {})
+    assert await tags() == ["fire-2026", "vip customer"], "a file without tags knows nothing of them"
+    gone = await office.give(ImportKind.SUBSCRIBERS, tagged("vip customer"))
+    assert (gone.updated, await tags()) == (1, ["vip customer"])
+    long = await office.give(ImportKind.SUBSCRIBERS, tagged("x" * 61))
+    assert [(e.column, e.reason) for e in long.errors] == [
+        ("tags", "A tag here is longer than 60 characters.")
+    ]
+
+
 async def test_a_child_keeps_its_payer_and_an_unknown_payer_is_pointed_out(office: Office) -> None:
     result = await office.give_rows(
         ImportKind.SUBSCRIBERS,

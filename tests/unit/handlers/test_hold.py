@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from billing.holds import HOLD_ENDED_SURFACE, HoldSweep, held_by
+from billing.hold_words import held_by
+from billing.holds import HOLD_ENDED_SURFACE, HoldSweep
 from handlers.contract import Services
 from handlers.profile import Role
 from handlers.reply import UserError

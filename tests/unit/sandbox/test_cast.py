@@ -67,7 +67,7 @@ def test_the_files_have_exactly_the_importers_columns(cast: Cast, tmp_path: Path
             headers[name] = ",".join(next(csv.reader(file)))
     assert headers == {
         "subscribers": "account,kind,status,name,language,email_billing,email_service,phone,address,city,"
-        "state,zip,bill_to,balance,currency,invoice_notices,sms_consent",
+        "state,zip,bill_to,balance,currency,invoice_notices,sms_consent,tags",
         "packages": "account,package,name,kind,status,status_until,price,currency,service,service_kind,"
         "service_status,ip,mac",
         "invoices": "number,account,status,issued_on,due_on,total,paid,currency",
