@@ -65,6 +65,7 @@ from store.engine import DatabaseError, Engine
 from store.models import Channel, Tenant
 from store.presence import Presence, dead_names
 from store.unit import Store
+from store.upkeep import Upkeep
 
 log = structlog.get_logger()
 Loop = Callable[[], Any]
@@ -333,7 +334,7 @@ class Runtime:
         if self._worker:
             worker = await self._worker_half(store, services, presence.name, dead)
             sweeps = [OncallWatch(services).run, DnsLooks(services).run, QuestionSweep(services).run]
-            loops += [worker.run, *sweeps]
+            loops += [worker.run, *sweeps, Upkeep(store).run]
             loops += self._billing_half(store, services, presence.name, dead)
         if self._bot:
             bot_loops, runner = await self._bot_half(

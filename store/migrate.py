@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from store.engine import normalise_url
+from store.partitions import is_partition
 from store.tables import metadata
 
 
@@ -75,8 +76,12 @@ def head() -> str:
 async def drift(url: str) -> list[Any]:
     """What the tables in the code have and the migrated database has not, or the other way round."""
 
+    def own(name: str | None, kind: str, _parents: object) -> bool:
+        return kind != "table" or not is_partition(name or "")
+
     def compare(conn: Connection) -> list[Any]:
-        return list(compare_metadata(MigrationContext.configure(conn, opts={"compare_type": True}), metadata))
+        options = {"compare_type": True, "include_name": own}
+        return list(compare_metadata(MigrationContext.configure(conn, opts=options), metadata))
 
     found: list[Any] = await asyncio.to_thread(_on_connection, url, compare)
     return found

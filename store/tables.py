@@ -1,8 +1,9 @@
 """The schema (SQLAlchemy Core). Private to `store`; migrations/ holds its history.
 
 Every key leads with tenant_id. `deliveries` and `events` have no unique constraint but their primary
-key, so that PostgreSQL can partition them by RANGE(id): their ids are derived from what they name
-(store.types.derived_id), and the key alone refuses a second one.
+key, since PostgreSQL partitions them by RANGE(id) (store.partitions): their ids are derived from what they
+name (store.types.derived_id), and the key alone refuses a second one. Each of their indexes is paid for at
+every insert and every change of stage: one that no query reads has no place here.
 """
 
 from __future__ import annotations
@@ -290,7 +291,6 @@ deliveries = Table(
     Column("pdf_hash", String(64)),
     _pk(),
     Index("ix_deliveries_notification_id", "tenant_id", "notification_id"),
-    Index("ix_deliveries_subscriber_id", "tenant_id", "subscriber_id", "id"),
     Index("ix_deliveries_address", "tenant_id", "channel", "address"),
     # The claim reads exactly this order; see repository `deliveries.claim_due`.
     Index(
@@ -349,6 +349,7 @@ deliveries = Table(
         postgresql_where=text("queue_id IS NOT NULL"),
         sqlite_where=text("queue_id IS NOT NULL"),
     ),
+    postgresql_partition_by="RANGE (id)",
 )
 
 events = Table(
@@ -384,6 +385,7 @@ events = Table(
         postgresql_where=text(FAILURES),
         sqlite_where=text(FAILURES),
     ),
+    postgresql_partition_by="RANGE (id)",
 )
 
 orphans = Table(

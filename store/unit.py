@@ -45,6 +45,7 @@ from store.notifications import Notifications
 from store.orphans import Orphans
 from store.overrides import Overrides
 from store.packages import Packages
+from store.partitions import Partitions
 from store.pdfs import Pdfs
 from store.posts import Posts
 from store.route_trials import RouteTrials
@@ -153,6 +154,10 @@ class Tx:
     @cached_property
     def orphans(self) -> Orphans:
         return Orphans(self)
+
+    @cached_property
+    def partitions(self) -> Partitions:
+        return Partitions(self)
 
     @cached_property
     def suppressions(self) -> Suppressions:

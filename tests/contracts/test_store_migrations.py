@@ -34,7 +34,8 @@ async def _tables(url: str) -> set[str]:
     question = (
         "SELECT name FROM sqlite_master WHERE type = 'table'"
         if normalise_url(url).startswith("sqlite")
-        else "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+        else "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace "
+        "AND relkind IN ('r', 'p') AND NOT relispartition"
     )
     try:
         async with engine.connect() as conn:
