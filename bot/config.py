@@ -20,12 +20,14 @@ from babel import Locale, UnknownLocaleError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from notifier.keys import Keyring, KeyringError
+from notifier.limits import EVERYBODY
 from notifier.mailauth.dkim_record import key_name
 from notifier.mailauth.dkim_sign import DkimSigner, KeyProblem, load_signer
 from notifier.mime import is_addr_spec
 from store.engine import DatabaseError, normalise_url
 
 _ENV = re.compile(r"[A-Z][A-Z0-9_]{2,79}")
+_DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
 
@@ -126,6 +128,8 @@ class RouteConfig(Section):
     dkim: DkimConfig | None = None
     egress_ips: tuple[str, ...] = ()
     connections: int = Field(ge=1, le=100, default=4)
+    per_s: float | None = Field(gt=0, le=10_000, default=None)
+    """Messages a second by this route, all workers together; None: as fast as it takes them."""
     timeout_s: float = Field(gt=0, le=300, default=30)
 
     @field_validator("password_env")
@@ -160,6 +164,10 @@ class RouteConfig(Section):
         return self
 
 
+class DomainLimitConfig(Section):
+    per_s: float = Field(gt=0, le=10_000)
+
+
 class MailConfig(Section):
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, populate_by_name=True)
 
@@ -172,9 +180,19 @@ class MailConfig(Section):
     use_remote_mail_server: bool = False
     test_mailboxes: tuple[str, ...] = ()
     """Where leads may send test mails by any route."""
+    domain_limits: dict[str, DomainLimitConfig] = Field(default_factory=dict)
+    """By recipient domain, on each route; "*" for each domain that is not named."""
     attach_pdf: bool = True
     send_mode: Literal["off", "only_to", "live"] = "only_to"
     only_to: tuple[str, ...] = ()
+
+    @field_validator("domain_limits")
+    @classmethod
+    def _domains(cls, value: dict[str, DomainLimitConfig]) -> dict[str, DomainLimitConfig]:
+        for domain in value:
+            if domain != EVERYBODY and not _DOMAIN.fullmatch(domain):
+                raise ValueError(f'{domain!r}: write a domain in small letters, such as gmail.com, or "*"')
+        return value
 
     @model_validator(mode="after")
     def _names(self) -> Self:
@@ -212,6 +230,8 @@ class SmsConfig(Section):
     api_url: str = Field(default="https://api.twilio.com", pattern=r"^https?://[^\s/]+$")
     connections: int = Field(ge=1, le=100, default=4)
     timeout_s: float = Field(gt=0, le=120, default=15)
+    segments_per_s: float | None = Field(gt=0, le=10_000, default=None)
+    """What the sender is allowed, all workers together; None: Twilio queues what is over."""
     segment_price: Decimal | None = Field(default=None, ge=0)
     currency: str = Field(default="USD", pattern="^[A-Z]{3}$")
     fallback: bool = False

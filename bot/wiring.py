@@ -38,6 +38,7 @@ from bot.config import Config, ConfigProblems, TenantConfig
 from bot.domains import DnsLooks
 from bot.inbound_texts import InboundTexts
 from bot.inbox import Inbox
+from bot.limits import route_limits
 from bot.media import MediaPages
 from bot.oncall import OncallWatch
 from bot.pages import InvoicePages
@@ -55,6 +56,7 @@ from handlers.profile import Brand, EscalationProfile, OncallProfile, SmsProfile
 from handlers.workflows.act_notices import ActNotices
 from notifier.channels import AnyProvider, Route, SmsRoute
 from notifier.compose import Composer
+from notifier.gate import SharedGate
 from notifier.mailauth.lookup import DnsResolver
 from notifier.mx import destination
 from notifier.outbox import Outbox
@@ -360,6 +362,7 @@ class Runtime:
             dead=dead,
             destinations=lambda domain: destination(services.resolver, domain),
             attachments=invoice_pdfs(store, services),
+            gate=SharedGate(store, list(services.tenants), route_limits(self._config.app)),
             pace=Pace(lease_s=pace.lease_s, poll_s=pace.poll_s),
         )
 

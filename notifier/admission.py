@@ -6,6 +6,7 @@ message (may it still be sent?), admission about the way (is there room for it n
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -72,6 +73,10 @@ class Gate(Protocol):
         """What came of an attempt; cheap, written down later and in groups."""
         ...
 
+    async def run(self) -> None:
+        """Beside the sending, until cancelled: writes down what it was told, reads what others were."""
+        ...
+
 
 class NoLimits:
     """Everything goes at once."""
@@ -88,3 +93,6 @@ class NoLimits:
 
     def ended(self, way: Way, delivery: Delivery, outcome: SubmitOutcome) -> None:
         """Nobody counts."""
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()

@@ -62,6 +62,7 @@ class Worker:
             TextDesk, store, text_routes or {}, cast(TextProvider, providers.get(Channel.SMS)), composer
         )
         self._recorder = Recorder(store, self._pace.record_s)
+        self._gate = gate or NoLimits()
         self._in_flight = InFlight()
         self._stopping = asyncio.Event()
         ways = [
@@ -91,7 +92,7 @@ class Worker:
                 way=way,
                 store=store,
                 truth=truth,
-                gate=gate or NoLimits(),
+                gate=self._gate,
                 recorder=self._recorder,
                 name=name,
                 pace=self._pace,
@@ -110,7 +111,12 @@ class Worker:
             log.info("claims_recovered", count=recovered)
         await self._reroute(Channel.EMAIL, self._routes)
         await self._reroute(Channel.SMS, self._text_routes)
-        loops: list[Callable[[], Awaitable[None]]] = [self._recorder.run, self._heartbeat, self._sweep]
+        loops: list[Callable[[], Awaitable[None]]] = [
+            self._recorder.run,
+            self._heartbeat,
+            self._sweep,
+            self._gate.run,
+        ]
         if self._text_routes:
             loops.append(self._ask_about_texts)
         loops += [loop for runner in self._runners for loop in runner.loops()]

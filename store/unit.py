@@ -38,6 +38,7 @@ from store.failures import Failures
 from store.incidents import Incidents
 from store.interactions import Interactions
 from store.invoices import Invoices
+from store.lines import Lines
 from store.links import Links
 from store.mail_health import MailHealth
 from store.notes import Notes
@@ -48,6 +49,7 @@ from store.packages import Packages
 from store.partitions import Partitions
 from store.pdfs import Pdfs
 from store.posts import Posts
+from store.rate_limits import RateLimits
 from store.route_trials import RouteTrials
 from store.runs import Runs
 from store.subscribers import Subscribers
@@ -246,6 +248,14 @@ class Tx:
     @cached_property
     def trials(self) -> RouteTrials:
         return RouteTrials(self)
+
+    @cached_property
+    def lines(self) -> Lines:
+        return Lines(self)
+
+    @cached_property
+    def limits(self) -> RateLimits:
+        return RateLimits(self)
 
     @cached_property
     def diagnoses(self) -> Diagnoses:

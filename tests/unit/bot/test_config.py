@@ -11,8 +11,10 @@ import pytest
 import yaml
 
 from bot.config import Config, ConfigProblems, load_config
+from bot.limits import DIRECT_PER_S, route_limits
 from bot.wiring import profile_of, routes_of
 from handlers.profile import EscalationProfile
+from notifier.limits import EVERYBODY, RouteLimits
 from notifier.mailauth.dkim_sign import new_key
 from tests.unit.bot.deployment import load, tenant
 
@@ -239,6 +241,18 @@ ONE_WRONG: dict[str, tuple[str, Any, str, str]] = {
     "a port": ("http", {"port": 70000}, "http.port", "65535"),
     "a socket": ("bounces", {"lmtp_socket": "lmtp"}, "bounces.lmtp_socket", "whole path"),
     "one port twice": ("bounces", {"port": 8025, "lmtp_port": 8025}, "bounces", "SMTP already"),
+    "a domain that is none": (
+        "tenants/cascade/mail/domain_limits",
+        {"Gmail": {"per_s": 5}},
+        "tenants.cascade.mail.domain_limits",
+        'such as gmail.com, or "*"',
+    ),
+    "a limit of nothing": (
+        "tenants/cascade/mail/routes/visp/per_s",
+        0,
+        "tenants.cascade.mail.routes.visp.per_s",
+        "greater than 0",
+    ),
     "a rate of none": ("bounces", {"per_s": 0}, "bounces.per_s", "greater than 0"),
     "a command": ("slack", {"command": "isp"}, "slack.command", "pattern"),
     "a public URL": ("public_url", "bot.cascade.example", "public_url", "pattern"),
@@ -256,6 +270,19 @@ def test_one_wrong_setting_is_named_by_its_path(tmp_path: Path, wrong: tuple[str
     assert list(problems) == [path]
     assert words in problems[path]
     assert "hidden" not in str(problems)
+
+
+def test_limits_are_set_by_route_and_domain_and_only_direct_routes_have_one_by_themselves(
+    tmp_path: Path,
+) -> None:
+    data = _with("tenants/cascade/mail/domain_limits", {"gmail.com": {"per_s": 5}})
+    routes = data["tenants"]["cascade"]["mail"]["routes"]
+    routes["visp"]["per_s"] = 50
+    routes["own"] = {"kind": "direct"}
+    assert route_limits(_load(tmp_path, data).app) == {
+        (1, "visp"): RouteLimits(50, {"gmail.com": 5}),
+        (1, "own"): RouteLimits(None, {EVERYBODY: DIRECT_PER_S, "gmail.com": 5}),
+    }
 
 
 def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
