@@ -20,8 +20,7 @@ def note_line(note: Note) -> Mrkdwn:
 
 def hold_line(hold: Hold, profile: TenantProfile) -> Mrkdwn:
     day = fmt.day(hold.until, profile.locale)
-    whose = "" if hold.scope == ACCOUNT else md("{} ", what_is_held(hold))
-    held = md("{}held until", whose) if whose else "Held until"
+    held = "Held until" if hold.scope == ACCOUNT else md("{} is held until", what_is_held(hold))
     if not hold.reason:
         return md(":hourglass: {} *{}* — {}", held, day, mention(hold.owner))
     return md(":hourglass: {} *{}*: {} — {}", held, day, hold.reason, mention(hold.owner))

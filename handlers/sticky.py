@@ -28,6 +28,20 @@ class HoldData:
 
 
 @dataclass(frozen=True, slots=True)
+class AreaData:
+    """A town or a tag, and whom holding it touches."""
+
+    scope: str
+    key: str
+    accounts: int
+    waiting: int
+    """Notices of theirs that wait now; at most store.areas.MOST_COUNTED + 1."""
+    holds: tuple[Hold, ...]
+    today: date
+    instead_of: tuple[Hold, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class NoteData:
     subscriber: Subscriber
     notes: tuple[Note, ...]

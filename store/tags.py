@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from store.repository import BATCH, Repository, batched
 from store.subscribers import place_key
-from store.tables import subscriber_tags, subscribers
+from store.tables import subscriber_tags
 
 LONGEST = 60
 """Characters of a tag: who holds a delivery is named in eighty."""
@@ -58,12 +58,6 @@ class Tags(Repository):
         c = subscriber_tags.c
         statement = select(c.tag, func.count()).where(c.tenant_id == self._tenant).group_by(c.tag)
         return {tag: int(count) for tag, count in await self._tx.conn.execute(statement)}
-
-    async def towns(self) -> dict[str, int]:
-        """Every town as it is written on file, and how many subscribers live there."""
-        c = subscribers.c
-        statement = select(c.city, func.count()).where(c.tenant_id == self._tenant).group_by(c.city)
-        return {city: int(count) for city, count in await self._tx.conn.execute(statement)}
 
 
 __all__ = ["LONGEST", "Tags"]

@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.acts import BillingActs
 from store.address_questions import AddressQuestions
+from store.areas import Areas
 from store.assignments import Assignments
 from store.audit import Audit
 from store.consents import Consents
@@ -188,6 +189,10 @@ class Tx:
     @cached_property
     def acts(self) -> BillingActs:
         return BillingActs(self)
+
+    @cached_property
+    def areas(self) -> Areas:
+        return Areas(self)
 
     @cached_property
     def tags(self) -> Tags:

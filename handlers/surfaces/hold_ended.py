@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from billing.holds import HOLD_ENDED_SURFACE
+from billing.hold_words import thing
+from billing.holds import AREA_KINDS, HOLD_ENDED_SURFACE
 from handlers import format as fmt
-from handlers.blocks import actions, button, fit, lines, md, section
+from handlers.blocks import actions, button, context, fit, lines, md, section
 from handlers.cards import is_overdue
 from handlers.contract import Services
 from handlers.masks import shown_name
 from handlers.profile import TenantProfile
 from handlers.reply import Block, Reply
-from store.models import Hold, Subscriber
+from store.models import ACCOUNT, Hold, Subscriber
 
 
 class HoldEndedSurface:
@@ -22,8 +23,13 @@ class HoldEndedSurface:
         profile = services.profile(tenant)
         async with services.store.read(tenant) as tx:
             hold = await tx.notes.hold(UUID(key))
-            subscriber = await tx.subscribers.by_account(hold.scope_key) if hold else None
-            if hold is None or subscriber is None:
+            if hold is None:
+                return None
+            if hold.scope != ACCOUNT:
+                area = await tx.areas.find(hold.scope, hold.scope_key, AREA_KINDS)
+                return area_word(hold, area.accounts if area else 0, profile)
+            subscriber = await tx.subscribers.by_account(hold.scope_key)
+            if subscriber is None:
                 return None
             today = tx.now.astimezone(profile.time_zone).date()
             overdue = sum(is_overdue(i, today) for i in await tx.invoices.latest(subscriber.id, 12))
@@ -56,6 +62,22 @@ def word(hold: Hold, s: Subscriber, overdue: int, profile: TenantProfile) -> Rep
         *actions(button("Open for me", "find.open", value), button("Hold again…", "hold.ask", value)),
     ]
     return Reply(f"{title}. Balance {balance}.", fit(blocks))
+
+
+def area_word(hold: Hold, accounts: int, profile: TenantProfile) -> Reply:
+    """Pure. Of a town or a tag."""
+    title = f"The hold on {thing(hold.scope, hold.scope_key)} is over"
+    why = md(": {}", hold.reason) if hold.reason else ""
+    until = fmt.day(hold.until, profile.locale)
+    again = f'{profile.command} hold {hold.scope}:"{hold.scope_key}" until +7d'
+    now = (
+        f"{accounts:,} account{'s' if accounts != 1 else ''}: what waited goes out now, if it is still true."
+    )
+    blocks = [
+        section(lines([md(":hourglass: *{}*", title), md("It stood until {}{}", until, why), md("{}", now)])),
+        context(md("To hold it again: `{}`", again)),
+    ]
+    return Reply(f"{title}. {now}", fit(blocks))
 
 
 SURFACE = HoldEndedSurface()

@@ -7,11 +7,13 @@ from datetime import date
 from uuid import UUID
 
 from billing import holds
+from billing.hold_words import subject_of, thing
 from handlers.contract import CommandRequest, Services, audit
 from handlers.intents import redact_cards
 from handlers.reply import UserError
 from handlers.sticky import REASON_MAX, HoldData
-from store.models import Hold, Subscriber
+from handlers.workflows import area_holds
+from store.models import ACCOUNT, Hold, Subscriber
 from store.types import derived_id
 
 
@@ -61,10 +63,11 @@ async def end_hold(services: Services, request: CommandRequest, hold_id: UUID) -
         hold = await tx.notes.hold(hold_id)
         if hold is None:
             raise UserError("This hold is not on file any more.")
+        if hold.scope != ACCOUNT:
+            area_holds.allowed(request, "Letting go of")
         ended = await holds.end(tx, hold, request.actor.user_id)
-        subject = f"account:{hold.scope_key}"
         if ended:
-            await audit(tx, request, "hold.end", subject, detail={"hold": str(hold_id)})
+            await audit(tx, request, "hold.end", subject_of(hold), detail={"hold": str(hold_id)})
         elif hold.ended_by != request.actor.user_id:
-            raise UserError(f"The hold on account {hold.scope_key} has ended already.")
+            raise UserError(f"The hold on {thing(hold.scope, hold.scope_key)} has ended already.")
     return hold

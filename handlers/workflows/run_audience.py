@@ -6,10 +6,12 @@ what the other said.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from billing import holds
+from billing.hold_words import thing
 from handlers.format import day
 from handlers.profile import TenantProfile
 from handlers.reply import UserError
@@ -87,17 +89,22 @@ async def facts_of(tx: Tx, criteria: Criteria, invoices: Sequence[Invoice]) -> F
         points,
         await tx.suppressions.active(addresses),
         await tx.consents.current([a for a in addresses if a[0] is Channel.SMS]),
-        await _holds(tx, criteria, owners.values()) if held else {},
+        await _holds(tx, criteria, list(owners.values()), reminders=held),
         told,
         await tx.failures.standing([i.id for i in invoices if criteria.key(i) in told]),
     )
 
 
-async def _holds(tx: Tx, criteria: Criteria, owners: Iterable[Subscriber]) -> dict[str, list[Hold]]:
-    """Account -> holds that stand on the day of the run."""
-    found = await tx.notes.holds_of_many([o.account for o in owners])
-    standing = {account: [h for h in holds if h.until >= criteria.today] for account, holds in found.items()}
-    return {account: holds for account, holds in standing.items() if holds}
+async def _holds(
+    tx: Tx, criteria: Criteria, owners: Sequence[Subscriber], *, reminders: bool
+) -> dict[str, list[Hold]]:
+    """Account -> holds that stand on the day of the run: of towns and tags, and of reminders by account."""
+    touching = await holds.standing(tx, owners, accounts=reminders)
+    accounts = {o.id: o.account for o in owners}
+    standing = {
+        accounts[sid]: [h for h in found if h.until >= criteria.today] for sid, found in touching.items()
+    }
+    return {account: found for account, found in standing.items() if found}
 
 
 async def decide(
@@ -144,8 +151,10 @@ def billing_reason(invoice: Invoice, owner: Subscriber) -> tuple[str, str] | Non
 def _desk_reason(
     profile: TenantProfile, facts: Facts, invoice: Invoice, owner: Subscriber, told: Notification | None
 ) -> tuple[str, str] | None:
-    if holds := facts.holds.get(owner.account):
-        return "held", f"until {day(max(h.until for h in holds), profile.locale)}"
+    if found := facts.holds.get(owner.account):
+        last = found[-1]  # the one that lasts longest
+        whose = "" if last.scope_key == owner.account else f"{thing(last.scope, last.scope_key)}, "
+        return "held", f"{whose}until {day(last.until, profile.locale)}"
     if told is not None:
         local = told.created_at.astimezone(profile.time_zone).date()
         return "already" if invoice.id in facts.reached else "failed", f"on {day(local, profile.locale)}"

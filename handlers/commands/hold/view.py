@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+from billing.hold_words import thing
 from handlers import format as fmt
 from handlers.blocks import actions, button, context, date_input, fit, lines, md, section, text_input
 from handlers.note_lines import hold_line
 from handlers.profile import TenantProfile
 from handlers.reply import Block, Modal, Reply, To
 from handlers.sticky import REASON_MAX, HoldData
-from store.models import Hold, Subscriber
+from store.models import ACCOUNT, Hold, Subscriber
 
 BY_ITSELF = ":warning: Billing may still suspend by its own schedule: move it there too."
 
@@ -76,5 +77,7 @@ def dialog(s: Subscriber, today: date, hold: Hold | None) -> Modal:
 
 
 def ended(hold: Hold) -> Reply:
-    text = f"The hold on account {hold.scope_key} has ended. If reminders waited for it, they go out now."
+    what = "reminders" if hold.scope == ACCOUNT else "notices"
+    named = thing(hold.scope, hold.scope_key)
+    text = f"The hold on {named} has ended. If {what} waited for it, they go out now."
     return Reply(text, [section(md(":arrow_forward: {}", text))], To.REPLACE)
