@@ -1,74 +1,107 @@
-"""Writes what a worker learnt: in small groups, and until it is written."""
+"""Writes what a worker learnt: in groups, and until it is written."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import structlog
 
 from notifier import tracking
 from notifier.tracking import Report
-from store.unit import Store
+from store.deliveries import Ref
+from store.unit import Store, Tx
 
 log = structlog.get_logger()
 MOST_TRIES = 5
+BUSY = 16
+"""So many ends within one window: they come fast, and a longer one makes fewer and larger groups."""
+BUSY_WINDOWS = 3
+
+Entry = tuple[Report, Callable[[], None]]
+"""A report, and whom to call once it is on disk."""
+_Write = Callable[[Tx, Sequence[Report]], Awaitable[set[Ref]]]
 
 
 class Recorder:
-    """Writes the ends of attempts in small groups; `record` returns when its own is committed."""
+    """Writes the ends of attempts in groups: those of `window_s`, or of a few windows while many come."""
 
     def __init__(self, store: Store, window_s: float, pause_s: float = 0.5) -> None:
         self._store, self._window_s, self._pause_s = store, window_s, pause_s
-        self._pending: list[tuple[Report, asyncio.Future[None]]] = []
-        self._wake = asyncio.Event()
+        self._pending: list[Entry] = []
+        self._wake, self._hurried = asyncio.Event(), asyncio.Event()
 
-    async def record(self, report: Report) -> None:
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._pending.append((report, done))
+    def add(self, report: Report, written: Callable[[], None]) -> None:
+        """`written` is called once it is on disk (or was given up: then its lease runs out)."""
+        self._pending.append((report, written))
         self._wake.set()
-        await done
+
+    def hurry(self) -> None:
+        """Somebody stands still until what is pending is written."""
+        if self._pending:
+            self._hurried.set()
 
     async def run(self) -> None:
         while True:
             await self._wake.wait()
-            await asyncio.sleep(self._window_s)
+            await self._gather(self._window_s)
+            if len(self._pending) >= BUSY:
+                await self._gather(self._window_s * BUSY_WINDOWS)
             self._wake.clear()
+            self._hurried.clear()
             batch, self._pending = self._pending, []
             if batch:
                 await self._flush(batch)
 
-    async def _flush(self, batch: Sequence[tuple[Report, asyncio.Future[None]]]) -> None:
+    async def _gather(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._hurried.wait()
+        except TimeoutError:
+            return
+
+    async def _flush(self, batch: Sequence[Entry]) -> None:
+        """The plain ends in one step; the others, and what turned out not to be plain, in the general way."""
+        plain: dict[Ref, Entry] = {}
+        rest: list[Entry] = []
+        for entry in batch:
+            ref = _ref(entry[0])
+            if tracking.is_plain(entry[0]) and ref not in plain:
+                plain[ref] = entry
+            else:
+                rest.append(entry)
+        if plain:
+            rest += await self._write(list(plain.values()), tracking.hand_over)
+        if rest:
+            await self._write(rest, _record)
+
+    async def _write(self, batch: Sequence[Entry], write: _Write) -> list[Entry]:
         """Tries until it is written: what is known of a mail is never thrown away while this process lives.
 
         A database that is gone is waited for. One report that cannot be written is told apart by halving, so
-        that it takes nobody with it.
+        that it takes nobody with it. Gives what `write` has left to others.
         """
         tries = 0
         while True:
             try:
                 async with self._store.system() as tx:
-                    await tracking.record(tx, [report for report, _ in batch])
+                    done = await write(tx, [report for report, _ in batch])
             except Exception as error:
                 log.exception("record_failed", error=type(error).__name__, reports=len(batch))
                 if not await self._database_answers():
                     await asyncio.sleep(self._pause_s)
                 elif len(batch) > 1:
                     middle = len(batch) // 2
-                    await self._flush(batch[:middle])
-                    await self._flush(batch[middle:])
-                    return
+                    left = await self._write(batch[:middle], write)
+                    return left + await self._write(batch[middle:], write)
                 elif (tries := tries + 1) >= MOST_TRIES:
-                    if not batch[0][1].done():
-                        batch[0][1].set_exception(error)
-                    return
+                    _tell(batch)
+                    return []
                 else:
                     await asyncio.sleep(self._pause_s * tries)
                 continue
-            for _, done in batch:
-                if not done.done():
-                    done.set_result(None)
-            return
+            _tell(entry for entry in batch if _ref(entry[0]) in done)
+            return [entry for entry in batch if _ref(entry[0]) not in done]
 
     async def _database_answers(self) -> bool:
         try:
@@ -78,3 +111,17 @@ class Recorder:
             log.warning("database_gone", error=type(error).__name__)
             return False
         return True
+
+
+def _ref(report: Report) -> Ref:
+    return report.tenant, report.event.delivery_id
+
+
+async def _record(tx: Tx, reports: Sequence[Report]) -> set[Ref]:
+    await tracking.record(tx, reports)
+    return {_ref(report) for report in reports}
+
+
+def _tell(batch: Iterable[Entry]) -> None:
+    for _, written in batch:
+        written()

@@ -8,10 +8,11 @@ carries it.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -20,15 +21,24 @@ import structlog
 from notifier import templates, tracking
 from notifier.admission import Admit, Gate, HeldBy, NotBefore, Wish
 from notifier.attachments import attachments_of, told, wants_pdf
-from notifier.channels import Deferred, Destinations, Session, SubmitOutcome
+from notifier.channels import (
+    Deferred,
+    Destinations,
+    OutgoingMessage,
+    OutgoingText,
+    Session,
+    SubmitOutcome,
+)
 from notifier.ends import describe, not_composed, tried_again_soon
 from notifier.in_flight import InFlight
+from notifier.lane import Lane
 from notifier.mime import Attachment
 from notifier.recorder import Recorder
 from notifier.schedule import FIRST_RETRY, ROUTE_RETRY, next_attempt
 from notifier.tracking import Report, worker_event
 from notifier.truth import Go, Later, Stop, Truth, Wait
 from notifier.way import Way
+from store.claims import Claimed
 from store.models import Delivery, EventKind, Notification, Priority, TemplateSource
 from store.unit import Store, Subscription, Tx
 
@@ -47,15 +57,20 @@ class Pace:
 
 
 _Aside = Wait | Later | NotBefore | HeldBy
+TRUE_FOR_S = 5.0
+"""So long what the truth check said is good; whoever waited longer for a connection is asked about again."""
+_NO_NOTICE = Wait("What it was to tell is gone. Ask whoever runs this installation", "no_notice")
 
 
-@dataclass(order=True, slots=True)
+@dataclass(slots=True)
 class _Work:
     order: tuple[float, int, int]
     """Its slot, then the most urgent, then who came first."""
-    delivery: Delivery = field(compare=False)
-    notification: Notification = field(compare=False)
-    source: TemplateSource = field(compare=False)
+    delivery: Delivery
+    notification: Notification
+    source: TemplateSource
+    checked: float
+    """When the truth was told, in monotonic seconds."""
 
 
 class RouteRunner:
@@ -81,94 +96,99 @@ class RouteRunner:
         self._stopping, self._destinations = stopping, destinations
         self._sources: dict[str, TemplateSource] = {}
         self._sequence = 0
-
-    def loops(self) -> list[Callable[[], Awaitable[None]]]:
-        """What has to run: a claimer and its connections, for urgent work and for the rest."""
         lanes = (
             (Priority.URGENT, Priority.URGENT, self._pace.urgent_connections),
             (Priority.NORMAL, Priority.BULK, self._route.connections),
         )
+        self._lanes: list[Lane[_Work]] = [
+            Lane(*lane, now=time.monotonic, hurry=recorder.hurry) for lane in lanes
+        ]
+
+    def loops(self) -> list[Callable[[], Awaitable[None]]]:
+        """What has to run: a claimer and its connections, for urgent work and for the rest."""
         loops: list[Callable[[], Awaitable[None]]] = []
-        for highest, lowest, connections in lanes:
-            queue: asyncio.PriorityQueue[_Work] = asyncio.PriorityQueue()
-            room = asyncio.Semaphore(connections * 2)
-            loops.append(self._claimer(queue, room, highest, lowest, connections * 2))
-            loops += [self._sender(queue, room) for _ in range(connections)]
+        for lane in self._lanes:
+            loops.append(self._claimer(lane))
+            loops += [self._sender(lane) for _ in range(lane.connections)]
         return loops
 
-    def _claimer(
-        self,
-        queue: asyncio.PriorityQueue[_Work],
-        room: asyncio.Semaphore,
-        highest: Priority,
-        lowest: Priority,
-        size: int,
-    ) -> Callable[[], Awaitable[None]]:
+    async def let_go(self) -> None:
+        """What was claimed and no connection has taken: others may have it, and it is not in doubt."""
+        items = [work.delivery for lane in self._lanes for work in lane.clear()]
+        if items:
+            async with self._store.system() as tx:
+                await tx.deliveries.give_back(items, tx.now)
+            self._in_flight.end([(d.tenant, d.id) for d in items])
+
+    def _claimer(self, lane: Lane[_Work]) -> Callable[[], Awaitable[None]]:
         async def run() -> None:
             due = self._store.signals.subscribe("deliveries")
             try:
                 while not self._stopping.is_set():
-                    await self._claim_once(queue, room, highest, lowest, size, due)
+                    await self._claim_once(lane, due)
             finally:
                 due.close()
 
         return run
 
-    async def _claim_once(
-        self,
-        queue: asyncio.PriorityQueue[_Work],
-        room: asyncio.Semaphore,
-        highest: Priority,
-        lowest: Priority,
-        size: int,
-        due: Subscription,
-    ) -> None:
+    async def _claim_once(self, lane: Lane[_Work], due: Subscription) -> None:
         """Takes as much as there are free places for; waits for news when there is less than that."""
-        await room.acquire()  # one free place at least, then as many as there are
-        free = 1
-        while free < size and not room.locked():
-            await room.acquire()
-            free += 1
-        allowed = claimed = taken = 0
-        going: list[_Work] = []
-        try:
-            with self._in_flight.claiming():
-                allowed = await self._gate.allowance(self._way, highest, free)
-                if allowed:
-                    claimed, going = await self._claim(highest, lowest, allowed)
-                for work in going:
-                    queue.put_nowait(work)
-                    taken += 1
-        finally:
-            for _ in range(free - taken):
-                room.release()
-        if claimed < allowed:  # not `taken`: what was put aside left its place free for the next at once
+        free = await lane.room()
+        claimed = 0
+        with self._in_flight.claiming():
+            allowed = await self._gate.allowance(self._way, lane.highest, free)
+            if allowed and not self._stopping.is_set():
+                claimed, going = await self._claim(lane.highest, lane.lowest, allowed)
+                lane.put(going)
+        if claimed < allowed:  # what was put aside left its place free for the next at once
             await due.wait(self._gate.patience(self._way, self._pace.poll_s))
 
-    def _sender(
-        self, queue: asyncio.PriorityQueue[_Work], room: asyncio.Semaphore
-    ) -> Callable[[], Awaitable[None]]:
+    def _sender(self, lane: Lane[_Work]) -> Callable[[], Awaitable[None]]:
         async def run() -> None:
             session = self._way.provider.session(self._route, self._destinations)
             try:
                 while True:
-                    work = await queue.get()
-                    try:
-                        if (wait_s := work.order[0] - time.monotonic()) > 0:
-                            await asyncio.sleep(wait_s)  # its slot, a moment away
-                        await self._send(session, work)
-                    finally:
-                        room.release()
-                        self._in_flight.end([(work.delivery.tenant, work.delivery.id)])
+                    await self._carry(lane, session, await lane.take())
             finally:
                 await session.close()
 
         return run
 
+    async def _carry(self, lane: Lane[_Work], session: Session[Any], work: _Work) -> None:
+        """One attempt from its slot to its end, which is written while the connection goes on."""
+        report: Report | None = None
+        ref = (work.delivery.tenant, work.delivery.id)
+        try:
+            if (wait_s := work.order[0] - time.monotonic()) > 0:
+                await asyncio.sleep(wait_s)  # its slot, a moment away
+            if await self._still_true(work):
+                report = await self._send(session, work)
+        finally:
+            lane.done(to_write=report is not None)
+            if report is None:
+                self._in_flight.end([ref])
+
+        def written() -> None:
+            lane.written()
+            self._in_flight.end([ref])
+
+        if report is not None:
+            self._recorder.add(report, written)
+
+    async def _still_true(self, work: _Work) -> bool:
+        """Asked again when it has waited for its connection: facts change meanwhile. False: put aside."""
+        if time.monotonic() - work.checked < TRUE_FOR_S:
+            return True
+        try:
+            return bool(await self._sort_out([(work.delivery, work.notification)]))
+        except Exception:
+            await self._give_back([work.delivery])
+            raise
+
     async def _claim(self, highest: Priority, lowest: Priority, limit: int) -> tuple[int, list[_Work]]:
         """Takes work and commits, before any network; how many there were, and those that may go."""
         async with self._store.system() as tx:
-            claimed = await tx.deliveries.claim_due(
+            claimed = await tx.claims.take(
                 tenant=self._tenant,
                 route=self._route.name,
                 highest=highest,
@@ -180,13 +200,13 @@ class RouteRunner:
             )
         if not claimed:
             return 0, []
-        refs = [(d.tenant, d.id) for d in claimed]
+        refs = [(d.tenant, d.id) for d, _ in claimed]
         self._in_flight.add(refs)
         try:
             return len(claimed), await self._sort_out(claimed)
         except BaseException:
             self._in_flight.end(refs)  # or the heartbeat would renew for ever what nobody sends
-            await asyncio.shield(self._give_back(claimed))
+            await asyncio.shield(self._give_back([d for d, _ in claimed]))
             raise
 
     async def _give_back(self, claimed: Sequence[Delivery]) -> None:
@@ -194,23 +214,22 @@ class RouteRunner:
         async with self._store.system() as tx:
             await tx.deliveries.give_back(claimed, tx.now + timedelta(seconds=self._pace.sweep_s))
 
-    async def _sort_out(self, claimed: Sequence[Delivery]) -> list[_Work]:
+    async def _sort_out(self, claimed: Sequence[Claimed]) -> list[_Work]:
         """Asks for the truth about each, then whether there is room; what must not go is recorded as such."""
         go: list[_Work] = []
         stops: list[Report] = []
-        waits: list[tuple[Delivery, _Aside]] = []
+        waits: list[tuple[Delivery, _Aside]] = [(d, _NO_NOTICE) for d, n in claimed if n is None]
+        pairs = [(d, n) for d, n in claimed if n is not None]
         async with self._store.read(self._tenant) as tx:
-            notifications = await tx.notifications.get_many(list({d.notification_id for d in claimed}))
-            pairs = [(d, notifications[d.notification_id]) for d in claimed]
             decisions = await self._truth.check(tx, pairs)
+            checked = time.monotonic()
             for delivery, notification in pairs:
                 decision = decisions[delivery.id]
                 if isinstance(decision, Go):
                     source = await self._source(tx, notification.template_hash)
                     self._sequence += 1
-                    go.append(
-                        _Work((0.0, int(delivery.priority), self._sequence), delivery, notification, source)
-                    )
+                    order = (0.0, int(delivery.priority), self._sequence)
+                    go.append(_Work(order, delivery, notification, source, checked))
                 elif isinstance(decision, Stop):
                     event = worker_event(
                         delivery, decision.kind, tx.now, reason=decision.reason, diagnostic=decision.sentence
@@ -269,32 +288,40 @@ class RouteRunner:
             self._sources[content_hash] = found
         return found
 
-    async def _send(self, session: Session[Any], work: _Work) -> None:
-        delivery, attachments = work.delivery, self._way.attachments
+    async def _send(self, session: Session[Any], work: _Work) -> Report | None:
+        """The end of the attempt; None when none was made."""
+        delivery, notification, attachments = work.delivery, work.notification, self._way.attachments
+        wanted = attachments is not None and wants_pdf(notification)
         attached: Sequence[Attachment] = ()
         try:
-            if attachments is not None:
-                attached = await attachments_of(attachments, delivery, work.notification)
+            if attachments is not None and wanted:
+                attached = await attachments_of(attachments, delivery, notification)
         except Exception as error:  # the database went: nothing was done with it, so nothing is in doubt
             log.exception("attachment_not_read", delivery=str(delivery.id), error=type(error).__name__)
             await self._give_back([delivery])
-            return
+            return None
         try:
-            message = self._way.compose(delivery, work.notification, work.source, attached)
+            message = self._way.compose(delivery, notification, work.source, attached)
         except (templates.TemplateProblem, ValueError) as error:
             log.warning("compose_failed", delivery=str(delivery.id), error=type(error).__name__)
-            await self._recorder.record(self._report(delivery, not_composed(error)))
-            return
-        missing = attachments is not None and wants_pdf(work.notification) and not attached
+            return self._report(work, not_composed(error))
         began = time.monotonic()
-        outcome = told(await session.submit(message), missing=missing)
+        outcome = told(await session.submit(message), missing=wanted and not attached)
         took_ms = round((time.monotonic() - began) * 1000)
         self._gate.ended(self._way, delivery, outcome)
-        await self._recorder.record(self._report(delivery, outcome, took_ms))
         if isinstance(outcome, Deferred) and outcome.route_down:
             log.warning("route_down", route=self._route.name, answer=outcome.reply_code or "no connection")
+        return self._report(work, outcome, took_ms, sent_hash(message), attached)
 
-    def _report(self, delivery: Delivery, outcome: SubmitOutcome, took_ms: int | None = None) -> Report:
+    def _report(
+        self,
+        work: _Work,
+        outcome: SubmitOutcome,
+        took_ms: int | None = None,
+        content_hash: str | None = None,
+        attached: Sequence[Attachment] = (),
+    ) -> Report:
+        delivery = work.delivery
         now, jitter = self._store.clock(), random.random()  # noqa: S311  # spreads retries, hides nothing
         kind, fields, queue_id = describe(outcome, self._route.confidence)
         down, soon = isinstance(outcome, Deferred) and outcome.route_down, tried_again_soon(outcome)
@@ -305,4 +332,20 @@ class RouteRunner:
                 kind = EventKind.BOUNCED if hard and not down else EventKind.FAILED
                 fields["hard"] = hard and not down
         event = worker_event(delivery, kind, now, source=self._way.source, took_ms=took_ms, **fields)
-        return Report(delivery.tenant, event, fenced=True, jitter=jitter, soon=soon, queue_id=queue_id)
+        return Report(
+            delivery.tenant,
+            event,
+            fenced=True,
+            jitter=jitter,
+            soon=soon,
+            queue_id=queue_id,
+            content_hash=content_hash,
+            pdf_hash=hashlib.sha256(attached[0].content).hexdigest() if attached else None,
+            about=(delivery, work.notification),
+        )
+
+
+def sent_hash(message: OutgoingMessage | OutgoingText) -> str:
+    """SHA-256 of what was handed over: all octets of a mail, the words of a text."""
+    content = message.content if isinstance(message, OutgoingMessage) else message.body.encode()
+    return hashlib.sha256(content).hexdigest()

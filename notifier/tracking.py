@@ -7,13 +7,13 @@ was begun) moves no stage, but what it learnt still counts as evidence.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from notifier import fallback
-from notifier.outcome import Verdict, fold, given_back, gives_back
+from notifier.outcome import Verdict, evidence, fold, given_back, gives_back
 from notifier.schedule import (
     DOUBT_RETRY,
     FIRST_RETRY,
@@ -30,6 +30,7 @@ from notifier.schedule import (
 )
 from notifier.sms_codes import RETRY_AFTER
 from store.deliveries import DeliveryChange, Ref
+from store.ends import Alike, HandOver, plain
 from store.models import (
     Channel,
     Confidence,
@@ -37,6 +38,7 @@ from store.models import (
     Event,
     EventKind,
     EventSource,
+    Notification,
     Outcome,
     Priority,
     Reason,
@@ -75,6 +77,11 @@ class Report:
     soon: bool = False
     """Our own way out failed, not the receiving side: tried again sooner."""
     queue_id: str = ""
+    content_hash: str | None = None
+    """SHA-256 of the bytes that were handed to the channel."""
+    pdf_hash: str | None = None
+    about: tuple[Delivery, Notification] | None = None
+    """What the claim read of it: with it the plain case is written without reading anything again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,22 +120,69 @@ async def record(tx: Tx, reports: Sequence[Report]) -> list[Recorded]:
     return [Recorded(r, r in fresh, (r.tenant, r.event.delivery_id) in moved) for r in reports]
 
 
+async def hand_over(tx: Tx, reports: Sequence[Report]) -> set[Ref]:
+    """Writes the plain ends among these (`is_plain`) in one step; gives those that it has written.
+
+    The others are for `record`, in a transaction of its own: each of the two locks its rows in one order.
+    Whatever this writes, `record` would have written alike.
+    """
+    groups: dict[Alike, dict[Ref, Report]] = {}
+    for report in reports:
+        groups.setdefault(_alike(report, tx.now), {})[report.tenant, report.event.delivery_id] = report
+    written: set[Ref] = set()
+    for alike in sorted(groups, key=lambda a: (a.tenant, a.source, a.confidence, a.due_at)):
+        items = [HandOver(r.event, r.queue_id, r.content_hash, r.pdf_hash) for r in groups[alike].values()]
+        written |= {(alike.tenant, one) for one in await tx.ends.hand_over(alike, items)}
+    done = [r.about for r in reports if r.about and (r.tenant, r.event.delivery_id) in written]
+    await tx.posts.bump_all(_cards(done))
+    return written
+
+
+def is_plain(report: Report) -> bool:
+    """The end that nearly every attempt comes to: its holder says that it was accepted, and no more."""
+    return report.about is not None and report.fenced and plain(report.event)
+
+
+def _alike(report: Report, now: datetime) -> Alike:
+    event = report.event
+    assert report.about is not None  # noqa: S101  # is_plain
+    outcome = evidence(event)
+    assert outcome is not None  # noqa: S101  # an acceptance
+    due_at = _evidence_by(report.about[0], now)
+    return Alike(report.tenant, event.source, event.reason, event.confidence, outcome, due_at)
+
+
+def _cards(touched: Iterable[tuple[Delivery, Notification]]) -> set[tuple[int, str, str]]:
+    """(tenant, surface, key) of all posts that show something of these."""
+    found = set()
+    for delivery, notification in touched:
+        found |= {(delivery.tenant, surface, str(delivery.notification_id)) for surface in FOLLOWING}
+        if delivery.priority is Priority.BULK:
+            if notification.run_id is not None:
+                found.add((delivery.tenant, RUN_SURFACE, str(notification.run_id)))
+        elif FOLLOWED_BY in notification.context:
+            surface, key = notification.context[FOLLOWED_BY]
+            found.add((delivery.tenant, surface, key))
+    return found
+
+
 async def bump(tx: Tx, notifications: Sequence[tuple[int, UUID]]) -> None:
     """(tenant, notification id): whatever shows them is drawn again."""
-    refs = [(tenant, str(notification_id)) for tenant, notification_id in notifications]
-    for surface in FOLLOWING:
-        await tx.posts.bump(surface, refs)
+    await tx.posts.bump_all([(tenant, s, str(one)) for tenant, one in notifications for s in FOLLOWING])
 
 
 async def bump_cards(tx: Tx, touched: Sequence[Delivery]) -> None:
     """Once a transaction for each notice and each run, however many deliveries changed."""
-    await bump(tx, sorted({(d.tenant, d.notification_id) for d in touched}))
-    bulk = sorted({(d.tenant, d.notification_id) for d in touched if d.priority is Priority.BULK})
-    for tenant, run_id in await tx.runs.of_notifications(bulk):  # one by one: always in the same order
-        await tx.posts.bump(RUN_SURFACE, [(tenant, str(run_id))])
-    single = sorted({(d.tenant, d.notification_id) for d in touched if d.priority is not Priority.BULK})
-    for tenant, surface, key in await tx.notifications.followed_by(single, FOLLOWED_BY):
-        await tx.posts.bump(surface, [(tenant, key)])
+    refs = {(tenant, s, str(one)) for tenant, one in _notices(touched) for s in FOLLOWING}
+    bulk = _notices(d for d in touched if d.priority is Priority.BULK)
+    refs |= {(tenant, RUN_SURFACE, str(run)) for tenant, run in await tx.runs.of_notifications(bulk)}
+    single = _notices(d for d in touched if d.priority is not Priority.BULK)
+    refs |= set(await tx.notifications.followed_by(single, FOLLOWED_BY))
+    await tx.posts.bump_all(refs)
+
+
+def _notices(touched: Iterable[Delivery]) -> list[tuple[int, UUID]]:
+    return sorted({(d.tenant, d.notification_id) for d in touched})
 
 
 def _change(
@@ -173,8 +227,15 @@ def _change(
         diagnostic=decided.diagnostic if decided else "",
         remote=decided.remote if decided else "",
         queue_id=_queue_id(delivery, fresh),
+        content_hash=next((r.content_hash for r in fresh if r.content_hash and _latest(r, delivery)), None),
+        pdf_hash=next((r.pdf_hash for r in fresh if r.pdf_hash and _latest(r, delivery)), None),
         checks=0 if stage is not delivery.stage and stage in (Stage.AWAITING, Stage.HELD) else None,
     )
+
+
+def _latest(report: Report, delivery: Delivery) -> bool:
+    """What was sent is kept of the latest attempt."""
+    return report.event.attempt >= delivery.attempt
 
 
 def _queue_id(delivery: Delivery, fresh: Sequence[Report]) -> str | None:

@@ -1,8 +1,8 @@
 """The worker: all routes of all tenants in one process, with their heartbeat and sweeps.
 
-A connection takes its next message only when the end of the last one is on disk: after kill -9 only messages
-whose bytes were on the wire are in doubt. A mail in doubt goes again with the same Message-ID; a text in
-doubt is looked up at its provider first, since nobody could fold a second one.
+A connection runs ahead of the disk by a few messages at most: after kill -9 only messages whose bytes were on
+the wire may go twice (docs/adr/0014-batches-and-doubt.md). A mail in doubt goes again with the same
+Message-ID; a text in doubt is looked up at its provider first, since nobody could fold a second one.
 """
 
 from __future__ import annotations
@@ -139,6 +139,8 @@ class Worker:
             async with asyncio.timeout(timeout_s):
                 await self._in_flight.ended()
         except TimeoutError:
+            for runner in self._runners:
+                await runner.let_go()
             log.warning("drain_cut_short", left=len(self._in_flight.refs()))
 
     async def _keep_running(self, loop: Callable[[], Awaitable[None]]) -> None:

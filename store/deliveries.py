@@ -47,6 +47,10 @@ class DeliveryChange:
     """None: as it was."""
     checks: int | None = None
     """None: as it was."""
+    content_hash: str | None = None
+    """None: as it was."""
+    pdf_hash: str | None = None
+    """None: as it was."""
 
 
 def delivery_of(row: Row[Any]) -> Delivery:
@@ -220,38 +224,18 @@ class Deliveries(Repository):
         lease_s: float,
         retry_at: datetime,
     ) -> list[Delivery]:
-        """Takes a route's due deliveries, from `highest` to `lowest` priority, most urgent first.
-
-        One statement: lease, attempt + 1, next due time. The caller commits before any network.
-        """
-        due = (
-            select(deliveries.c.tenant_id, deliveries.c.id)
-            .where(
-                deliveries.c.stage == Stage.QUEUED,
-                deliveries.c.tenant_id == tenant,
-                deliveries.c.route == route,
-                deliveries.c.priority.between(int(highest), int(lowest)),
-                deliveries.c.due_at <= self._tx.now,
-            )
-            .order_by(deliveries.c.priority, deliveries.c.due_at)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-            .cte("due")
+        """`Claims.take`, for whoever needs the deliveries alone."""
+        taken = await self._tx.claims.take(
+            tenant=tenant,
+            route=route,
+            highest=highest,
+            lowest=lowest,
+            limit=limit,
+            worker=worker,
+            lease_s=lease_s,
+            retry_at=retry_at,
         )
-        statement = (
-            update(deliveries)
-            .where(deliveries.c.tenant_id == due.c.tenant_id, deliveries.c.id == due.c.id)
-            .values(
-                stage=Stage.CLAIMED,
-                attempt=deliveries.c.attempt + 1,
-                lease_until=db_now_plus(lease_s),
-                worker=worker,
-                due_at=retry_at,
-            )
-            .returning(deliveries)
-        )
-        rows = (await self._tx.conn.execute(statement)).all()
-        return sorted((delivery_of(row) for row in rows), key=lambda d: (d.priority, d.id))
+        return [delivery for delivery, _ in taken]
 
     async def hold(self, delivery: Delivery, *, reason: str, by: str) -> bool:
         """Claimed -> held: not now, and nobody's attempt; the claim's number is given back."""
@@ -297,16 +281,12 @@ class Deliveries(Repository):
     async def give_back(self, items: Sequence[Delivery], due_at: datetime) -> None:
         """Claimed -> queued for deliveries that nothing was done with; the attempt's number is given back."""
         c = deliveries.c
-        for item in items:
+        for batch in batched(items, BATCH):
+            mine = tuple_(c.tenant_id, c.id, c.attempt).in_([(d.tenant, d.id, d.attempt) for d in batch])
             await self._tx.conn.execute(
                 update(deliveries)
-                .where(
-                    c.tenant_id == item.tenant,
-                    c.id == item.id,
-                    c.stage == Stage.CLAIMED,
-                    c.attempt == item.attempt,
-                )
-                .values(stage=Stage.QUEUED, attempt=item.attempt - 1, due_at=due_at)
+                .where(mine, c.stage == Stage.CLAIMED)
+                .values(stage=Stage.QUEUED, attempt=c.attempt - 1, due_at=due_at)
             )
 
     async def overdue(self, limit: int = 500) -> list[Delivery]:
@@ -570,5 +550,5 @@ _CHANGED = (
     "diagnostic",
     "remote",
 )
-_KEPT = ("queue_id", "checks")
+_KEPT = ("queue_id", "checks", "content_hash", "pdf_hash")
 """Changed only where a value is given."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, and_, or_, select, update
+from sqlalchemy import Row, and_, or_, select, update
 
 from store.models import Post
-from store.repository import BATCH, Repository, batched
+from store.repository import Repository
 from store.tables import posts
 from store.types import db_now, db_now_plus, new_id
 
@@ -36,6 +37,19 @@ def _post(row: Row[Any]) -> Post:
 
 FOLLOWING = {"delivery": ("delivery", "act")}
 """A billing act has the id of the notification that tells of it: its card follows those deliveries too."""
+
+
+_BUMP = """
+UPDATE posts SET wanted = wanted + 1 WHERE tenant_id = $1 AND id IN (
+    SELECT p.id FROM unnest($2::text[], $3::text[]) AS k(surface, key)
+    JOIN posts p ON p.tenant_id = $1 AND p.surface = k.surface AND p.key = k.key
+    ORDER BY p.id FOR UPDATE OF p)
+"""
+_SQLITE_BUMP = """
+UPDATE posts SET wanted = wanted + 1 WHERE tenant_id = ?1 AND id IN (
+    SELECT p.id FROM json_each(?2) k
+    CROSS JOIN posts p ON p.tenant_id = ?1 AND p.surface = k.value ->> 0 AND p.key = k.value ->> 1)
+"""
 
 
 class Posts(Repository):
@@ -72,29 +86,27 @@ class Posts(Repository):
 
     async def bump(self, surface: str, refs: Sequence[tuple[int, str]]) -> None:
         """(tenant, key): what they show has changed."""
+        await self.bump_all([(tenant, surface, key) for tenant, key in refs])
+
+    async def bump_all(self, refs: Collection[tuple[int, str, str]]) -> None:
+        """(tenant, surface, key): what they show has changed. One statement a tenant, however many there are;
+        rows are locked in one order, since two takers of the same would else wait for each other."""
+        by_tenant: dict[int, set[tuple[str, str]]] = {}
+        for tenant, surface, key in refs:
+            shown = by_tenant.setdefault(tenant, set())
+            shown.update((following, key) for following in FOLLOWING.get(surface, (surface,)))
         touched = 0
-        surfaces = FOLLOWING.get(surface, (surface,))
-        for batch in batched(sorted(set(refs)), BATCH):
-            by_tenant: dict[int, list[str]] = {}
-            for tenant, key in batch:
-                by_tenant.setdefault(tenant, []).append(key)
-            for tenant, keys in by_tenant.items():
-                shown = and_(
-                    posts.c.tenant_id == tenant, posts.c.surface.in_(surfaces), posts.c.key.in_(keys)
-                )
-                if not self._tx.sqlite:  # which has one writer
-                    shown = and_(posts.c.tenant_id == tenant, posts.c.id.in_(self._in_order(shown)))
-                result = await self._tx.conn.execute(
-                    update(posts).where(shown).values(wanted=posts.c.wanted + 1)
-                )
-                touched += result.rowcount
+        for tenant in sorted(by_tenant):
+            touched += await self._bump(tenant, sorted(by_tenant[tenant]))
         if touched:
             self._tx.signal("posts")
 
-    def _in_order(self, wanted: ColumnElement[bool]) -> Select[Any]:
-        """Locks them in one order: an UPDATE takes rows as it finds them, and two of the same rows would wait
-        for each other."""
-        return select(posts.c.id).where(wanted).order_by(posts.c.id).with_for_update()
+    async def _bump(self, tenant: int, shown: Sequence[tuple[str, str]]) -> int:
+        say = self._tx.conn.exec_driver_sql
+        if self._tx.sqlite:
+            return int((await say(_SQLITE_BUMP, (tenant, json.dumps(shown)))).rowcount)
+        surfaces, keys = (list(column) for column in zip(*shown, strict=True))
+        return int((await say(_BUMP, (tenant, surfaces, keys))).rowcount)
 
     async def claim_behind(
         self, *, worker: str, lease_s: float, limit: int = 20, dead_worker: str | None = None

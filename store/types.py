@@ -18,6 +18,15 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
+def micros(at: datetime) -> int:
+    """As SQLite holds it: microseconds since 1970."""
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def of_micros(value: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=value)
+
+
 class UtcDateTime(TypeDecorator[datetime]):
     """An aware UTC datetime. SQLite has no time zones: there it is integer microseconds since 1970."""
 
@@ -35,14 +44,14 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value.tzinfo is None:
             raise ValueError("a stored instant needs a time zone")
         if dialect.name == "sqlite":
-            return (value - _EPOCH) // _MICROSECOND
+            return micros(value)
         return value.astimezone(UTC)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         if value is None:
             return None
         if dialect.name == "sqlite":
-            return _EPOCH + timedelta(microseconds=int(value))
+            return of_micros(int(value))
         return value.astimezone(UTC)  # type: ignore[no-any-return]  # the driver gives a datetime
 
 

@@ -25,6 +25,7 @@ from store.address_questions import AddressQuestions
 from store.areas import Areas
 from store.assignments import Assignments
 from store.audit import Audit
+from store.claims import Claims
 from store.consents import Consents
 from store.conversations import Conversations
 from store.deliveries import Deliveries
@@ -32,6 +33,7 @@ from store.diagnoses import Diagnoses
 from store.dns_watches import DnsWatches
 from store.domain_records import DomainRecords
 from store.duties import Duties, Duty
+from store.ends import Ends
 from store.engine import Engine
 from store.events import Events
 from store.failed_attempts import FailedAttempts
@@ -149,6 +151,14 @@ class Tx:
     @cached_property
     def deliveries(self) -> Deliveries:
         return Deliveries(self)
+
+    @cached_property
+    def claims(self) -> Claims:
+        return Claims(self)
+
+    @cached_property
+    def ends(self) -> Ends:
+        return Ends(self)
 
     @cached_property
     def events(self) -> Events:

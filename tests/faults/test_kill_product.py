@@ -76,7 +76,8 @@ async def test_twenty_kills_in_a_thousand_sends_lose_nothing_and_repeat_only_wha
     assert all(len(found) == 1 for found in ids.values()), "the same Message-ID on every copy"
     counts = (await desk.call("GET", "/sandbox/mail/ledger"))["by_message_id"]
     repeated = {mid: n - 1 for found in ids.values() for mid in found if (n := counts[mid]) > 1}
-    assert sum(repeated.values()) <= KILLS * CONNECTIONS
+    # One on the wire, and sometimes one whose end was in the group being written.
+    assert sum(repeated.values()) <= KILLS * CONNECTIONS * 2
     assert set(repeated) <= await broken_claims(desk.state), "only attempts that a kill cut short"
     print(f"{MAILS} mails, {KILLS} kills, {sum(repeated.values())} copies too many, none lost")
     await desk.product("START")

@@ -1,0 +1,43 @@
+"""A worker as a deployment runs it, on a backlog and a sink: what the benchmarks about sending share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.backlog import DOMAIN, KEYRING, ROUTE
+from benchmarks.databases import TENANT
+from billing.truth import BillingTruth, SendMode
+from notifier.channels import Route, email_smtp, sms_twilio
+from notifier.compose import Composer
+from notifier.worker import Worker
+from store.models import Channel
+from store.unit import Store
+
+CONNECTIONS = 20
+
+
+def route(host: str, port: int, **more: Any) -> Route:
+    fields: dict[str, Any] = {
+        "name": ROUTE,
+        "kind": "relay",
+        "host": host,
+        "port": port,
+        "envelope": "verp",
+        "envelope_domain": DOMAIN,
+        "from_address": "billing@cascade.example",
+        "from_name": "Cascade Fiber",
+        "connections": CONNECTIONS,
+    }
+    return Route(**(fields | more))
+
+
+def worker(store: Store, way: Route, name: str = "w1", **more: Any) -> Worker:
+    return Worker(
+        store=store,
+        routes={TENANT.id: [way]},
+        providers={Channel.EMAIL: email_smtp.CHANNEL, Channel.SMS: sms_twilio.CHANNEL},
+        truth=BillingTruth(lambda tenant: SendMode("live")),
+        composer=Composer(KEYRING, store.clock),
+        name=name,
+        **more,
+    )

@@ -1,0 +1,134 @@
+"""One lane of a route: what was claimed, most urgent first, on its way to connections that are free.
+
+How much is claimed ahead follows the pace at which it leaves: what a moment (`AHEAD_S`) takes, so that after
+kill -9 little waits for its lease to end, and no truth grows old. Connections run ahead of the disk by a few
+messages, no more: that many may go out twice (docs/adr/0014-batches-and-doubt.md). No I/O.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from store.models import Priority
+
+AHEAD_S = 0.1
+MOST_AHEAD = 400
+UNWRITTEN = 8
+"""Ends of attempts that one connection may leave unwritten while it goes on."""
+
+
+class Ordered(Protocol):
+    @property
+    def order(self) -> tuple[float, int, int]: ...
+
+
+W = TypeVar("W", bound=Ordered)
+
+
+@dataclass
+class Ahead:
+    """How many to hold at once: queued here or on the wire."""
+
+    least: int
+    most: int = MOST_AHEAD
+    size: int = 0
+    _left: int = 0
+    _since: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.size = self.least
+
+    def left(self) -> None:
+        """One more has left."""
+        self._left += 1
+
+    def measure(self, now: float) -> None:
+        """`now` in monotonic seconds, at each claim."""
+        took = max(now - self._since, 0.001)
+        self.size = max(self.least, min(self.most, round(self._left / took * AHEAD_S)))
+        self._left, self._since = 0, now
+
+
+class Lane(Generic[W]):
+    def __init__(
+        self,
+        highest: Priority,
+        lowest: Priority,
+        connections: int,
+        *,
+        now: Callable[[], float],
+        hurry: Callable[[], None],
+    ) -> None:
+        """`hurry` is called when connections stand still until something is written."""
+        self.highest, self.lowest, self.connections = highest, lowest, connections
+        self._ahead = Ahead(connections * 2, max(connections * 2, MOST_AHEAD))
+        self._most_unwritten = connections * UNWRITTEN
+        self._now, self._hurry = now, hurry
+        self._ready: list[tuple[tuple[float, int, int], W]] = []
+        self._on_the_wire = self._unwritten = 0
+        self._free = asyncio.Event()
+        self._idle: deque[asyncio.Future[None]] = deque()
+
+    async def room(self) -> int:
+        """How many more are worth claiming; waits until that is a good part of what is held."""
+        while (free := self._ahead.size - len(self._ready) - self._on_the_wire) < self._worth:
+            self._free.clear()
+            await self._free.wait()
+        self._ahead.measure(self._now())
+        return max(free, self._ahead.size - len(self._ready) - self._on_the_wire)
+
+    @property
+    def _worth(self) -> int:
+        return max(1, self._ahead.size // 3)
+
+    def put(self, items: Iterable[W]) -> None:
+        for item in items:
+            heapq.heappush(self._ready, (item.order, item))
+        self._wake(len(self._ready))
+
+    def clear(self) -> list[W]:
+        """What no connection has taken yet."""
+        left, self._ready = [item for _, item in self._ready], []
+        self._free.set()
+        return left
+
+    async def take(self) -> W:
+        """The next for a connection, which calls `done` when its attempt is over."""
+        while not self._ready or self._unwritten >= self._most_unwritten:
+            if self._ready:
+                self._hurry()
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._idle.append(turn)
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if turn.done() and not turn.cancelled():
+                    self._wake(1)  # it was this one's turn: the next takes it
+                raise
+        self._on_the_wire += 1
+        return heapq.heappop(self._ready)[1]
+
+    def done(self, *, to_write: bool) -> None:
+        """An attempt is over; `to_write`: its end is on its way to the disk, and `written` will follow."""
+        self._on_the_wire -= 1
+        self._unwritten += to_write
+        self._ahead.left()
+        if self._ahead.size - len(self._ready) - self._on_the_wire >= self._worth:
+            self._free.set()
+
+    def written(self) -> None:
+        self._unwritten -= 1
+        if self._ready:
+            self._wake(1)
+
+    def _wake(self, count: int) -> None:
+        while count and self._idle:
+            turn = self._idle.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                count -= 1
