@@ -42,10 +42,10 @@ class Composer:
         context = {"language": notification.language, **notification.context}
         if notification.attach_pdf:  # the text says what is there, not what was wished for
             context["attached"] = bool(attachments)
-        rendered = templates.render(source, context)
+        rendered = templates.render_mail(source, context)
         content = mime.build(
             headers=[
-                ("From", mime.mailbox(route.from_name, route.from_address)),
+                ("From", mime.own_mailbox(route.from_name, route.from_address)),
                 ("To", mime.mailbox("", delivery.address)),
                 ("Message-ID", delivery.message_id),
                 ("X-Delivery-Ref", token),

@@ -122,4 +122,4 @@ class Keyring:
         return DeliveryToken(int.from_bytes(body[2:5], "big"), UUID(bytes=body[5:21]), body[1], old)
 
     def _mac(self, key: Key, body: bytes) -> bytes:
-        return hmac.new(self.subkey("delivery", key), body, hashlib.sha256).digest()[:_MAC]
+        return hmac.digest(self.subkey("delivery", key), body, "sha256")[:_MAC]

@@ -9,10 +9,12 @@ from __future__ import annotations
 import binascii
 import re
 from base64 import b64encode, encodebytes
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
+from functools import lru_cache
+from typing import Literal, NamedTuple
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _BIDI = re.compile(r"[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -26,6 +28,13 @@ _WORD = 39
 """Octets of UTF-8 in one encoded word: with `Subject: ` before it, 76 characters (RFC 2047 section 2)."""
 _PLAIN = 200
 """Longer than that, also ASCII is encoded, since only then can it be folded anywhere."""
+_WORDS = re.compile(r"[!-~]+(?: [!-~]+)*")
+_CRLF = b"\r\n"
+_FOLD = b"=\r\n"
+_LINE = 75
+"""Octets of one line of quoted-printable beside the `=` that folds it (RFC 2045 section 6.7)."""
+_KEPT_OCTETS = 262_144
+"""Larger attachments are encoded each time, so that what is kept of them is bounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +55,8 @@ def encode_header(text: str) -> str:
 
     Text that a reader would take for an encoded word is encoded too, so that it is read as it was written.
     """
+    if len(text) <= _PLAIN and "=?" not in text and _WORDS.fullmatch(text):
+        return text  # nearly all of them: nothing to take out, nothing to encode
     clean = header_text(text)
     if clean.isascii() and len(clean) <= _PLAIN and "=?" not in clean:
         return clean
@@ -65,6 +76,12 @@ def is_addr_spec(address: str) -> bool:
     return _ADDR.fullmatch(address) is not None and len(address) <= 254
 
 
+@lru_cache(maxsize=64)
+def own_mailbox(name: str, address: str) -> str:
+    """`mailbox` for the few senders that are ours."""
+    return mailbox(name, address)
+
+
 def mailbox(name: str, address: str) -> str:
     """`"Name" <address>` (RFC 5322 section 3.4); ValueError for an address that is no addr-spec."""
     if not is_addr_spec(address):
@@ -81,9 +98,84 @@ def mailbox(name: str, address: str) -> str:
     return f'"{quoted}" <{address}>'
 
 
+class Body(NamedTuple):
+    """A body's octets and how they are encoded (RFC 2045 section 6)."""
+
+    encoding: Literal["quoted-printable", "base64"]
+    octets: bytes
+
+
+_Piece = tuple[bytes, int, int, bool]
+"""Quoted-printable that may stand anywhere: octets, lengths of the first and the last line, whether there are
+several."""
+Known = Mapping[str, _Piece]
+
+
+def known_texts(texts: Iterable[str]) -> Known:
+    """For `body`: what it may meet again and again, encoded once."""
+    return {text: _piece(text) for text in texts if text and "\r" not in text}
+
+
+def _piece(text: str) -> _Piece:
+    octets = _quoted_printable(text)
+    last = len(octets) - (octets.rfind(b"\n") + 1)
+    if last > _LINE:  # full to the brim: a fold after it would be too much
+        cut = len(octets) - (3 if octets[-3:-2] == b"=" else 1)
+        octets, last = octets[:cut] + _FOLD + octets[cut:], len(octets) - cut
+    first = octets.find(_CRLF)
+    return (octets, last, last, False) if first < 0 else (octets, first, last, True)
+
+
+def body(pieces: Sequence[str], known: Known | None = None) -> Body:
+    """The joined pieces: quoted-printable, or base64 where that is shorter (other scripts).
+
+    Never 7bit: of plain ASCII quoted-printable is nearly the same octets, and it can hold no boundary, no
+    line that is too long and no space that a relay would take away.
+    """
+    octets = _joined(pieces, known or {})
+    if octets.count(b"=") * 6 > len(octets):  # a sign is three octets here and at most 1.4 in base64
+        return Body("base64", _base64("".join(pieces)))
+    return Body("quoted-printable", octets)
+
+
+def _joined(pieces: Sequence[str], known: Known) -> bytes:
+    """Piece by piece, each encoded for itself, with a fold before what no longer fits into the line."""
+    parts: list[bytes] = []
+    column = 0
+    for piece in pieces:
+        found = known.get(piece)
+        if found is None:
+            # A short value that quoted-printable leaves alone: most of them.
+            if len(piece) <= _LINE and piece.isascii() and piece.isprintable() and "=" not in piece:
+                if piece[-1:] not in " " and piece != ".":
+                    column += len(piece)
+                    if column > _LINE:
+                        parts.append(_FOLD)
+                        column = len(piece)
+                    parts.append(piece.encode("ascii"))
+                    continue
+            elif "\r" in piece:  # it may be half of a line end whose other half stands in the next piece
+                return _quoted_printable("".join(pieces))
+            found = _piece(piece)
+        octets, first, last, several = found
+        if column + first > _LINE and column:
+            parts.append(_FOLD)
+            column = 0
+        parts.append(octets)
+        column = last if several else column + last
+    return b"".join(parts)
+
+
 def _quoted_printable(text: str) -> bytes:
-    body = text.replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace")
-    return binascii.b2a_qp(body, istext=True).replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return binascii.b2a_qp(text.encode("utf-8", "replace"), istext=True).replace(b"\n", _CRLF)
+
+
+def _base64(text: str) -> bytes:
+    # RFC 2045 section 6.8: line ends of text are CRLF before they are encoded.
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n")
+    return encodebytes(lines.encode("utf-8", "replace")).replace(b"\n", _CRLF)
 
 
 def safe_filename(name: str) -> str:
@@ -103,7 +195,23 @@ def _attached(item: Attachment) -> bytes:
         f'Content-Disposition: attachment; filename="{name}"\r\n'
         "Content-Transfer-Encoding: base64\r\n\r\n"
     )
-    return head.encode("ascii") + encodebytes(item.content).replace(b"\n", b"\r\n")
+    encoded = _kept if len(item.content) <= _KEPT_OCTETS else _encoded
+    return head.encode("ascii") + encoded(item.content)
+
+
+def _encoded(content: bytes) -> bytes:
+    """Base64 in lines of 76; by slices, since `encodebytes` encodes line by line."""
+    letters = binascii.b2a_base64(content, newline=False)
+    lines = [letters[at : at + 76] for at in range(0, len(letters), 76)]
+    return _CRLF.join([*lines, b""])
+
+
+_kept = lru_cache(maxsize=32)(_encoded)
+
+
+@lru_cache(maxsize=8)
+def _date(at: datetime) -> str:
+    return format_datetime(at)
 
 
 def build(
@@ -111,8 +219,8 @@ def build(
     headers: Iterable[tuple[str, str]],
     date: datetime,
     subject: str,
-    text: str,
-    html: str,
+    text: str | Body,
+    html: str | Body,
     boundary: str,
     attachments: Sequence[Attachment] = (),
 ) -> bytes:
@@ -123,10 +231,10 @@ def build(
     """
     lines = [f"{name}: {value}" for name, value in headers]
     for line in lines:
-        if not _HEADER.fullmatch(line) or max(map(len, line.split("\r\n"))) > 998:
+        if not _HEADER.fullmatch(line) or (len(line) > 998 and max(map(len, line.split("\r\n"))) > 998):
             raise ValueError("a header is not plain, folded ASCII")
     lines += [
-        f"Date: {format_datetime(date)}",
+        f"Date: {_date(date.replace(microsecond=0))}",
         f"Subject: {encode_header(subject)}",
         "MIME-Version: 1.0",
     ]
@@ -143,15 +251,11 @@ def build(
     return b"".join([*parts, f"--{outer}--\r\n".encode()])
 
 
-def _bodies(boundary: str, text: str, html: str) -> list[bytes]:
+def _bodies(boundary: str, text: str | Body, html: str | Body) -> list[bytes]:
     mark = f"--{boundary}".encode()
     parts: list[bytes] = []
-    for kind, body in (("plain", text), ("html", html)):
-        parts += [
-            mark,
-            f"\r\nContent-Type: text/{kind}; charset=utf-8\r\n".encode(),
-            b"Content-Transfer-Encoding: quoted-printable\r\n\r\n",
-            _quoted_printable(body),
-            b"\r\n",
-        ]
+    for kind, given in (("plain", text), ("html", html)):
+        part = body([given]) if isinstance(given, str) else given
+        head = f"Content-Type: text/{kind}; charset=utf-8\r\nContent-Transfer-Encoding: {part.encoding}"
+        parts += (mark, _CRLF, head.encode("ascii"), b"\r\n\r\n", part.octets, _CRLF)
     return [*parts, mark, b"--\r\n"]

@@ -10,21 +10,38 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import StrictUndefined, Template, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import escape
 
+from notifier.mime import Body, Known, body, known_texts
 from store.models import TemplateSource
 
 _HERE = Path(__file__).parent
-_text = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
-_html = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=True, keep_trailing_newline=True)
+_SPECIAL = re.compile("[&<>\"']")
+_OF_DICTS = frozenset(dir(dict))
+
+
+class _Environment(ImmutableSandboxedEnvironment):
+    """Jinja's sandbox; what a plain dict holds is looked up without the detour over an AttributeError."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if type(obj) is dict and attribute not in _OF_DICTS:
+            try:
+                return obj[attribute]
+            except KeyError:
+                return self.undefined(obj=obj, name=attribute)
+        return super().getattr(obj, attribute)
+
+
+_text = _Environment(undefined=StrictUndefined, keep_trailing_newline=True)
+_html = _Environment(undefined=StrictUndefined, autoescape=True, keep_trailing_newline=True)
 _INCLUDE = re.compile(r"\{# include (parts/[a-z.]+) #\}")
 FALLBACK_LANGUAGE = "en"
 
@@ -40,12 +57,47 @@ class Rendered:
     html: str
 
 
+class MailParts(NamedTuple):
+    """An e-mail's parts, the bodies as they are written into it."""
+
+    subject: str
+    text: Body
+    html: Body
+
+
+def _escape(value: Any) -> str:
+    """markupsafe's, but for plain text with nothing to escape: nearly all values, and it only goes out."""
+    return value if type(value) is str and not _SPECIAL.search(value) else escape(value)
+
+
+class _Part:
+    """One compiled part; what of it never changes is encoded for mails once."""
+
+    def __init__(self, environment: _Environment, source: str) -> None:
+        self._template: Template = environment.from_string(source)
+        # A plain dict: Jinja's chain of maps is walked in Python for each rendering.
+        self._template.globals = dict(self._template.globals)
+        self._template.root_render_func.__globals__["escape"] = _escape
+        code = self._template.root_render_func.__code__
+        self._known: Known = known_texts(text for text in code.co_consts if isinstance(text, str))
+
+    def text(self, context: Mapping[str, Any]) -> str:
+        return "".join(self._pieces(context))
+
+    def body(self, context: Mapping[str, Any]) -> Body:
+        return body(self._pieces(context), self._known)
+
+    def _pieces(self, context: Mapping[str, Any]) -> list[str]:
+        template = self._template
+        return list(template.root_render_func(template.new_context(dict(context))))
+
+
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    subject: Template
-    text: Template
-    html: Template
-    sms: Template
+    subject: _Part
+    text: _Part
+    html: _Part
+    sms: _Part
 
 
 def content_hash(subject: str, text: str, html: str, sms: str = "") -> str:
@@ -76,38 +128,53 @@ def _part(name: str, language: str, part: str) -> str:
 @lru_cache(maxsize=256)
 def _compile(source: TemplateSource) -> _Compiled:
     return _Compiled(
-        _text.from_string(source.subject),
-        _text.from_string(source.text),
-        _html.from_string(source.html),
-        _text.from_string(source.sms),
+        _Part(_text, source.subject),
+        _Part(_text, source.text),
+        _Part(_html, source.html),
+        _Part(_text, source.sms),
     )
 
 
 def render(source: TemplateSource, context: Mapping[str, Any]) -> Rendered:
     """The e-mail's parts. TemplateProblem names what is missing; no hole is ever rendered as nothing."""
-    if not source.text:
-        raise TemplateProblem(f"Template {source.name}.{source.language} has no e-mail.")
-    with _problems_of(source):
+    _needs(source, "e-mail", source.text)
+    try:
         compiled = _compile(source)
         return Rendered(
-            compiled.subject.render(context), compiled.text.render(context), compiled.html.render(context)
+            compiled.subject.text(context), compiled.text.text(context), compiled.html.text(context)
         )
+    except Exception as error:
+        raise _problem(source, error) from error
+
+
+def render_mail(source: TemplateSource, context: Mapping[str, Any]) -> MailParts:
+    """The same, with bodies ready for `mime.build`."""
+    _needs(source, "e-mail", source.text)
+    try:
+        compiled = _compile(source)
+        return MailParts(
+            compiled.subject.text(context), compiled.text.body(context), compiled.html.body(context)
+        )
+    except Exception as error:
+        raise _problem(source, error) from error
 
 
 def render_sms(source: TemplateSource, context: Mapping[str, Any]) -> str:
     """The text message, line ends around it trimmed. TemplateProblem as for `render`."""
-    if not source.sms:
-        raise TemplateProblem(f"Template {source.name}.{source.language} has no text message.")
-    with _problems_of(source):
-        return _compile(source).sms.render(context).strip()
-
-
-@contextmanager
-def _problems_of(source: TemplateSource) -> Iterator[None]:
+    _needs(source, "text message", source.sms)
     try:
-        yield
-    except TemplateError as error:
-        raise TemplateProblem(f"Template {source.name}.{source.language}: {error.message}.") from error
-    except Exception as error:  # whatever a template does wrong is that template's problem
-        kind = type(error).__name__
-        raise TemplateProblem(f"Template {source.name}.{source.language} failed: {kind}.") from error
+        return _compile(source).sms.text(context).strip()
+    except Exception as error:
+        raise _problem(source, error) from error
+
+
+def _needs(source: TemplateSource, what: str, part: str) -> None:
+    if not part:
+        raise TemplateProblem(f"Template {source.name}.{source.language} has no {what}.")
+
+
+def _problem(source: TemplateSource, error: Exception) -> TemplateProblem:
+    """Whatever a template does wrong is that template's problem; only Jinja's own words are shown."""
+    if isinstance(error, TemplateError):
+        return TemplateProblem(f"Template {source.name}.{source.language}: {error.message}.")
+    return TemplateProblem(f"Template {source.name}.{source.language} failed: {type(error).__name__}.")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import quopri
 import re
 import string
+from base64 import b64decode
+from dataclasses import replace
 from email import message_from_bytes, policy
 from email.header import decode_header, make_header
 from email.message import EmailMessage
@@ -11,10 +14,20 @@ from email.utils import parseaddr
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from notifier.mime import Attachment, build, encode_header, header_text, is_addr_spec, mailbox, safe_filename
+from notifier.mime import (
+    Attachment,
+    body,
+    build,
+    encode_header,
+    header_text,
+    is_addr_spec,
+    known_texts,
+    mailbox,
+    safe_filename,
+)
 from tests.builders import NOW
 
 ADDRESS = "billing@mail.cascade.example"
@@ -114,8 +127,8 @@ def test_bodies_come_back_as_they_went(text: str, html: str) -> None:
         "text/plain",
         "text/html",
     ]
-    for part, body in zip(found.iter_parts(), (text, html), strict=True):
-        expected = body.replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace")
+    for part, given_body in zip(found.iter_parts(), (text, html), strict=True):
+        expected = given_body.replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace")
         payload = part.get_payload(decode=True)
         assert isinstance(payload, bytes)
         assert payload.replace(b"\r\n", b"\n") == expected
@@ -140,6 +153,45 @@ def test_bodies_at_the_edges_of_quoted_printable_come_back(body: str) -> None:
     payload = part.get_payload(decode=True)
     assert isinstance(payload, bytes)
     assert payload.replace(b"\r\n", b"\n") == body.encode()
+
+
+PIECES = st.text(alphabet="ab=. \t\n\réñ日\x00", max_size=90) | st.sampled_from(
+    ["x" * 75, "x" * 76, "x" * 77, "é" * 25, "a\n" + "x" * 76, "x" * 73 + "é", "\n", ".", "\r", " "]
+)
+
+
+@settings(max_examples=200)
+@given(st.lists(PIECES, max_size=8), st.lists(st.booleans(), min_size=8, max_size=8))
+def test_a_body_is_its_pieces_whether_they_were_known_or_not(pieces: list[str], is_known: list[bool]) -> None:
+    known = known_texts(piece for piece, yes in zip(pieces, is_known, strict=False) if yes)
+    found = body(pieces, known)
+    plain = b64decode(found.octets) if found.encoding == "base64" else quopri.decodestring(found.octets)
+    expected = re.sub("\r\n|\r|\n", "\r\n", "".join(pieces)).encode()
+    assert re.sub(rb"\r\n|\r|\n", b"\r\n", plain) == expected
+    for line in found.octets.split(b"\r\n"):
+        assert len(line) <= 76
+        assert line != b"."
+        assert not line.endswith((b" ", b"\t"))
+        assert b"\r" not in line
+        assert b"\n" not in line
+
+
+def test_a_body_in_another_script_is_base64_and_one_with_accents_is_not() -> None:
+    assert body(["Su factura está lista. ¿Preguntas? Escríbanos."]).encoding == "quoted-printable"
+    assert body(["Your invoice is ready: 1 = 1\n"]).encoding == "quoted-printable"
+    (part, _) = parsed(message(text="Ваш счёт готов\n" * 9, html="<p>h</p>")).iter_parts()
+    assert part["Content-Transfer-Encoding"] == "base64"
+    assert part.get_content() == "Ваш счёт готов\r\n" * 9, "RFC 2045 section 6.8"
+
+
+@pytest.mark.parametrize("size", [0, 1, 56, 57, 58, 114, 300_000])
+def test_an_attachment_of_any_size_comes_back_in_lines_of_76(size: int) -> None:
+    raw = message(
+        "s", "n", "t", "h", replace(PDF, content=bytes(range(256)) * (size // 256) + b"x" * (size % 256))
+    )
+    (found,) = parsed(raw).iter_attachments()
+    assert len(found.get_content()) == size
+    assert max(map(len, lines(raw)[8:])) <= 78
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import quopri
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,6 +46,9 @@ SUBSCRIBER_CONTEXT: dict[str, Any] = {
 }
 
 
+NO_MAIL = (NotificationKind.REPLY, NotificationKind.AUTO_REPLY, NotificationKind.ONCALL)
+
+
 def source_of(subject: str = "s", text: str = "t", html: str = "h") -> TemplateSource:
     return TemplateSource(content_hash(subject, text, html), "own", "en", subject, text, html)
 
@@ -58,7 +62,7 @@ def test_every_template_renders_whatever_it_has_and_is_pinned_whole(kind: Notifi
     try:
         source = load(kind, "en")
     except TemplateProblem:
-        assert kind in (NotificationKind.REPLY, NotificationKind.AUTO_REPLY, NotificationKind.ONCALL)
+        assert kind in NO_MAIL
         return
     assert (source.name, source.language) == (kind, "en")
     assert source.hash == content_hash(source.subject, source.text, source.html, source.sms)
@@ -127,6 +131,32 @@ def test_a_telephone_number_is_shown_only_where_there_is_one() -> None:
     brand = CONTEXT["brand"] | {"support_phone": ""}
     assert "help@cascade.example, 541-555-0100." in render(load("test", "en"), CONTEXT).text
     assert "help@cascade.example." in render(load("test", "en"), CONTEXT | {"brand": brand}).text
+
+
+@pytest.mark.parametrize("kind", list(NotificationKind))
+def test_a_mails_bodies_are_what_is_rendered(kind: NotificationKind) -> None:
+    for language in ("en", "es"):
+        if kind not in NO_MAIL and load(kind, language).text:
+            source = load(kind, language)
+        else:
+            source = source_of("{{ x }}", "{{ subscriber.name }}\n", "{{ x }} .\n{{ subscriber.account }}")
+        hostile = {"name": "Zoë <&'\"> & Söhne\r\nBcc: x \n.\n", "account": "1 = 2 "}
+        context = (
+            CONTEXT | SUBSCRIBER_CONTEXT | {"body": "b", "x": "a word = " * 20 + "é", "subscriber": hostile}
+        )
+        whole, mail = render(source, context), templates.render_mail(source, context)
+        assert mail.subject == whole.subject
+        for found, text in ((mail.text, whole.text), (mail.html, whole.html)):
+            assert quopri.decodestring(found.octets).replace(b"\r\n", b"\n").decode() == text.replace(
+                "\r\n", "\n"
+            )
+
+
+def test_what_a_dict_is_able_to_do_is_no_value_and_a_missing_name_in_it_is_a_problem() -> None:
+    for text in ("{{ brand.copy }}", "{{ brand.items }}"):
+        assert "built-in method" in render(source_of(text=text), CONTEXT).text, "as in Jinja itself"
+    with pytest.raises(TemplateProblem, match="'dict object' has no attribute 'nothing'"):
+        render(source_of(text="{{ brand.nothing }}"), CONTEXT)
 
 
 def test_values_are_escaped_in_the_html_part_and_left_alone_in_the_text_part() -> None:
