@@ -1,4 +1,4 @@
-"""`ispbot`: demo, run, bot, worker, migrate, import, notify, bounce, check, dkim."""
+"""`ispbot`: demo, run, bot, worker, migrate, import, notify, bounce, check, dkim, proof."""
 
 from __future__ import annotations
 
@@ -44,6 +44,8 @@ notify = typer.Typer(no_args_is_help=True, help="Tell subscribers, many at once.
 app.add_typer(notify, name="notify")
 dkim = typer.Typer(help="The DKIM keys of the mail routes: what to publish, and whether DNS has it.")
 app.add_typer(dkim, name="dkim")
+proof = typer.Typer(no_args_is_help=True, help="Records of notices for a lawyer: make one, check one.")
+app.add_typer(proof, name="proof")
 # A file or a pipe has no width of its own: lines stay whole there, for whoever greps them.
 out = Console(width=None if sys.stdout.isatty() else 300)
 err = Console(stderr=True)
@@ -387,6 +389,49 @@ def check(config: ConfigOption = DEFAULT_CONFIG, environment: EnvironmentOption 
         table.add_row(mark, escape(finding.what), escape(finding.found), escape(finding.remedy))
     out.print(table)
     if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+@proof.command("make")
+def proof_make(
+    whose: Annotated[str, typer.Argument(help="an account's or an invoice's number")],
+    reason: Annotated[str, typer.Option(help="why it is needed; stands in the record and in the audit")],
+    time: Annotated[str, typer.Option("--time", help="such as 2026, 'Jan 5 to Mar 31' or all")] = "",
+    to: Annotated[Path, typer.Option("--to", help="the directory where the PDF goes")] = Path(),
+    config: ConfigOption = DEFAULT_CONFIG,
+    environment: EnvironmentOption = None,
+    tenant: Annotated[str | None, typer.Option(help="which provider, where there are several")] = None,
+) -> None:
+    """Make the record of an account's or an invoice's notices, as `/isp proof` does."""
+    from bot.proof_cli import make_record
+
+    loaded = _config(config, environment)
+    key = _provider(loaded, tenant)
+    try:
+        asyncio.run(make_record(loaded, key, f"{whose} {time}".strip(), reason, to, typer.echo))
+    except UserError as error:
+        raise _fail(" ".join(filter(None, (error.sentence, error.next_step))), 2) from None
+    except (DatabaseError, OSError) as error:
+        raise _fail(str(error)) from None
+
+
+@proof.command("verify")
+def proof_verify(
+    file: Annotated[Path, typer.Argument(help="a record that somebody shows")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    environment: EnvironmentOption = None,
+    tenant: Annotated[str | None, typer.Option(help="which provider, where there are several")] = None,
+) -> None:
+    """Whether exactly this file was made here, by whom, and whether the audit holds; exit code 1 if not."""
+    from bot.proof_cli import verify_record
+
+    loaded = _config(config, environment)
+    key = _provider(loaded, tenant)
+    try:
+        genuine = asyncio.run(verify_record(loaded, key, file.read_bytes(), typer.echo))
+    except (DatabaseError, OSError) as error:
+        raise _fail(str(error)) from None
+    if not genuine:
         raise typer.Exit(1)
 
 

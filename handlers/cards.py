@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from uuid import UUID
 
+from store.filed import LegalHold
 from store.models import (
     Aside,
     ContactOverride,
@@ -99,6 +100,8 @@ class CardData:
     """The invoice by which the subscriber was looked up."""
     incidents: tuple[KnownIncident, ...] = ()
     """Newest first."""
+    legal_holds: tuple[LegalHold, ...] = ()
+    """Those that stand: nothing of this account is removed by age."""
 
 
 def is_overdue(invoice: Invoice, today: date) -> bool:

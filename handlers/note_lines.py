@@ -8,6 +8,7 @@ from billing.hold_words import what_is_held
 from handlers import format as fmt
 from handlers.blocks import Mrkdwn, md, mention
 from handlers.profile import TenantProfile
+from store.filed import LegalHold
 from store.models import ACCOUNT, Hold, Note, NoteLevel
 
 MOST_NOTES = 5
@@ -24,6 +25,10 @@ def hold_line(hold: Hold, profile: TenantProfile) -> Mrkdwn:
     if not hold.reason:
         return md(":hourglass: {} *{}* — {}", held, day, mention(hold.owner))
     return md(":hourglass: {} *{}*: {} — {}", held, day, hold.reason, mention(hold.owner))
+
+
+def legal_hold_line(hold: LegalHold) -> Mrkdwn:
+    return md(":scales: Legal hold: {} — {}", hold.reason, mention(hold.actor))
 
 
 def sticky_lines(notes: Sequence[Note], holds: Sequence[Hold], profile: TenantProfile) -> list[Mrkdwn]:

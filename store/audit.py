@@ -10,10 +10,13 @@ import hashlib
 import hmac
 import json
 import secrets
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, delete, func, select, update
 
+from store.filed import ChainHead
 from store.models import AuditEntry
 from store.repository import Repository
 from store.tables import audit, audit_personal
@@ -112,6 +115,43 @@ class Audit(Repository):
                 .values(seq=seq, hash=previous)
             )
         return len(rows)
+
+    async def head(self) -> ChainHead | None:
+        """The last sealed row; None while nothing is sealed."""
+        statement = (
+            select(audit.c.seq, audit.c.hash, audit.c.at)
+            .where(audit.c.tenant_id == self._tenant, audit.c.seq.is_not(None))
+            .order_by(audit.c.seq.desc())
+            .limit(1)
+        )
+        row = (await self._tx.conn.execute(statement)).first()
+        return ChainHead(row.seq, row.hash, row.at) if row else None
+
+    async def hash_at(self, seq: int) -> str | None:
+        """The hash of the row with this number; None: there is none."""
+        statement = select(audit.c.hash).where(audit.c.tenant_id == self._tenant, audit.c.seq == seq)
+        found: str | None = (await self._tx.conn.execute(statement)).scalar_one_or_none()
+        return found
+
+    async def between(
+        self, subject: str, actions: Sequence[str], since: datetime, until: datetime, limit: int = 1000
+    ) -> list[AuditEntry]:
+        """What was done about `subject` in [since, until), oldest first, without its personal fields."""
+        c = audit.c
+        statement = (
+            select(audit)
+            .where(
+                c.tenant_id == self._tenant,
+                c.subject == subject,
+                c.action.in_(list(actions)),
+                c.at >= since,
+                c.at < until,
+            )
+            .order_by(c.at, c.id)
+            .limit(limit)
+        )
+        rows = await self._tx.conn.execute(statement)
+        return [AuditEntry(row.at, row.actor, row.action, row.subject, row.detail) for row in rows]
 
     async def verify(self) -> int | None:
         """The first sequence number at which the chain does not hold; None when all of it holds.

@@ -125,6 +125,19 @@ class Notes(Repository):
         found = [_hold(row) for row in await self._tx.conn.execute(statement)]
         return [h for h in found if key is None or place_key(h.scope_key) == place_key(key)]
 
+    async def holds_ever(self, account: str) -> list[Hold]:
+        """All that were ever set on this account, ended ones too, oldest first."""
+        statement = (
+            select(holds)
+            .where(
+                holds.c.tenant_id == self._tenant,
+                holds.c.scope == "account",
+                holds.c.scope_key == account,
+            )
+            .order_by(holds.c.created_at, holds.c.id)
+        )
+        return [_hold(row) for row in await self._tx.conn.execute(statement)]
+
     async def hold(self, hold_id: UUID) -> Hold | None:
         """Standing or ended."""
         statement = select(holds).where(holds.c.tenant_id == self._tenant, holds.c.id == hold_id)

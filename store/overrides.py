@@ -112,6 +112,16 @@ class Overrides(Repository):
                 found.setdefault(row.subscriber_id, []).append(_override(row))
         return found
 
+    async def made_for(self, subscriber_ids: Sequence[UUID]) -> list[ContactOverride]:
+        """All that were ever made for these subscribers, ended ones too, oldest first."""
+        c = contact_overrides.c
+        statement = (
+            select(contact_overrides)
+            .where(c.tenant_id == self._tenant, c.subscriber_id.in_(list(subscriber_ids)))
+            .order_by(c.created_at, c.id)
+        )
+        return [_override(row) for row in await self._tx.conn.execute(statement)]
+
     async def end(self, ids: Sequence[UUID]) -> int:
         """Takes them back, or ends them because billing has spoken; gives how many stood."""
         ended = 0

@@ -7,6 +7,7 @@ that bear its id; how each stands is worked out by the database, once for all of
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -195,6 +196,29 @@ class Runs(RunStates):
             for row in await self._tx.conn.execute(statement):
                 found[row.subscriber_id].append((recent[row.run_id], _exclusion(row)))
         return found
+
+    async def left_out_of(
+        self, subscriber_id: UUID, since: datetime, until: datetime
+    ) -> list[tuple[Run, Exclusion, datetime]]:
+        """Runs that left this subscriber out in [since, until), and when, oldest first."""
+        c = run_exclusions.c
+        statement = (
+            select(run_exclusions)
+            .where(
+                c.tenant_id == self._tenant,
+                c.subscriber_id == subscriber_id,
+                c.at >= since,
+                c.at < until,
+            )
+            .order_by(c.at, c.id)
+        )
+        rows = (await self._tx.conn.execute(statement)).all()
+        found: dict[UUID, Run] = {}
+        for run_id in {row.run_id for row in rows}:
+            run = await self.get(run_id)
+            if run is not None:
+                found[run_id] = run
+        return [(found[row.run_id], _exclusion(row), row.at) for row in rows if row.run_id in found]
 
     async def standings(self, run_id: UUID) -> Mapping[Standing, int]:
         """How its notices stand; each is counted once, by the best of its deliveries."""

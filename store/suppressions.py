@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select, tuple_, update
@@ -104,4 +105,27 @@ class Suppressions(Repository):
                 found[(channel, row.address)] = Suppression(
                     channel, row.address, row.reason, row.created_at, row.delivery_id
                 )
+        return found
+
+    async def history(
+        self, addresses: Sequence[tuple[Channel, str]], since: datetime, until: datetime
+    ) -> list[tuple[Channel, str, str, str, str, datetime]]:
+        """(channel, address, change, reason, actor, at) in [since, until), oldest first."""
+        c = suppression_log.c
+        found: list[tuple[Channel, str, str, str, str, datetime]] = []
+        for batch in batched(addresses, BATCH):
+            statement = (
+                select(suppression_log)
+                .where(
+                    c.tenant_id == self._tenant,
+                    tuple_(c.channel, c.address).in_(batch),
+                    c.at >= since,
+                    c.at < until,
+                )
+                .order_by(c.at, c.id)
+            )
+            found += [
+                (Channel(row.channel), row.address, row.change, row.reason, row.actor, row.at)
+                for row in await self._tx.conn.execute(statement)
+            ]
         return found

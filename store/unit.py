@@ -41,10 +41,12 @@ from store.failures import Failures
 from store.incidents import Incidents
 from store.interactions import Interactions
 from store.invoices import Invoices
+from store.legal_holds import LegalHolds
 from store.lines import Lines
 from store.links import Links
 from store.mail_health import MailHealth
 from store.notes import Notes
+from store.notices import Notices
 from store.notifications import Notifications
 from store.orphans import Orphans
 from store.overrides import Overrides
@@ -271,6 +273,14 @@ class Tx:
     @cached_property
     def limits(self) -> RateLimits:
         return RateLimits(self)
+
+    @cached_property
+    def notices(self) -> Notices:
+        return Notices(self)
+
+    @cached_property
+    def legal_holds(self) -> LegalHolds:
+        return LegalHolds(self)
 
     @cached_property
     def diagnoses(self) -> Diagnoses:

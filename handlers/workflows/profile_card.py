@@ -36,6 +36,7 @@ async def load_card(
         overrides=tuple((await tx.overrides.active([subscriber.id])).get(subscriber.id, ())),
         named=named,
         incidents=await known_incidents(tx, subscriber),
+        legal_holds=tuple(await tx.legal_holds.standing(subscriber.id)),
     )
 
 

@@ -23,7 +23,7 @@ from handlers.cards import CardData, is_overdue
 from handlers.contacts import billing_has
 from handlers.incident_words import known_line
 from handlers.masks import mask_address, shown_name
-from handlers.note_lines import sticky_lines
+from handlers.note_lines import legal_hold_line, sticky_lines
 from handlers.profile import Role, TenantProfile
 from handlers.reply import Block, Reply, To
 from handlers.standing_view import package_line
@@ -111,6 +111,7 @@ def _facts(data: CardData, profile: TenantProfile) -> str:
 def _warnings(data: CardData, profile: TenantProfile) -> list[Block]:
     rows: list[str] = [known_line(k.incident, profile, data.now, k.people) for k in data.incidents[:3]]
     rows += sticky_lines(data.notes, data.holds, profile)
+    rows += [legal_hold_line(hold) for hold in data.legal_holds]
     return [section(lines(rows))] if rows else []
 
 

@@ -46,6 +46,7 @@ READS: dict[str, tuple[str, ...]] = {
 NOTES = {"thread": ("said",)}
 """A viewer's note in a conversation's thread is kept on purpose; it is never sent (test_thread)."""
 LEADS = {
+    "proof": ("", "open", "ask", "make", "holding", "held", "keep", "released"),
     "escalate": ("mail",),
     "release": ("", "ask", "confirmed"),
     "resend": ("byroute", "test"),
