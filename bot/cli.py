@@ -1,4 +1,4 @@
-"""`ispbot`: demo, run, bot, worker, migrate, import, notify, bounce, check, dkim, proof."""
+"""`ispbot`: demo, run, bot, worker, migrate, import, notify, bounce, check, dkim, proof, retention."""
 
 from __future__ import annotations
 
@@ -433,6 +433,22 @@ def proof_verify(
         raise _fail(str(error)) from None
     if not genuine:
         raise typer.Exit(1)
+
+
+@app.command()
+def retention(
+    config: ConfigOption = DEFAULT_CONFIG,
+    environment: EnvironmentOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only count, remove nothing")] = False,
+) -> None:
+    """Remove what is past its time, as the product does once a day; --dry-run tells what that would be."""
+    from bot.retention_cli import keep_house
+
+    loaded = _config(config, environment)
+    try:
+        asyncio.run(keep_house(loaded, out, dry_run=dry_run))
+    except (DatabaseError, OSError) as error:
+        raise _fail(str(error)) from None
 
 
 @dkim.callback(invoke_without_command=True)

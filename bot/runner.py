@@ -138,8 +138,6 @@ class Runner:
                     await tx.interactions.purge(
                         urls_before=tx.now - timedelta(days=1), rows_before=tx.now - timedelta(days=30)
                     )
-                    await tx.orphans.purge(tx.now - timedelta(days=90))
-                    await tx.diagnoses.purge(tx.now - timedelta(days=400))
             self._take_up(left)
             now = self._store.clock()
             if now - last_look >= REMATCH_EVERY and (self._look is None or self._look.done()):

@@ -45,6 +45,7 @@ from bot.pages import InvoicePages
 from bot.poster import Poster
 from bot.questions import QuestionSweep
 from bot.respond import Responder
+from bot.retention import RetentionDuty
 from bot.roles import RoleBook
 from bot.runner import Runner
 from bot.sealer import Sealer
@@ -336,6 +337,7 @@ class Runtime:
         if self._worker:
             worker = await self._worker_half(store, services, presence.name, dead)
             sweeps = [OncallWatch(services).run, DnsLooks(services).run, QuestionSweep(services).run]
+            sweeps.append(RetentionDuty(store, list(services.tenants)).run)
             loops += [worker.run, *sweeps, Upkeep(store).run]
             loops += self._billing_half(store, services, presence.name, dead)
         if self._bot:

@@ -39,6 +39,8 @@ class Notice:
     """By delivery: the unresolved incident that caught it."""
     aside: Mapping[UUID, Aside] = field(default_factory=dict)
     """By delivery: why it counts less than others as proof (store.proof); most simply count."""
+    archived_at: datetime | None = None
+    """Moved out of the live tables by age: its events are all kept, but nothing more can come."""
 
     def counts(self, delivery: Delivery) -> bool:
         """Whether it tells anything of whoever gets the invoices."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, TextClause, delete, func, select, text, update
+from sqlalchemy import ColumnElement, Row, TextClause, func, select, text, update
 
 from store.models import EventSource, Orphan, Unmatched
 from store.repository import BATCH, Repository, batched, storable
@@ -120,10 +120,6 @@ class Orphans(Repository):
         statement = select(orphans).where(orphans.c.tenant_id == self._tenant, orphans.c.id == orphan_id)
         row = (await self._tx.conn.execute(statement)).first()
         return _orphan(row) if row else None
-
-    async def purge(self, before: datetime) -> None:
-        """Across tenants: forgets reports older than `before`, matched or not."""
-        await self._tx.conn.execute(delete(orphans).where(orphans.c.received_at < before))
 
     async def matched(self, orphan_id: UUID, delivery_id: UUID, *, by: str | None = None) -> bool:
         """False when it was matched or dismissed before."""

@@ -134,6 +134,26 @@ class Partitions(Repository):
             return 0  # the first one is gone
         return await self._delete(table, before, limit)
 
+    async def drop_emptied(self, table: str, cutoff: datetime) -> int:
+        """Drops the months before `cutoff` (real time) of which no row is left; one a call.
+
+        Where rows were kept (a legal hold), their month stays.
+        """
+        before = lowest_id(cutoff)
+        for part in await self.of(table):
+            if part.upper is None or part.lower is None or part.upper > before:
+                continue
+            anything = await self._tx.conn.execute(text(f"SELECT 1 FROM {part.name} LIMIT 1"))  # noqa: S608
+            if anything.first() is None:
+                for statement in (
+                    f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'",
+                    f"ALTER TABLE {table} DETACH PARTITION {part.name}",
+                    f"DROP TABLE {part.name}",
+                ):
+                    await self._tx.conn.execute(text(statement))
+                return 1
+        return 0
+
     async def _delete(self, table: str, before: UUID, limit: int) -> int:
         c = TABLES[table].c
         for tenant in (await self._tx.conn.execute(select(tenants.c.id))).scalars().all():

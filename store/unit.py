@@ -55,6 +55,7 @@ from store.partitions import Partitions
 from store.pdfs import Pdfs
 from store.posts import Posts
 from store.rate_limits import RateLimits
+from store.retention import Retention
 from store.route_trials import RouteTrials
 from store.runs import Runs
 from store.subscribers import Subscribers
@@ -277,6 +278,10 @@ class Tx:
     @cached_property
     def notices(self) -> Notices:
         return Notices(self)
+
+    @cached_property
+    def retention(self) -> Retention:
+        return Retention(self)
 
     @cached_property
     def legal_holds(self) -> LegalHolds:

@@ -9,7 +9,7 @@ from handlers.commands.messages.command import MESSAGES_SURFACE
 from handlers.contract import Services
 from handlers.profile import Role
 from handlers.reply import Reply, To
-from handlers.workflows.profile_card import load_notices
+from handlers.workflows.profile_card import page_of_notices
 
 
 class MessagesSurface:
@@ -22,14 +22,15 @@ class MessagesSurface:
             subscriber = await tx.subscribers.by_id(invoice.subscriber_id if invoice else UUID(about[1:]))
             if subscriber is None:
                 return None
-            notifications, total = await tx.notifications.page(
+            notices, total = await page_of_notices(
+                tx,
                 subscriber_ids=[subscriber.id],
                 invoice_id=invoice.id if invoice else None,
                 offset=int(offset),
                 limit=view.PAGE,
             )
             return view.page(
-                await load_notices(tx, notifications),
+                notices,
                 total,
                 int(offset),
                 subscriber=subscriber,

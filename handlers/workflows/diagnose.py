@@ -33,7 +33,7 @@ from handlers.diagnosis.known import operators_of
 from handlers.diagnosis.rules import rule_on
 from handlers.profile import TenantProfile
 from handlers.workflows.lookup import payer_of
-from handlers.workflows.profile_card import load_notices
+from handlers.workflows.profile_card import page_of_notices
 from notifier.addresses import check_address, unanswered
 from notifier.channels import Route
 from notifier.mailauth import Required, Resolver, SpfResult, lint_spf
@@ -146,9 +146,9 @@ async def _invoice_facts(tx: Tx, invoices: Sequence[Invoice]) -> tuple[InvoiceFa
     owners = list({invoice.subscriber_id for invoice in invoices})
     left_out = [e for pairs in (await tx.runs.exclusions_of(owners)).values() for _, e in pairs]
     for invoice in invoices:
-        notifications, _ = await tx.notifications.page(invoice_id=invoice.id, limit=NOTICES)
+        notices, _ = await page_of_notices(tx, invoice_id=invoice.id, limit=NOTICES)
         exclusion = next((e for e in left_out if e.invoice_id == invoice.id), None)
-        found.append(InvoiceFacts(invoice, tuple(await load_notices(tx, notifications)), exclusion))
+        found.append(InvoiceFacts(invoice, tuple(notices), exclusion))
     return tuple(found)
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
 from billing import holds
 from handlers.cards import CardData, KnownIncident, Notice
 from handlers.profile import TenantProfile
 from handlers.workflows.lookup import payer_of
-from store.models import Invoice, Notification, Subscriber
+from store.filed import Filed
+from store.models import Aside, Invoice, Notification, NotificationKind, Subscriber
 from store.unit import Tx
 
 
@@ -17,8 +22,7 @@ async def load_card(
     points = await tx.subscribers.points([subscriber.id, payer.id])
     everything = [*points[subscriber.id], *points[payer.id]]
     suppressed = await tx.suppressions.active([(p.channel, p.address) for p in everything])
-    notifications, _ = await tx.notifications.page(subscriber_ids=[subscriber.id], limit=1)
-    notices = await load_notices(tx, notifications)
+    notices, _ = await page_of_notices(tx, subscriber_ids=[subscriber.id], limit=1)
     return CardData(
         subscriber=subscriber,
         payer=payer,
@@ -67,3 +71,55 @@ async def load_notices(tx: Tx, notifications: list[Notification]) -> list[Notice
         )
         for n in notifications
     ]
+
+
+async def page_of_notices(
+    tx: Tx,
+    *,
+    subscriber_ids: Sequence[UUID] = (),
+    invoice_id: UUID | None = None,
+    offset: int = 0,
+    limit: int = 5,
+) -> tuple[list[Notice], int]:
+    """Newest first, the archived ones behind the live ones; and how many there are in all."""
+    about: dict[str, Any] = {"subscriber_ids": subscriber_ids, "invoice_id": invoice_id}
+    live, total = await tx.notifications.page(**about, offset=offset, limit=limit)
+    found = await load_notices(tx, live)
+    room = limit - len(found)
+    groups, archived = await tx.notices.page(**about, offset=max(offset - total, 0), limit=room)
+    return found + await archived_notices(tx, groups), total + archived
+
+
+async def notice_of(tx: Tx, notification_id: UUID) -> Notice | None:
+    """Live or archived; None: it is not on file (any more)."""
+    notification = await tx.notifications.get(notification_id)
+    if notification is not None:
+        return (await load_notices(tx, [notification]))[0]
+    kept = await tx.notices.of_notifications([notification_id])
+    return (await archived_notices(tx, list(kept.values())))[0] if kept else None
+
+
+async def archived_notices(tx: Tx, groups: Sequence[Sequence[Filed]]) -> list[Notice]:
+    """Each group is one notification's messages."""
+    ids = [group[0].notification.invoice_id for group in groups]
+    invoices = await tx.invoices.by_ids([invoice_id for invoice_id in ids if invoice_id])
+    return [
+        Notice(
+            notification=group[0].notification,
+            invoice=invoices.get(invoice_id) if invoice_id else None,
+            deliveries=tuple(filed.delivery for filed in group),
+            events={filed.delivery.id: filed.events for filed in group},
+            aside={filed.delivery.id: why for filed in group if (why := _aside(filed.notification))},
+            archived_at=group[0].archived_at,
+        )
+        for group, invoice_id in zip(groups, ids, strict=True)
+    ]
+
+
+def _aside(notification: Notification) -> Aside | None:
+    """As store.proof has it for live ones, of what the message itself says."""
+    if notification.kind is not NotificationKind.RESEND:
+        return None
+    if notification.context.get("test_of"):
+        return Aside.TEST
+    return None if notification.context.get("on_file") else Aside.ELSEWHERE

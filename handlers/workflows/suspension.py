@@ -22,7 +22,7 @@ from handlers.profile import Role, TenantProfile
 from handlers.reply import UserError
 from handlers.standing import DueInvoice, Proof, Standing
 from handlers.workflows.lookup import payer_of
-from handlers.workflows.profile_card import load_notices
+from handlers.workflows.profile_card import page_of_notices
 from store.models import (
     ActKind,
     ActState,
@@ -88,8 +88,8 @@ async def _read(tx: Tx, profile: TenantProfile, subscriber_id: UUID) -> Standing
 
 
 async def _due(tx: Tx, profile: TenantProfile, invoice: Invoice, today: date) -> DueInvoice:
-    notifications, _ = await tx.notifications.page(invoice_id=invoice.id, limit=MESSAGES)
-    proof, told = best_proof(await load_notices(tx, notifications), profile)
+    notices, _ = await page_of_notices(tx, invoice_id=invoice.id, limit=MESSAGES)
+    proof, told = best_proof(notices, profile)
     overdue = (today - invoice.due_on).days if is_overdue(invoice, today) else 0
     return DueInvoice(invoice, overdue, proof, told)
 

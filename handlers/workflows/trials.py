@@ -125,6 +125,7 @@ async def load(tx: Tx, trial_id: UUID) -> TrialData | None:
     sides = tuple(
         Side(route, letter, notices[item])
         for letter, (route, item) in zip(LETTERS, trial.notifications, strict=True)
+        if item in notices  # archived by age
     )
     return TrialData(trial, sides)
 

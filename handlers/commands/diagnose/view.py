@@ -95,6 +95,8 @@ def verdict(
         blocks += _since(kept, profile)
     if found.story:
         blocks.append(section(md(":calendar: {}", found.story)))
+    if any(notice.archived_at for facts in found.evidence.invoices for notice in facts.notices):
+        blocks.append(context("Messages older than 13 months come from the archive, with all their answers."))
     blocks.append(section(evidence(found.lines), accessory=None if masked else _raw(found)))
     if masked:
         value = {"d": str(shared_id)} if shared_id else None

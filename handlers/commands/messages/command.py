@@ -15,7 +15,7 @@ from handlers.reply import Answer, FieldErrors, Modal, Reply, To, UserError
 from handlers.typed import plain_text
 from handlers.workflows.lookup import find
 from handlers.workflows.pointing import pointed
-from handlers.workflows.profile_card import load_notices
+from handlers.workflows.profile_card import notice_of, page_of_notices
 from store.models import Invoice, Subscriber
 from store.unit import Tx
 
@@ -77,7 +77,8 @@ class Messages:
         invoice: Invoice | None,
     ) -> Reply:
         offset = max(int(request.value.get("o", 0)), 0)
-        notifications, total = await tx.notifications.page(
+        notices, total = await page_of_notices(
+            tx,
             subscriber_ids=[subscriber.id],
             invoice_id=invoice.id if invoice else None,
             offset=offset,
@@ -85,7 +86,7 @@ class Messages:
         )
         await audit(tx, request, "messages.look", f"account:{subscriber.account}", detail={"offset": offset})
         return view.page(
-            await load_notices(tx, notifications),
+            notices,
             total,
             offset,
             subscriber=subscriber,
@@ -98,13 +99,12 @@ class Messages:
         )
 
     async def _timeline(self, tx: Tx, request: CommandRequest, services: Services) -> Reply:
-        notification = await tx.notifications.get(UUID(request.value["n"]))
-        if notification is None:
+        notice = await notice_of(tx, UUID(request.value["n"]))
+        if notice is None:
             raise UserError("This message is not on file any more.")
         shown = request.action == "unmask"
         action = "messages.addresses" if shown else "messages.timeline"
-        await audit(tx, request, action, f"notification:{notification.id}")
-        notice = (await load_notices(tx, [notification]))[0]
+        await audit(tx, request, action, f"notification:{notice.notification.id}")
         return view.timeline(
             notice,
             services.profile(request.tenant),

@@ -27,6 +27,10 @@ from handlers.reply import Block, Reply, To
 from store.models import Channel, Delivery, Invoice, Subscriber
 
 PAGE = 5
+ARCHIVED = (
+    "From the archive, where messages older than 13 months are: every answer is kept for seven years, and "
+    "nothing new can come."
+)
 
 
 def title_of(notice: Notice) -> str:
@@ -72,6 +76,8 @@ def page(
         )
     target = {"i": str(invoice.id)} if invoice else {"s": str(subscriber.id)}
     blocks.append(context(md("{} to {} of {}, newest first", first, last, total)))
+    if any(notice.archived_at for notice in notices):
+        blocks.append(context(ARCHIVED))
     turn = target if nonce else target | {"x": 1}
     blocks += actions(
         button("Newer", "messages.page:newer", turn | {"o": offset - PAGE}) if offset else None,
@@ -91,7 +97,8 @@ def _resend(invoice: Invoice | None) -> list[Block]:
 def entry(notice: Notice, profile: TenantProfile) -> str:
     """What was sent when, and a line for each address."""
     when = fmt.moment(notice.notification.created_at, profile.time_zone, profile.locale)
-    rows = [md("*{}* · {}", title_of(notice), when)]
+    kept = " · archived" if notice.archived_at else ""
+    rows = [md("*{}* · {}{}", title_of(notice), when, kept)]
     for d in notice.deliveries:
         state = words.status(d, notice.events[d.id], profile.time_zone)
         target = words.target_of(d, notice.notification.created_at)
@@ -141,6 +148,8 @@ def timeline(
             blocks.append(context(md("{}", name)))
         blocks.append(divider())
     blocks = blocks[:-1] if notice.deliveries else blocks
+    if notice.archived_at:
+        blocks.append(context(ARCHIVED))
     if masked and may_unmask:
         blocks += actions(
             button("Show addresses", "messages.unmask", {"n": str(notice.notification.id)}),

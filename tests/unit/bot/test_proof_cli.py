@@ -1,4 +1,4 @@
-"""`ispbot proof` as it is typed: a record is made, known again by its bytes, and an altered one is not."""
+"""`ispbot proof` and `ispbot retention` as they are typed."""
 
 from __future__ import annotations
 
@@ -27,3 +27,14 @@ def test_a_record_is_made_verified_and_an_altered_one_refused(tmp_path: Path) ->
     assert "No record with these bytes was made here" in altered.output
     nobody = ispbot("proof", "make", "4711", *why, "-c", config)
     assert nobody.exit_code == 2
+
+
+def test_a_dry_run_of_the_retention_tells_each_class_and_changes_nothing(tmp_path: Path) -> None:
+    config = write(tmp_path)
+    ispbot("migrate", "-c", config)
+    counted = ispbot("retention", "--dry-run", "-c", config)
+    assert counted.exit_code == 0, counted.output
+    for words in ("Messages with their events", "13 months", "Notices (7 years)", "90 days", "Nothing was"):
+        assert words in counted.output
+    done = ispbot("retention", "-c", config)
+    assert "0 rows removed or moved" in done.output
