@@ -177,6 +177,8 @@ class MailConfig(Section):
     routes: dict[str, RouteConfig] = Field(min_length=1)
     default_route: str
     remote_route: str | None = None
+    failover: str | None = None
+    """The route by which mail goes when the one in use is dead; it has to take five first."""
     use_remote_mail_server: bool = False
     test_mailboxes: tuple[str, ...] = ()
     """Where leads may send test mails by any route."""
@@ -203,6 +205,10 @@ class MailConfig(Section):
             "default_route": self.default_route,
             "remote_route": self.remote_route or self.default_route,
         }
+        if self.failover is not None:
+            chosen["failover"] = self.failover
+            if self.failover == self.route_in_use:
+                raise ValueError(f"failover names {self.failover!r}, which is the route in use already")
         for key, route in chosen.items():
             if route not in self.routes:
                 raise ValueError(f"{key} names {route!r}, which is not among the routes")

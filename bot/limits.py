@@ -20,3 +20,13 @@ def route_limits(app: AppConfig) -> dict[tuple[int, str], RouteLimits]:
         if tenant.sms is not None:
             found[tenant.id, tenant.sms.name] = RouteLimits(tenant.sms.segments_per_s)
     return found
+
+
+def failovers(app: AppConfig) -> dict[tuple[int, str], str]:
+    """By which other route the mail of each goes when it is dead."""
+    return {
+        (tenant.id, name): tenant.mail.failover
+        for tenant in app.tenants.values()
+        for name in tenant.mail.routes
+        if tenant.mail.failover is not None and name != tenant.mail.failover
+    }

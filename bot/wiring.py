@@ -38,7 +38,7 @@ from bot.config import Config, ConfigProblems, TenantConfig
 from bot.domains import DnsLooks
 from bot.inbound_texts import InboundTexts
 from bot.inbox import Inbox
-from bot.limits import route_limits
+from bot.limits import failovers, route_limits
 from bot.media import MediaPages
 from bot.oncall import OncallWatch
 from bot.pages import InvoicePages
@@ -364,7 +364,13 @@ class Runtime:
             dead=dead,
             destinations=lambda domain: destination(services.resolver, domain),
             attachments=invoice_pdfs(store, services),
-            gate=SharedGate(store, list(services.tenants), route_limits(self._config.app)),
+            gate=SharedGate(
+                store,
+                list(services.tenants),
+                route_limits(self._config.app),
+                failover=failovers(self._config.app),
+                destinations=lambda domain: destination(services.resolver, domain),
+            ),
             pace=Pace(lease_s=pace.lease_s, poll_s=pace.poll_s),
         )
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, and_, case, func, or_, select, update
+from sqlalchemy import Row, Select, and_, case, func, literal, or_, select, text, update
 
 from store.models import Incident, IncidentState, Outcome, Priority, Stage
 from store.repository import BATCH, Repository, batched, storable
@@ -22,6 +22,10 @@ from store.types import new_id
 
 _UNRESOLVED = (IncidentState.OPEN, IncidentState.ACKNOWLEDGED)
 _TRIES = 5
+_HELD = text("deliveries.stage = 'held'")  # literal, as its partial index has it
+_BY_BREAKER = and_(
+    deliveries.c.stage == Stage.HELD, func.substr(deliveries.c.stage_by, 1, 8) == literal("breaker:")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,13 +378,16 @@ class Incidents(Repository):
     async def stuck(self, incident_id: UUID) -> Waiting:
         """Its deliveries that are still to be tried again."""
         statement = self._members_of(select(*_waiting()), incident_id).where(
-            deliveries.c.stage.in_([Stage.QUEUED, Stage.CLAIMED])
+            or_(deliveries.c.stage.in_([Stage.QUEUED, Stage.CLAIMED]), _BY_BREAKER)
         )
         row = (await self._tx.conn.execute(statement)).one()
         return Waiting(row.waiting, row.urgent)
 
     async def waiting_for(self, route: str) -> Waiting:
-        """What a route should have taken by now: due, or tried before. `urgent`: only what was tried."""
+        """What a route should have taken by now: due, tried before, or held until it lives again.
+
+        `urgent`: only what was tried.
+        """
         d = deliveries.c
         statement = select(*_waiting()).where(
             d.tenant_id == self._tenant,
@@ -388,8 +395,15 @@ class Incidents(Repository):
             d.stage == Stage.QUEUED,
             or_(d.attempt > 0, d.due_at <= self._tx.now),
         )
-        row = (await self._tx.conn.execute(statement)).one()
-        return Waiting(row.waiting, row.urgent)
+        queued = (await self._tx.conn.execute(statement)).one()
+        held = (
+            await self._tx.conn.execute(
+                select(*_waiting()).where(
+                    d.tenant_id == self._tenant, _HELD, d.stage_by == f"breaker:{route}:*"
+                )
+            )
+        ).one()
+        return Waiting(queued.waiting + held.waiting, queued.urgent + held.urgent)
 
     async def got_through(self, incident_id: UUID, since: datetime, outcomes: Sequence[Outcome]) -> bool:
         """Whether one of its deliveries has reached one of `outcomes` after `since`."""

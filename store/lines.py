@@ -85,7 +85,7 @@ class Lines(Repository):
         c = deliveries.c
         statement = (
             select(c.stage_by, func.count())
-            .where(c.tenant_id == self._tenant, _HELD, func.substr(c.stage_by, 1, len(prefix)) == prefix)
+            .where(c.tenant_id == self._tenant, _HELD, c.stage_by >= prefix, c.stage_by < prefix + "\uffff")
             .group_by(c.stage_by)
         )
         return {row[0]: row[1] for row in await self._tx.conn.execute(statement)}

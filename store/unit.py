@@ -25,6 +25,7 @@ from store.address_questions import AddressQuestions
 from store.areas import Areas
 from store.assignments import Assignments
 from store.audit import Audit
+from store.breakers import Breakers
 from store.claims import Claims
 from store.consents import Consents
 from store.conversations import Conversations
@@ -266,6 +267,10 @@ class Tx:
     @cached_property
     def trials(self) -> RouteTrials:
         return RouteTrials(self)
+
+    @cached_property
+    def breakers(self) -> Breakers:
+        return Breakers(self)
 
     @cached_property
     def lines(self) -> Lines:

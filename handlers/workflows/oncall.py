@@ -16,6 +16,7 @@ from handlers.contract import Services
 from handlers.format import clock_time
 from handlers.profile import TenantProfile
 from handlers.workflows.incidents import INCIDENT_SURFACE, Standing, standing, text_key, text_obstacle
+from notifier.breaking import count_reports
 from notifier.contexts import brand_context
 from notifier.oncall import (
     CAUSES,
@@ -96,6 +97,7 @@ class Watch:
             if await tx.failed_attempts.take_turn(self._begin(tx)) is None:
                 return False
             await raise_incidents(tx, self._profile, failures)
+            await count_reports(tx, [f for f in failures if f.notification_kind not in ABOUT_NOBODY])
             await tx.failed_attempts.advance(failures[-1].recorded_at)
         self._seen.update((failure.event_id, failure.recorded_at) for failure in failures)
         return True

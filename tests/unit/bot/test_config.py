@@ -214,6 +214,12 @@ ONE_WRONG: dict[str, tuple[str, Any, str, str]] = {
         "tenants.cascade.mail",
         "remote_route names 'other'",
     ),
+    "a failover to itself": (
+        "tenants/cascade/mail/failover",
+        "visp",
+        "tenants.cascade.mail",
+        "is the route in use already",
+    ),
     "a switch without its route": (
         "tenants/cascade/mail/use_remote_mail_server",
         True,
