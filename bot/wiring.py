@@ -52,6 +52,7 @@ from bot.sealer import Sealer
 from bot.signing import ValueSigner
 from bot.slack import SlackRim
 from bot.text_statuses import TextStatuses
+from bot.watchdog import SignOfLife, Watch
 from handlers.contract import Command, Services, Surface
 from handlers.profile import Brand, EscalationProfile, OncallProfile, SmsProfile, TenantProfile
 from handlers.workflows.act_notices import ActNotices
@@ -345,6 +346,7 @@ class Runtime:
                 stack, store, services, commands, words, presence.name, dead
             )
             loops += bot_loops
+        loops += [SignOfLife(store, presence).run, Watch(services).run]  # each half watches the other
         return loops, runner, worker
 
     async def _worker_half(self, store: Store, services: Services, name: str, dead: Sequence[str]) -> Worker:

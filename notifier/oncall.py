@@ -51,6 +51,8 @@ class About(StrEnum):
     RECORD = "record"
     """A record of ours in DNS: whoever looks at it next says whether it is over."""
     OTHER = "other"
+    WATCH = "watch"
+    """Something that the watchdog sees and no delivery tells of; it says itself when it is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +181,48 @@ CAUSES: dict[str, CauseKind] = {
         "If none of us changed it, put back what stood there before. This ends by itself once it is right.",
         Urgent.NEVER,  # what is refused because of it makes an incident of its own, which may be urgent
         About.RECORD,
+    ),
+    "no_worker": CauseKind(
+        "No worker is running: nothing is sent",
+        "Start `ispbot worker` again and look into its log. Nothing is lost: what waits goes out then.",
+        Urgent.AT_ONCE,
+        About.WATCH,
+    ),
+    "stalled": CauseKind(
+        "Nothing leaves by {about}, though messages are due",
+        "A worker runs and takes none of them: its log says why. Restarting it is safe.",
+        Urgent.AT_ONCE,
+        About.WATCH,
+    ),
+    "slow_database": CauseKind(
+        "The database answers slowly: everything waits for it",
+        "Look at its disk, its load and long transactions. Messages go on as soon as it answers again.",
+        Urgent.AT_ONCE,
+        About.WATCH,
+    ),
+    "ledger_gap": CauseKind(
+        "The run {about} ended with a gap in its ledger",
+        "Open the run's ledger: it names the invoices that have neither a notice nor a reason.",
+        Urgent.NEVER,
+        About.WATCH,
+    ),
+    "failure_band": CauseKind(
+        "Far more mails than usual fail by {about}",
+        "See /isp failures for what they have in common, and /isp mail for the route.",
+        Urgent.NEVER,
+        About.WATCH,
+    ),
+    "orphans": CauseKind(
+        "Bounce reports pile up that match no message of ours",
+        "Look at them with /isp bounces: our keys or envelope domain may have changed, or it is forged.",
+        Urgent.NEVER,
+        About.WATCH,
+    ),
+    "clock_skew": CauseKind(
+        "The clock of {about} is wrong",
+        "Set it by NTP: messages leave too early or too late by as much, until it is right.",
+        Urgent.NEVER,
+        About.WATCH,
     ),
     "burst": CauseKind(
         "Many messages fail at once at {about}",

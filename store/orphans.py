@@ -54,6 +54,17 @@ class Orphans(Repository):
         )
         return (await self._tx.conn.execute(insert)).first() is not None
 
+    async def piled_up(self, since: datetime, most: int) -> int:
+        """How many that came since then are reports that still wait for a match; counted up to `most`."""
+        c = orphans.c
+        some = (
+            select(c.id)
+            .where(*self._open(), c.received_at >= since, c.why != Unmatched.NO_REPORT)
+            .limit(most)
+            .subquery()
+        )
+        return int((await self._tx.conn.execute(select(func.count()).select_from(some))).scalar_one())
+
     async def waiting(self, limit: int = 50, offset: int = 0) -> list[Orphan]:
         """Neither matched nor dismissed, the newest first."""
         statement = (

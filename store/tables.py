@@ -1024,6 +1024,15 @@ domain_operators = Table(  # who runs a domain's mail, by its MX
     _at("checked_at"),
 )
 
+processes = Table(  # who runs: each half of the product watches the other
+    "processes",
+    metadata,
+    Column("name", String(80), primary_key=True),  # as in leases (store.presence)
+    Column("role", String(16), nullable=False),
+    _at("seen_at"),  # the database's real time
+    Column("skew_ms", Integer, nullable=False),
+)
+
 legal_holds = Table(  # nothing of this account is removed by age
     "legal_holds",
     metadata,

@@ -55,6 +55,8 @@ from store.packages import Packages
 from store.partitions import Partitions
 from store.pdfs import Pdfs
 from store.posts import Posts
+from store.processes import Processes
+from store.queue import Queue
 from store.rate_limits import RateLimits
 from store.retention import Retention
 from store.route_trials import RouteTrials
@@ -203,6 +205,14 @@ class Tx:
     @cached_property
     def acts(self) -> BillingActs:
         return BillingActs(self)
+
+    @cached_property
+    def processes(self) -> Processes:
+        return Processes(self)
+
+    @cached_property
+    def queue(self) -> Queue:
+        return Queue(self)
 
     @cached_property
     def areas(self) -> Areas:

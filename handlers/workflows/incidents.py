@@ -45,7 +45,7 @@ async def _got_through(tx: Tx, incident: Incident) -> bool:
     kind, since = kind_of(incident.cause), incident.last_at
     if await tx.incidents.got_through(incident.id, since, kind.proof):
         return True
-    if kind.about in (About.OTHER, About.RECORD):
+    if kind.about in (About.OTHER, About.RECORD, About.WATCH):
         return False
     newest = await tx.failed_attempts.newest_successes(since, kind.proof)
     if kind.about is About.ROUTE:
@@ -67,6 +67,8 @@ def text_obstacle(incident: Incident, profile: TenantProfile) -> str:
     if profile.sms is None:
         return "texting is not set up"
     kind, cause = kind_of(incident.cause), parse(incident.cause)
+    if cause.name == "no_worker":
+        return "it is a worker that would send the text"
     if kind.about is About.ROUTE and cause.about == profile.sms.route.name:
         return "it is texting itself that does not work"
     return ""

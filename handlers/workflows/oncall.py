@@ -23,6 +23,7 @@ from notifier.oncall import (
     MOST_TEXTS,
     OVERALL,
     TEXT_AGAIN,
+    About,
     Cause,
     Urgent,
     Way,
@@ -179,9 +180,11 @@ def text_due(incident: Incident, profile: TenantProfile, now: datetime) -> int |
 def text_body(incident: Incident, profile: TenantProfile) -> str:
     """Short: where it is told in full is Slack."""
     since = clock_time(incident.first_at, profile.time_zone, profile.locale)
-    count = f"{incident.count:,} message{'' if incident.count == 1 else 's'}"
+    count = f"{incident.count:,} message{'' if incident.count == 1 else 's'} since"
+    if kind_of(incident.cause).about is About.WATCH:  # no message tells of it
+        count = "Since"
     still = "STILL URGENT" if incident.texts else "URGENT"
-    return f"{still}: {incident.title}. {count} since {since}. Nobody has acknowledged it in Slack yet."
+    return f"{still}: {incident.title}. {count} {since}. Nobody has acknowledged it in Slack yet."
 
 
 async def raise_incidents(tx: Tx, profile: TenantProfile, failures: Sequence[FailedAttempt]) -> None:

@@ -68,7 +68,7 @@ def spoken(data: IncidentData) -> str:
     """The card in one line, for notifications and screen readers."""
     i = data.incident
     urgent = "Urgent: " if i.urgent and i.state is not IncidentState.RESOLVED else ""
-    count = "" if _of_record(i) else f" {_plural(i.count, 'message')}."
+    count = "" if _of_record(i) or _watched(i) else f" {_plural(i.count, 'message')}."
     return f"{urgent}{i.title}.{count} {_STATE[i.state]}."
 
 
@@ -77,12 +77,19 @@ def _of_record(incident: Incident) -> bool:
     return kind_of(incident.cause).about is About.RECORD
 
 
+def _watched(incident: Incident) -> bool:
+    """The watchdog's: it counts nothing, and no message tells of it."""
+    return kind_of(incident.cause).about is About.WATCH
+
+
 def _size(data: IncidentData, profile: TenantProfile) -> str:
     i = data.incident
     about = md("*{}*", _plural(i.count, "change" if _of_record(i) else "message"))
     if data.people:
         about = md("{} of *{}*", about, _plural(data.people, "subscriber"))
     first, last = when(i.first_at, profile, data.now), when(i.last_at, profile, data.now)
+    if _watched(i):
+        return md("Since {}", first)
     return md("{} · since {}{}", about, first, f", last {last}" if last != first else "")
 
 
@@ -96,7 +103,7 @@ def _news(data: IncidentData, profile: TenantProfile) -> list[str]:
             if i.urgent
             else md(":large_yellow_circle: Not urgent: it can wait until morning")
         )
-        if data.waiting:
+        if data.waiting and not _watched(i):
             verb = "waits" if data.waiting == 1 else "wait"
             rows.append(md(":hourglass_flowing_sand: {} {} for it", _plural(data.waiting, "message"), verb))
     if i.acknowledged_at is not None:
@@ -117,7 +124,7 @@ def _news(data: IncidentData, profile: TenantProfile) -> list[str]:
 def _grown(incident: Incident) -> str:
     """It has at least doubled since somebody took it; told by an edit only."""
     then = incident.acknowledged_count
-    if not then or incident.count < 2 * then or _of_record(incident):
+    if not then or incident.count < 2 * then or _of_record(incident) or _watched(incident):
         return ""
     return f"It has grown from {then:,} to {_plural(incident.count, 'message')} since it was acknowledged"
 
@@ -158,6 +165,7 @@ def _buttons(data: IncidentData, role: Role) -> list[Block]:
         resolve if unresolved else None,
         button("Check SPF", "spf.open", {"d": cause.about}) if spf else None,
         button("Look again", "mail.recheck") if unresolved and _of_record(i) else None,
+        button("What waits", "queue.open") if unresolved and _watched(i) else None,
         button("Show affected", "incidents.affected", value) if data.people else None,
         button("What was said", "incidents.raw", value) if data.examples else None,
     )
@@ -246,9 +254,9 @@ def _recent(incident: Incident, profile: TenantProfile) -> str:
     at = when(incident.resolved_at, profile) if incident.resolved_at else ""
     count = _plural(incident.count, "change" if _of_record(incident) else "message")
     return md(
-        ":white_check_mark: {} · {} · {} {}: {}",
+        ":white_check_mark: {}{} · {} {}: {}",
         incident.title,
-        count,
+        "" if _watched(incident) else f" · {count}",
         person(incident.resolved_by),
         at,
         incident.note,

@@ -55,6 +55,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("domain", name=op.f("pk_domain_operators")),
     )
     op.create_table(
+        "processes",
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.Column("role", sa.String(length=16), nullable=False),
+        sa.Column("seen_at", store.types.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("skew_ms", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_processes")),
+    )
+    op.create_table(
         "legal_holds",
         sa.Column("tenant_id", sa.Integer(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -184,6 +192,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_legal_holds_subscriber_id")
 
     op.drop_table("legal_holds")
+    op.drop_table("processes")
     op.drop_table("domain_operators")
     op.drop_table("connection_slots")
     op.drop_table("breakers")

@@ -1,0 +1,150 @@
+"""The watchdog: what no message tells of. Nothing moves though work is due, no worker runs, clocks differ,
+reports pile up, a run's ledger has a gap, a route fails far more than it used to.
+
+One process does it (store.duty), of either half: a dead worker cannot tell of itself. What it sees twice in a
+row becomes an incident; once it does not see it any more it resolves that itself, and says so.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from handlers.contract import Services
+from handlers.workflows.incidents import INCIDENT_SURFACE, show_again
+from notifier.oncall import About, Cause, kind_of
+from store.models import Incident, IncidentState
+from store.processes import Process
+from store.queue import Head
+from store.unit import Tx
+
+SILENT_S = 120.0
+"""No sign of a worker for so long: none runs."""
+STILL_S = 120.0
+"""The head of a line did not move for so long, while it was due."""
+SLOW_S = 5.0
+"""A look at the queue that takes longer is a slow database."""
+SKEW_MS = 5_000
+"""Machines that keep time by NTP differ by milliseconds."""
+PILE = 50
+"""Reports without a match within a day; a few come always."""
+PILE_OVER = 35
+BY = "watchdog"
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    cause: Cause
+
+    @property
+    def title(self) -> str:
+        return self.cause.title
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """How a route stood when it last moved."""
+
+    head: Head
+    in_hand: frozenset[UUID]
+    due: int
+    since: float
+    """Monotonic."""
+
+
+class Watchdog:
+    """One tenant's. It remembers how long something has stood still, and what it saw the last time."""
+
+    def __init__(self, services: Services, tenant: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._services, self._profile, self._clock = services, services.profile(tenant), clock
+        self._began = clock()
+        self._lines: dict[str, _Line] = {}
+        self._before: frozenset[str] = frozenset()
+
+    async def look(self) -> list[Trouble]:
+        """One look; gives what stands twice in a row, which is told."""
+        seen = await self._seen()
+        keys = frozenset(t.cause.key for t in seen)
+        standing = [t for t in seen if t.cause.key in self._before]
+        self._before = keys
+        await self._tell(standing, keys)
+        return standing
+
+    async def _seen(self) -> list[Trouble]:
+        began = self._clock()
+        async with self._services.store.read(self._profile.id) as tx:
+            alive = await tx.processes.alive(SILENT_S)
+            still = await self._still(tx)
+            piled = await self._piled(tx)
+        troubles = _clocks(alive) + piled
+        if not any(process.works for process in alive):
+            # Whoever has just begun has not seen the worker's sign yet, nor had the worker time to give one.
+            return troubles + (
+                [Trouble(Cause("no_worker"))] if self._clock() - self._began >= SILENT_S else []
+            )
+        if still and self._clock() - began > SLOW_S:
+            return [*troubles, Trouble(Cause("slow_database"))]
+        return troubles + still
+
+    async def _still(self, tx: Tx) -> list[Trouble]:
+        """Routes on which something is due and nothing has moved for STILL_S of real time.
+
+        Moved: another head, fewer that are due, or others in the workers' hands. What is held, paused, or put
+        off for the morning is not due.
+        """
+        now = self._clock()
+        due = {q.route: q.due for q in await tx.queue.queued()}
+        lines: dict[str, _Line] = {}
+        for route, count in due.items():
+            head = await tx.queue.head(route)
+            if head is None:
+                continue
+            in_hand, before = await tx.queue.in_hand(route), self._lines.get(route)
+            moved = before is None or before.head != head or before.in_hand != in_hand or count < before.due
+            since = now if before is None or moved else before.since
+            lines[route] = _Line(head, in_hand, count, since)
+        self._lines = lines
+        return [
+            Trouble(Cause("stalled", route)) for route, line in lines.items() if now - line.since >= STILL_S
+        ]
+
+    async def _piled(self, tx: Tx) -> list[Trouble]:
+        count = await tx.orphans.piled_up(tx.now - timedelta(days=1), PILE)
+        cause = Cause("orphans")
+        standing = cause.key in self._before  # it is over well below where it began
+        return [Trouble(cause)] if count >= (PILE_OVER if standing else PILE) else []
+
+    async def _tell(self, standing: Sequence[Trouble], seen: frozenset[str]) -> None:
+        async with self._services.store.read(self._profile.id) as tx:
+            open_ = {i.cause: i for i in await tx.incidents.unresolved() if _watched(i)}
+        new = [t for t in standing if t.cause.key not in open_]
+        # Whoever has just taken this over has not watched for long enough to say that something is over.
+        settled = self._clock() - self._began >= max(STILL_S, SILENT_S)
+        over = [incident for key, incident in open_.items() if key not in seen and settled]
+        if not new and not over:
+            return
+        async with self._services.store.begin(self._profile.id) as tx:
+            for trouble in new:
+                urgent = kind_of(trouble.cause.key).urgent.name == "AT_ONCE"
+                raised = await tx.incidents.alarm(trouble.cause.key, trouble.title, urgent=urgent)
+                key = str(raised.incident.id)
+                await tx.posts.want(INCIDENT_SURFACE, key, self._profile.oncall_channel)
+            for incident in over:
+                if await tx.incidents.resolve(incident.id, BY, "It is over."):
+                    await show_again(tx, incident.id)
+
+
+def _clocks(alive: Sequence[Process]) -> list[Trouble]:
+    """Each machine once."""
+    wrong = {p.name.partition("/")[0] for p in alive if abs(p.skew_ms) > SKEW_MS}
+    return [Trouble(Cause("clock_skew", machine)) for machine in sorted(wrong)]
+
+
+def _watched(incident: Incident) -> bool:
+    return kind_of(incident.cause).about is About.WATCH and incident.state is not IncidentState.RESOLVED
+
+
+__all__ = ["BY", "SILENT_S", "STILL_S", "Trouble", "Watchdog"]
