@@ -56,12 +56,24 @@ async def server(*, autovacuum: bool = True) -> AsyncIterator[str]:
 @asynccontextmanager
 async def postgresql(server_url: str) -> AsyncIterator[str]:
     """The URL of a migrated database on that server."""
-    name = f"bench_{uuid4().hex[:12]}"
-    await _say(server_url, f"CREATE DATABASE {name}")
-    url = make_url(server_url).set(database=name).render_as_string(hide_password=False)
-    try:
+    async with _database(server_url) as url:
         await migrate.upgrade(url)
         yield url
+
+
+@asynccontextmanager
+async def empty(server_url: str) -> AsyncIterator[str]:
+    """A database for somebody else's tables, as asyncpg names it."""
+    async with _database(server_url) as url:
+        yield dsn(url)
+
+
+@asynccontextmanager
+async def _database(server_url: str) -> AsyncIterator[str]:
+    name = f"bench_{uuid4().hex[:12]}"
+    await _say(server_url, f"CREATE DATABASE {name}")
+    try:
+        yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
     finally:
         await _say(server_url, f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -16,7 +16,7 @@ from typing import Generic, Protocol, TypeVar
 
 from store.models import Priority
 
-AHEAD_S = 0.1
+AHEAD_S = 0.2
 MOST_AHEAD = 400
 UNWRITTEN = 8
 """Ends of attempts that one connection may leave unwritten while it goes on."""

@@ -26,6 +26,7 @@ from notifier.channels import (
     Destinations,
     OutgoingMessage,
     OutgoingText,
+    Route,
     Session,
     SubmitOutcome,
 )
@@ -109,7 +110,7 @@ class RouteRunner:
         loops: list[Callable[[], Awaitable[None]]] = []
         for lane in self._lanes:
             loops.append(self._claimer(lane))
-            loops += [self._sender(lane) for _ in range(lane.connections)]
+            loops += [self._connection(lane) for _ in range(lane.connections)]
         return loops
 
     async def let_go(self) -> None:
@@ -143,16 +144,34 @@ class RouteRunner:
         if claimed < allowed:  # what was put aside left its place free for the next at once
             await due.wait(self._gate.patience(self._way, self._pace.poll_s))
 
-    def _sender(self, lane: Lane[_Work]) -> Callable[[], Awaitable[None]]:
+    def _connection(self, lane: Lane[_Work]) -> Callable[[], Awaitable[None]]:
         async def run() -> None:
             session = self._way.provider.session(self._route, self._destinations)
             try:
-                while True:
-                    await self._carry(lane, session, await lane.take())
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(self._overlapping):
+                        group.create_task(self._carrier(lane, session))
             finally:
                 await session.close()
 
         return run
+
+    @property
+    def _overlapping(self) -> int:
+        """Messages under way on one connection: where one server takes all, the next one's envelope shares
+        the round trip of the last one's end (RFC 2920)."""
+        return 2 if isinstance(self._route, Route) and self._route.kind == "relay" else 1
+
+    async def _carrier(self, lane: Lane[_Work], session: Session[Any]) -> None:
+        """One message after the other. What breaks over one of them must not take another along that is on
+        the wire: it is told, and after a pause the next one is tried."""
+        while True:
+            work = await lane.take()
+            try:
+                await self._carry(lane, session, work)
+            except Exception as error:
+                log.exception("worker_loop_failed", error=type(error).__name__)
+                await asyncio.sleep(self._pace.poll_s)
 
     async def _carry(self, lane: Lane[_Work], session: Session[Any], work: _Work) -> None:
         """One attempt from its slot to its end, which is written while the connection goes on."""

@@ -32,8 +32,8 @@ class Desk:
 @pytest.mark.parametrize(
     ("left", "took_s", "size"),
     [
-        pytest.param(500, 0.1, MOST_AHEAD, id="never more than the most"),
-        pytest.param(20, 0.1, 20, id="what leaves in a tenth of a second"),
+        pytest.param(500, 0.2, MOST_AHEAD, id="never more than the most"),
+        pytest.param(20, 0.2, 20, id="what leaves in a fifth of a second"),
         pytest.param(20, 1.0, 8, id="two a connection when it goes slowly"),
         pytest.param(0, 5.0, 8, id="after a pause as at the start"),
     ],
