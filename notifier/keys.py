@@ -15,9 +15,13 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 MIN_SECRET = 16
 _VERSION = 1
@@ -52,6 +56,7 @@ class Keyring:
         self._keys = tuple(keys)
         self._by_id = {key.id: key for key in keys}
         self._subkeys: dict[tuple[int, str], bytes] = {}
+        self._keyed: dict[int, tuple[_Hash, _Hash]] = {}
 
     @classmethod
     def parse(cls, text: str) -> Keyring:
@@ -98,11 +103,26 @@ class Keyring:
 
     def delivery_token(self, token: DeliveryToken) -> str:
         """48 characters of [a-z2-7], fit for a local part, a Message-ID and a header."""
+        (made,) = self.delivery_tokens(token.tenant, [token.delivery_id], token.attempt)
+        return made
+
+    def delivery_tokens(self, tenant: int, delivery_ids: Sequence[UUID], attempt: int = 0) -> list[str]:
+        """`delivery_token` for many: what they have in common is made once."""
         key = self._keys[0]
-        head = bytes([_VERSION << 4 | key.id, min(token.attempt, 255)]) + token.tenant.to_bytes(3, "big")
-        body = head + token.delivery_id.bytes
-        mac = self._mac(key, body)
-        return "b" + base64.b32encode(body + mac).decode().rstrip("=").lower()
+        head = bytes((_VERSION << 4 | key.id, min(attempt, 255))) + tenant.to_bytes(3, "big")
+        inner, outer = self._keyed_hashes(key)
+        begin, three, shifts = "b" + _base32(head), _THREE, _SHIFTS
+        made = []
+        for delivery_id in delivery_ids:
+            tail = delivery_id.bytes
+            first, second = inner.copy(), outer.copy()
+            first.update(head + tail)
+            second.update(first.digest())
+            # 24 bytes are 192 bits, filled up to 195: three letters at a time out of one number takes a
+            # third of the time of base64.b32encode.
+            number = int.from_bytes(tail + second.digest()[:_MAC], "big") << 3
+            made.append(begin + "".join([three[number >> shift & 0x7FFF] for shift in shifts]))
+        return made
 
     def read_delivery_token(self, text: str) -> DeliveryToken | None:
         """None unless it is a token of ours, whole and untouched (case does not count)."""
@@ -112,7 +132,7 @@ class Keyring:
             raw = base64.b32decode(text[1:].upper() + "=")
         except (binascii.Error, ValueError):
             return None
-        if base64.b32encode(raw).decode().rstrip("=") != text[1:].upper():
+        if _base32(raw) != text[1:].lower():
             return None  # the last letter has three bits to spare: one spelling only
         body, mac = raw[:-_MAC], raw[-_MAC:]
         key = self._by_id.get(body[0] & 0x0F)
@@ -122,4 +142,28 @@ class Keyring:
         return DeliveryToken(int.from_bytes(body[2:5], "big"), UUID(bytes=body[5:21]), body[1], old)
 
     def _mac(self, key: Key, body: bytes) -> bytes:
-        return hmac.digest(self.subkey("delivery", key), body, "sha256")[:_MAC]
+        inner, outer = self._keyed_hashes(key)
+        first, second = inner.copy(), outer.copy()
+        first.update(body)
+        second.update(first.digest())
+        return second.digest()[:_MAC]
+
+    def _keyed_hashes(self, key: Key) -> tuple[_Hash, _Hash]:
+        """RFC 2104 section 4: both hashes after their first block, which the key alone decides."""
+        if (known := self._keyed.get(key.id)) is not None:
+            return known
+        block = self.subkey("delivery", key).ljust(64, b"\x00")
+        inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+        outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+        self._keyed[key.id] = inner, outer
+        return inner, outer
+
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
+_THREE = tuple(a + b + c for a in _LETTERS for b in _LETTERS for c in _LETTERS)
+_SHIFTS = tuple(range(180, -1, -15))
+
+
+def _base32(raw: bytes) -> str:
+    """RFC 4648 section 6, in small letters and without padding."""
+    return base64.b32encode(raw).decode().rstrip("=").lower()

@@ -15,22 +15,15 @@ from typing import Any
 from uuid import UUID
 
 from notifier import templates
-from notifier.keys import DeliveryToken, Keyring
-from store.models import (
-    Channel,
-    Confidence,
-    Delivery,
-    Fallback,
-    Notification,
-    NotificationKind,
-    Outcome,
-    Priority,
-    Reason,
-    Recipient,
-    Stage,
-)
+from notifier.keys import Keyring
+from store.bulk import UNTRIED, Row
+from store.models import Channel, Fallback, NotificationKind, Priority, Recipient, TemplateSource
+from store.notifications import fallback_json
 from store.types import derived_id, new_id
 from store.unit import Tx
+
+_encode = json.JSONEncoder(sort_keys=True).encode
+_quoted = json.encoder.encode_basestring_ascii
 
 
 class KeyConflict(Exception):
@@ -66,14 +59,28 @@ class Draft:
 
     def content_hash(self) -> str:
         """What the caller asked for. Not the template: a new one must not make an old request another."""
-        content = [
-            self.kind,
-            self.language,
-            dict(self.context),
-            sorted((r.channel, r.address) for r in self.recipients),
-            str(self.invoice_id),
-        ]
-        return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+        return _content_hash(self, _json(self.context))
+
+
+def _json(context: Mapping[str, Any]) -> str:
+    """The frozen context, in one spelling: it is stored like this, and part of what the key stands for."""
+    return _encode(dict(context))
+
+
+def _content_hash(draft: Draft, context: str) -> str:
+    """SHA-256 of the JSON of [kind, language, context, [[channel, address], ...], invoice].
+
+    Put together by hand, since a run does it a million times; the bytes are those of `json.dumps`, by which
+    keys that stand in databases were hashed (tests/unit/notifier/test_outbox_hash.py).
+    """
+    recipients = ", ".join(
+        f"[{_quoted(channel)}, {_quoted(address)}]"
+        for channel, address in sorted((r.channel, r.address) for r in draft.recipients)
+    )
+    content = (
+        f'[{_quoted(draft.kind)}, {_quoted(draft.language)}, {context}, [{recipients}], "{draft.invoice_id}"]'
+    )
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,87 +105,90 @@ class Outbox:
         leave the transaction, so that no key stays reserved for nothing.
         """
         sources = [templates.load(draft.kind, draft.language) for draft in drafts]
-        wanted = [(draft.key, draft.content_hash(), draft.id or new_id()) for draft in drafts]
+        contexts = [_json(draft.context) for draft in drafts]
+        wanted = [
+            (draft.key, _content_hash(draft, context), draft.id or new_id())
+            for draft, context in zip(drafts, contexts, strict=True)
+        ]
         known = await tx.notifications.get_many([draft.id for draft in drafts if draft.id is not None])
         holders = await tx.notifications.reserve(wanted)
         results: list[Enqueued] = []
-        notifications: list[Notification] = []
-        deliveries: list[Delivery] = []
+        notifications: list[Row] = []
+        fresh: list[tuple[Draft, UUID]] = []
         for source in {source.hash: source for source in sources}.values():
             await tx.notifications.keep_template(source)
-        for draft, source, (key, content, fresh_id) in zip(drafts, sources, wanted, strict=True):
+        for draft, source, context, (key, content, fresh_id) in zip(
+            drafts, sources, contexts, wanted, strict=True
+        ):
             held_content, held_id = holders[key]
             if held_content != content:
                 raise KeyConflict(f"The key {key} stands for another message already.")
             created = held_id == fresh_id and held_id not in known
             results.append(Enqueued(key, held_id, created))
-            if not created:
-                continue
-            notification = self._notification(tx, draft, source.hash, source.language, fresh_id)
-            notifications.append(notification)
-            deliveries += self._deliveries(tx, draft, notification)
+            if created:
+                notifications.append(_notification(tx, draft, source, context, fresh_id))
+                fresh.append((draft, fresh_id))
         if notifications:
-            await tx.notifications.add(notifications)
-            await tx.deliveries.add(deliveries)
+            await tx.notifications.add_rows(notifications)
+            await tx.deliveries.add_rows(self._deliveries(tx, fresh))
         return results
 
-    def _notification(
-        self, tx: Tx, draft: Draft, template_hash: str, language: str, notification_id: UUID
-    ) -> Notification:
-        return Notification(
-            id=notification_id,
-            kind=draft.kind,
-            subscriber_id=draft.subscriber_id,
-            invoice_id=draft.invoice_id,
-            template_hash=template_hash,
-            language=language,
-            context=draft.context,
-            requested_by=draft.requested_by,
-            priority=draft.priority,
-            receipt=draft.receipt,
-            expires_at=(draft.not_before or tx.now) + draft.lifetime,
-            created_at=tx.now,
-            run_id=draft.run_id,
-            attach_pdf=draft.attach_pdf,
-            fallback=tuple(draft.fallback),
-        )
-
-    def _deliveries(self, tx: Tx, draft: Draft, notification: Notification) -> list[Delivery]:
+    def _deliveries(self, tx: Tx, drafts: Sequence[tuple[Draft, UUID]]) -> list[Row]:
+        """Rows of store.bulk.DELIVERY for drafts and their notifications' ids."""
         # One address given twice is one delivery: its id is derived from it.
-        unique = {delivery_id(notification.id, r): r for r in draft.recipients}
+        each = {
+            delivery_id(notification_id, r): (draft, notification_id, r)
+            for draft, notification_id in drafts
+            for r in draft.recipients
+        }
+        # Attempt 0: the Message-ID is the same on every attempt, so that mailboxes fold duplicates.
+        tokens = self._keyring.delivery_tokens(tx.tenant, list(each))
+        tenant, now, domain = tx.tenant, tx.now, self._domains[tx.tenant]
         return [
-            Delivery(
-                id=did,
-                tenant=tx.tenant,
-                notification_id=notification.id,
-                subscriber_id=recipient.subscriber_id or draft.subscriber_id,
-                channel=recipient.channel,
-                address=recipient.address,
-                route=draft.sms_route if recipient.channel is Channel.SMS else draft.route,
-                priority=draft.priority,
-                stage=Stage.QUEUED,
-                stage_reason=None,
-                stage_by=None,
-                due_at=draft.not_before or tx.now,
-                attempt=0,
-                outcome=Outcome.NONE,
-                reason=Reason.NONE,
-                confidence=Confidence.UNKNOWN,
-                outcome_at=None,
-                cls="",
-                diagnostic="",
-                remote="",
-                message_id=self._message_id(tx.tenant, did),
-                expires_at=notification.expires_at,
-                created_at=tx.now,
+            (
+                tenant,
+                did,
+                notification_id,
+                recipient.subscriber_id or draft.subscriber_id,
+                recipient.channel.value,
+                recipient.address,
+                draft.sms_route if recipient.channel is Channel.SMS else draft.route,
+                int(draft.priority),
+                draft.not_before or now,
+                f"<{token}@{domain}>",
+                expiry(draft, now),
+                now,
+                *UNTRIED,
             )
-            for did, recipient in unique.items()
+            for token, (did, (draft, notification_id, recipient)) in zip(tokens, each.items(), strict=True)
         ]
 
-    def _message_id(self, tenant: int, did: UUID) -> str:
-        """Attempt 0: the Message-ID is the same on every attempt, so that mailboxes fold duplicates."""
-        token = self._keyring.delivery_token(DeliveryToken(tenant, did, 0))
-        return f"<{token}@{self._domains[tenant]}>"
+
+def expiry(draft: Draft, now: datetime) -> datetime:
+    """When it is not worth sending any more."""
+    return (draft.not_before or now) + draft.lifetime
+
+
+def _notification(tx: Tx, draft: Draft, source: TemplateSource, context: str, notification_id: UUID) -> Row:
+    """A row of store.bulk.NOTIFICATION."""
+    return (
+        tx.tenant,
+        notification_id,
+        draft.kind.value,
+        draft.subscriber_id,
+        draft.invoice_id,
+        source.hash,
+        source.language,
+        context,
+        draft.requested_by,
+        int(draft.priority),
+        draft.receipt,
+        expiry(draft, tx.now),
+        tx.now,
+        draft.run_id,
+        draft.attach_pdf,
+        fallback_json(draft.fallback),
+    )
 
 
 def delivery_id(notification_id: UUID, recipient: Recipient) -> UUID:

@@ -14,6 +14,8 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, func, or_, select, text, tuple_, update
 
+from store.bulk import Row as NewRow
+from store.bulk import add_deliveries
 from store.models import Channel, Confidence, Delivery, Outcome, Priority, Reason, Stage
 from store.repository import BATCH, Repository, batched, prefix_pattern
 from store.tables import deliveries
@@ -86,36 +88,23 @@ def delivery_of(row: Row[Any]) -> Delivery:
 class Deliveries(Repository):
     async def add(self, items: Sequence[Delivery]) -> None:
         """New rows; ids are derived, so the primary key refuses a second one for the same address."""
-        for batch in batched(items, BATCH):
-            rows = [
-                {
-                    "tenant_id": item.tenant,
-                    "id": item.id,
-                    "notification_id": item.notification_id,
-                    "subscriber_id": item.subscriber_id,
-                    "channel": item.channel,
-                    "address": item.address,
-                    "route": item.route,
-                    "priority": int(item.priority),
-                    "stage": item.stage,
-                    "stage_reason": item.stage_reason,
-                    "stage_by": item.stage_by,
-                    "due_at": item.due_at,
-                    "attempt": item.attempt,
-                    "outcome": item.outcome,
-                    "reason": item.reason,
-                    "confidence": item.confidence,
-                    "outcome_at": item.outcome_at,
-                    "cls": item.cls,
-                    "diagnostic": item.diagnostic,
-                    "remote": item.remote,
-                    "message_id": item.message_id,
-                    "expires_at": item.expires_at,
-                    "created_at": item.created_at,
-                }
-                for item in batch
+        await self.add_rows(
+            [
+                (
+                    *(item.tenant, item.id, item.notification_id, item.subscriber_id),
+                    *(item.channel.value, item.address, item.route, int(item.priority)),
+                    *(item.due_at, item.message_id, item.expires_at, item.created_at),
+                    *(item.stage.value, item.stage_reason, item.stage_by, item.attempt),
+                    *(item.outcome.value, item.reason.value, item.confidence.value, item.outcome_at),
+                    *(item.cls, item.diagnostic, item.remote),
+                )
+                for item in items
             ]
-            await self._tx.conn.execute(deliveries.insert(), rows)
+        )
+
+    async def add_rows(self, rows: Sequence[NewRow]) -> None:
+        """Rows of store.bulk.DELIVERY."""
+        await add_deliveries(self._tx.conn, rows)
         self._tx.signal("deliveries")
 
     def _mine(self) -> Select[Any]:

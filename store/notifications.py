@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, exists, func, null, select, tuple_, update
 
+from store.bulk import Row as NewRow
+from store.bulk import add_notifications, reserve_keys
 from store.models import (
     Channel,
     Fallback,
@@ -41,30 +44,27 @@ def _notification(row: Row[Any]) -> Notification:
     )
 
 
+def fallback_json(ways: Sequence[Fallback]) -> str | None:
+    """As the column has it."""
+    return json.dumps([[way.channel, way.address, way.route] for way in ways]) if ways else None
+
+
 class Notifications(Repository):
     async def reserve(self, keys: Sequence[tuple[str, str, UUID]]) -> dict[str, tuple[str, UUID]]:
         """Claims (key, content hash, notification id); gives for every key whoever holds it."""
-        holders: dict[str, tuple[str, UUID]] = {}
+        first: dict[str, tuple[str, UUID]] = {}
+        for key, content_hash, notification_id in keys:
+            first.setdefault(key, (content_hash, notification_id))
         # In one order, so that two callers with the same keys never wait for each other.
-        for batch in batched(sorted(keys, key=lambda item: item[0]), BATCH):
-            rows = [
-                {
-                    "tenant_id": self._tenant,
-                    "key": key,
-                    "content_hash": content_hash,
-                    "notification_id": notification_id,
-                    "created_at": self._tx.now,
-                }
-                for key, content_hash, notification_id in batch
-            ]
-            insert = self._insert(idempotency).values(rows)
-            await self._tx.conn.execute(insert.on_conflict_do_nothing())
-            statement = select(idempotency).where(
-                idempotency.c.tenant_id == self._tenant, idempotency.c.key.in_([key for key, _, _ in batch])
-            )
-            for row in await self._tx.conn.execute(statement):
-                holders[row.key] = (row.content_hash, row.notification_id)
-        return holders
+        wanted = [(key, *first[key]) for key in sorted(first)]
+        if wanted and await reserve_keys(self._tx.conn, self._tenant, wanted, self._tx.now) < len(wanted):
+            for batch in batched(first, BATCH):
+                statement = select(idempotency).where(
+                    idempotency.c.tenant_id == self._tenant, idempotency.c.key.in_(batch)
+                )
+                for row in await self._tx.conn.execute(statement):
+                    first[row.key] = (row.content_hash, row.notification_id)
+        return first
 
     async def holders(self, keys: Sequence[str]) -> dict[str, UUID]:
         """The notification that each key stands for; keys never used are left out."""
@@ -77,29 +77,33 @@ class Notifications(Repository):
         return found
 
     async def add(self, items: Sequence[Notification]) -> None:
-        for batch in batched(items, BATCH):
-            rows = [
-                {
-                    "tenant_id": self._tenant,
-                    "id": item.id,
-                    "kind": item.kind,
-                    "subscriber_id": item.subscriber_id,
-                    "invoice_id": item.invoice_id,
-                    "template_hash": item.template_hash,
-                    "language": item.language,
-                    "context": dict(item.context),
-                    "requested_by": item.requested_by,
-                    "priority": int(item.priority),
-                    "receipt": item.receipt,
-                    "expires_at": item.expires_at,
-                    "created_at": item.created_at,
-                    "run_id": item.run_id,
-                    "attach_pdf": item.attach_pdf,
-                    "fallback": [[f.channel, f.address, f.route] for f in item.fallback] or None,
-                }
-                for item in batch
+        await self.add_rows(
+            [
+                (
+                    self._tenant,
+                    item.id,
+                    item.kind.value,
+                    item.subscriber_id,
+                    item.invoice_id,
+                    item.template_hash,
+                    item.language,
+                    json.dumps(dict(item.context)),
+                    item.requested_by,
+                    int(item.priority),
+                    item.receipt,
+                    item.expires_at,
+                    item.created_at,
+                    item.run_id,
+                    item.attach_pdf,
+                    fallback_json(item.fallback),
+                )
+                for item in items
             ]
-            await self._tx.conn.execute(notifications.insert(), rows)
+        )
+
+    async def add_rows(self, rows: Sequence[NewRow]) -> None:
+        """Rows of store.bulk.NOTIFICATION."""
+        await add_notifications(self._tx.conn, rows)
 
     async def get(self, notification_id: UUID) -> Notification | None:
         return (await self.get_many([notification_id])).get(notification_id)

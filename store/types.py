@@ -99,6 +99,11 @@ def db_now_plus(seconds: float) -> ColumnElement[datetime]:
     return _DbNowPlus(literal(float(seconds), Float()))
 
 
+_RANDOM = ~(0xF << 76 | 0x3 << 62)
+_VERSION_7 = 0x7 << 76 | 0x2 << 62
+"""RFC 9562 section 5.7: four bits of version, two of variant."""
+
+
 def new_id() -> UUID:
     """A fresh UUIDv7 (RFC 9562 section 5.7): ids of one table sort by birth."""
     return uuid7()
@@ -110,8 +115,6 @@ def derived_id(parent: UUID, *names: str) -> UUID:
     The same thing gets the same id, so the primary key alone refuses a second one, also on a table
     partitioned by RANGE(id), where PostgreSQL allows no other unique constraint.
     """
-    digest = hashlib.sha256(b"\x00".join([parent.bytes, *(name.encode() for name in names)])).digest()
-    raw = bytearray(parent.bytes[:6] + digest[:10])
-    raw[6] = 0x70 | (raw[6] & 0x0F)
-    raw[8] = 0x80 | (raw[8] & 0x3F)
-    return UUID(bytes=bytes(raw))
+    named = parent.bytes + "\x00".join(("", *names)).encode()
+    number = int.from_bytes(named[:6] + hashlib.sha256(named).digest()[:10], "big")
+    return UUID(int=number & _RANDOM | _VERSION_7)
