@@ -388,6 +388,7 @@ class DnsConfig(Section):
 class WorkerConfig(Section):
     lease_s: float = Field(ge=1, le=600, default=30)
     poll_s: float = Field(gt=0, le=60, default=1)
+    sweep_s: float = Field(gt=0, le=60, default=5)
 
 
 class AppConfig(Section):

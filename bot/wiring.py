@@ -373,7 +373,7 @@ class Runtime:
                 failover=failovers(self._config.app),
                 destinations=lambda domain: destination(services.resolver, domain),
             ),
-            pace=Pace(lease_s=pace.lease_s, poll_s=pace.poll_s),
+            pace=Pace(lease_s=pace.lease_s, poll_s=pace.poll_s, sweep_s=pace.sweep_s),
         )
 
     def _billing_half(self, store: Store, services: Services, name: str, dead: Sequence[str]) -> list[Loop]:
