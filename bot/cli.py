@@ -352,6 +352,28 @@ def notify_invoices_(
         raise _fail(str(error)) from None
 
 
+@notify.command("ledger")
+def notify_ledger_(
+    since: Annotated[str | None, typer.Option(help="first day of issue (default: a month ago)")] = None,
+    csv: Annotated[Path | None, typer.Option(help="write one line an invoice into this file")] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    environment: EnvironmentOption = None,
+    tenant: Annotated[str | None, typer.Option(help="which provider, where there are several")] = None,
+) -> None:
+    """Invoices issued against notified, to the row. Exit code 1 when some are missing."""
+    from bot.notify_ledger import notify_ledger
+
+    loaded = _config(config, environment)
+    try:
+        missing = asyncio.run(notify_ledger(loaded, _provider(loaded, tenant), since, csv, out))
+    except UserError as error:
+        raise _fail(" ".join(filter(None, (error.sentence, error.next_step))), 2) from None
+    except (DatabaseError, OSError) as error:
+        raise _fail(str(error)) from None
+    if missing:
+        raise typer.Exit(1)
+
+
 @app.command()
 def bounce(
     sources: Annotated[list[str], typer.Argument(help="FILE (.eml, mbox), DIR (Maildir or files), or -")],

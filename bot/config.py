@@ -283,6 +283,13 @@ class OncallConfig(Section):
         return tuple(_e164(number) for number in value)
 
 
+class RunsConfig(Section):
+    """Null for either switches it off: a desk with one lead has nobody else to approve."""
+
+    approve_above: int | None = Field(ge=0, le=10_000_000, default=500)
+    stop_at_percent: int | None = Field(ge=1, le=100, default=5)
+
+
 class EscalationConfig(Section):
     """Whom evidence is mailed to. Never a subscriber: colleagues write into it."""
 
@@ -307,6 +314,7 @@ class TenantConfig(Section):
     mail: MailConfig
     sms: SmsConfig | None = None
     oncall: OncallConfig = OncallConfig()
+    runs: RunsConfig = RunsConfig()
     escalation: EscalationConfig | None = None
     billing: str = "local"
     """The system of record: the name of a module's BILLING in billing/systems."""

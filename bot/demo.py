@@ -207,6 +207,7 @@ def _write_config(state: Path, endpoints: Mapping[str, Any], database: str | Non
                     "address": "success@visp.example",
                     "ticket_url": "https://support.visp.example/tickets/new",
                 },
+                "runs": {"approve_above": 300, "stop_at_percent": 5},
                 "portal_url": "https://my.cascade.example/pay",
             }
         },

@@ -21,13 +21,23 @@ from bot.wiring import build_services, ensure_tenants, open_store
 from handlers.contract import Services
 from handlers.profile import TenantProfile
 from handlers.reply import UserError
-from handlers.runs import NEEDS_A_PERSON, REASONS, Criteria, Rehearsal, What, cost, issued_since
+from handlers.runs import (
+    NEEDS_A_PERSON,
+    REASONS,
+    STANDING_WORDS,
+    Criteria,
+    Rehearsal,
+    What,
+    cost,
+    issued_since,
+    lasts,
+)
 from handlers.workflows import rehearsal
 from handlers.workflows import run as workflow
 from notifier.runs import RUN_SURFACE
 from store import migrate
 from store.engine import DatabaseError, is_sqlite
-from store.models import AuditEntry, Run, Standing
+from store.models import AuditEntry, Run, RunState, Standing
 from store.types import new_id
 
 ASKER = "command line"
@@ -35,6 +45,10 @@ LOCKED = (
     "The product is running on this SQLite file, and one process writes it. Use `{command} run` in Slack, "
     "or stop the product for the time of the run (it sends the notices when it starts again). "
     "--dry-run works beside it."
+)
+WAITS = (
+    "{number} notices are more than {most} (runs.approve_above): nothing goes out before somebody with the "
+    "role lead approves it. Its card with the button stands in the support channel once the product runs."
 )
 FOLLOW_S = 1.0
 
@@ -86,6 +100,10 @@ async def notify_invoices(config: Config, key: str, wanted: Wanted, out: Console
             out.print("Nobody is left to tell.")
         else:
             run = await _carry_out(services, tenant, criteria, made, err)
+            if run.state is RunState.WAITING:
+                most = profile.runs.approve_above
+                out.print(WAITS.format(number=f"{made.notices:,}", most=f"{most:,}"), highlight=False)
+                return
             await _told(services, tenant, run, out)
             if wanted.follow:
                 await _follow(services, tenant, run, err)
@@ -113,11 +131,19 @@ async def _carry_out(
         run = await tx.runs.interrupted(label, ASKER)
         if run is None:
             run = await workflow.begin(
-                tx, criteria, f"cli:{new_id()}", requested_by=ASKER, locale=profile.locale
+                tx,
+                criteria,
+                f"cli:{new_id()}",
+                requested_by=ASKER,
+                locale=profile.locale,
+                made=made,
+                guard=profile.runs,
             )
             entry = AuditEntry(tx.now, ASKER, "run.start", f"run:{run.id}", {"criteria": dict(run.criteria)})
             await tx.audit.append(f"cli:{run.id}:run.start", entry)
             await tx.posts.want(RUN_SURFACE, str(run.id), profile.support_channel)
+    if run.state is RunState.WAITING:
+        return run
     with _progress(err) as progress:
         task = progress.add_task("written", total=made.audience)
         await workflow.carry_out(services, tenant, run, lambda size: progress.advance(task, size))
@@ -154,6 +180,11 @@ def _tell(made: Rehearsal, profile: TenantProfile, out: Console) -> None:
             examples = escape(", ".join(made.examples.get(reason, ())))
             reasons.add_row(REASONS[reason], f"{number:,}", examples, hint)
         out.print(reasons)
+    for sentence in made.anomalies:
+        out.print(f"Look at this first: {sentence}", style="yellow", highlight=False, markup=False)
+    if made.takes is not None:
+        how = f"Takes {lasts(made.takes.seconds)}, limited by {made.takes.decides}."
+        out.print(how, highlight=False, markup=False)
     if made.waiting:
         out.print(f"{made.waiting:,} texts wait for the morning of their readers.")
     if profile.send_mode != "live":
@@ -164,24 +195,12 @@ async def _told(services: Services, tenant: int, run: Run, out: Console) -> None
     async with services.store.read(tenant) as tx:
         standings = await tx.runs.standings(run.id)
         left_out = sum((await tx.runs.left_out(run.id)).values())
-    told = ", ".join(f"{number:,} {_WORDS[standing]}" for standing, number in _in_order(standings))
+    told = ", ".join(f"{number:,} {STANDING_WORDS[standing]}" for standing, number in _in_order(standings))
     out.print(f"{told or 'no notices'}, {left_out:,} left out", highlight=False)
 
 
-_WORDS: Mapping[Standing, str] = {
-    Standing.ACCEPTED: "accepted by their servers",
-    Standing.HANDED: "handed to the relay and may still bounce",
-    Standing.PRESUMED: "handed over without a bounce in 72 hours",
-    Standing.UNDER_WAY: "queued",
-    Standing.FAILED: "failed",
-    Standing.SUPPRESSED: "not sent: on the do-not-send list",
-    Standing.CANCELLED: "called back",
-    Standing.EXPIRED: "out of date",
-}
-
-
 def _in_order(standings: Mapping[Standing, int]) -> list[tuple[Standing, int]]:
-    return [(standing, standings[standing]) for standing in _WORDS if standing in standings]
+    return [(standing, standings[standing]) for standing in STANDING_WORDS if standing in standings]
 
 
 async def _follow(services: Services, tenant: int, run: Run, err: Console) -> None:
@@ -191,6 +210,10 @@ async def _follow(services: Services, tenant: int, run: Run, err: Console) -> No
         while True:
             async with services.store.read(tenant) as tx:
                 standings = await tx.runs.standings(run.id)
+                current = await tx.runs.get(run.id)
+            if current is not None and current.state in (RunState.PAUSED, RunState.CANCELLED):
+                progress.console.print(f"The run is {current.state}. {current.pause_reason}".rstrip())
+                return
             total, waiting = sum(standings.values()), standings.get(Standing.UNDER_WAY, 0)
             progress.update(task, total=total, completed=total - waiting)
             if not waiting:

@@ -182,7 +182,11 @@ class Poster:
             ts, channel = answer["ts"], answer["channel"]
         async with self._store.begin(post.tenant) as tx:
             await tx.posts.shown(
-                post, ts=str(ts), revision=post.wanted, channel=str(channel), next_edit=tx.now + COALESCE
+                post,
+                ts=str(ts),
+                revision=post.wanted,
+                channel=str(channel),
+                next_edit=tx.now + max(COALESCE, reply.rest),
             )
 
     async def _thread_of(self, post: Post) -> str | None:

@@ -47,6 +47,7 @@ from bot.questions import QuestionSweep
 from bot.respond import Responder
 from bot.retention import RetentionDuty
 from bot.roles import RoleBook
+from bot.run_watch import RunWatch
 from bot.runner import Runner
 from bot.sealer import Sealer
 from bot.signing import ValueSigner
@@ -54,7 +55,7 @@ from bot.slack import SlackRim
 from bot.text_statuses import TextStatuses
 from bot.watchdog import SignOfLife, Watch
 from handlers.contract import Command, Services, Surface
-from handlers.profile import Brand, EscalationProfile, OncallProfile, SmsProfile, TenantProfile
+from handlers.profile import Brand, EscalationProfile, OncallProfile, RunsProfile, SmsProfile, TenantProfile
 from handlers.workflows.act_notices import ActNotices
 from notifier.channels import AnyProvider, Route, SmsRoute
 from notifier.compose import Composer
@@ -192,6 +193,7 @@ def profile_of(config: Config, key: str, tenant: TenantConfig) -> TenantProfile:
             burst=tenant.oncall.burst,
             burst_window=timedelta(minutes=tenant.oncall.burst_minutes),
         ),
+        runs=RunsProfile(tenant.runs.approve_above, tenant.runs.stop_at_percent),
         portal_url=tenant.portal_url,
         escalation=(
             EscalationProfile(tenant.escalation.address, tenant.escalation.ticket_url)
@@ -339,7 +341,8 @@ class Runtime:
             worker = await self._worker_half(store, services, presence.name, dead)
             sweeps = [OncallWatch(services).run, DnsLooks(services).run, QuestionSweep(services).run]
             sweeps.append(RetentionDuty(store, list(services.tenants)).run)
-            loops += [worker.run, *sweeps, Upkeep(store).run]
+            runs = RunWatch(services)
+            loops += [worker.run, *sweeps, Upkeep(store).run, runs.writing, runs.judging]
             loops += self._billing_half(store, services, presence.name, dead)
         if self._bot:
             bot_loops, runner = await self._bot_half(

@@ -12,7 +12,18 @@ from uuid import UUID
 from handlers import words
 from handlers.reply import UserError
 from handlers.runs import REASONS
-from store.models import Assignment, Channel, Delivery, Invoice, Outcome, Reason, Run, Subscriber
+from store.models import (
+    Assignment,
+    Channel,
+    Delivery,
+    Invoice,
+    NotificationKind,
+    Outcome,
+    Reason,
+    Recipient,
+    Run,
+    Subscriber,
+)
 
 _DAYS = re.compile(r"(?:last\s+)?(\d{1,3})\s*d(?:ays?)?", re.I)
 MOST_DAYS = 90
@@ -63,6 +74,25 @@ RETRY_HELPS = frozenset(
     {"mailbox_full", "rate_limited", "temporary", "blocked_auth", "blocked_reputation", "filtered", "too_big"}
 )
 """Classes where the same address may work later, or once our side is mended. Never a dead mailbox."""
+TEXT_RETRY_HELPS = frozenset(
+    {
+        "sms_unreachable",
+        "sms_carrier",
+        "sms_busy",
+        "sms_daily_cap",
+        "sms_expired",
+        "sms_sender",
+        "sms_sender_unregistered",
+        "sms_region",
+        "sms_account",
+        "sms_login",
+        "sms_request",
+        "sms_canceled",
+        "sms_other",
+    }
+)
+"""The same of texts: the phone was off, a carrier or our account was the trouble. Never a landline, a number
+that does not exist, an opt-out, or words that carriers filter."""
 _RETRY_REASONS = frozenset({Reason.NETWORK, Reason.INFRASTRUCTURE, Reason.CONFIG, Reason.CAPACITY})
 _MEND_FIRST = {
     "blocked_auth": "Mend the SPF record first, or it fails again.",
@@ -85,6 +115,8 @@ class Row:
     assigned: Assignment | None = None
     left_by: UUID | None = None
     """The run that left it out."""
+    kind: NotificationKind | None = None
+    """What it was about; a second try says the same."""
 
     @property
     def since(self) -> UUID | None:
@@ -109,8 +141,10 @@ class Row:
     @property
     def may_retry(self) -> bool:
         d = self.delivery
-        if d is None or d.channel is not Channel.EMAIL or d.outcome is Outcome.SUPPRESSED:
+        if d is None or d.outcome is Outcome.SUPPRESSED:
             return False
+        if d.channel is Channel.SMS and d.cls:
+            return d.cls in TEXT_RETRY_HELPS
         return (
             d.cls in RETRY_HELPS or (not d.cls and d.reason in _RETRY_REASONS) or d.outcome is Outcome.EXPIRED
         )
@@ -194,9 +228,13 @@ class BulkPlan:
 
     bulk: Bulk
     group: Group
-    going: tuple[tuple[Row, tuple[str, ...]], ...]
-    """One a notice, with the addresses or the number it goes to."""
+    going: tuple[tuple[Row, tuple[Recipient, ...]], ...]
+    """One a notice, with the addresses and numbers it goes to."""
     segments: int = 0
     waiting: int = 0
     left_out: Mapping[str, int] = field(default_factory=dict)
     """Words -> how many."""
+
+    def to(self, channel: Channel) -> int:
+        """How many addresses or numbers of this channel it goes to."""
+        return sum(r.channel is channel for _, recipients in self.going for r in recipients)

@@ -54,6 +54,16 @@ class OncallProfile:
 
 
 @dataclass(frozen=True, slots=True)
+class RunsProfile:
+    """What guards invoice runs."""
+
+    approve_above: int | None = 500
+    """A run of more notices waits for a second lead; None: nobody else is asked."""
+    stop_at_percent: int | None = 5
+    """A run in which more than so many per cent fail pauses itself; None: never."""
+
+
+@dataclass(frozen=True, slots=True)
 class EscalationProfile:
     """Who helps when nobody here can: the one address that evidence is mailed to."""
 
@@ -89,6 +99,7 @@ class TenantProfile:
     sms: SmsProfile | None = None
     """None: this provider sends no texts."""
     oncall: OncallProfile = field(default_factory=OncallProfile)
+    runs: RunsProfile = field(default_factory=RunsProfile)
     portal_url: str = ""
     """Where subscribers pay; empty: texts name the telephone number instead."""
     escalation: EscalationProfile | None = None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -29,6 +30,8 @@ class Reply:
     to: To = To.ASKER
     thread_ts: str = ""
     """The thread in which it stands; empty: where it was asked."""
+    rest: timedelta = timedelta()
+    """A card that is dear to draw is drawn again no sooner."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,13 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from handlers.blocks import Mrkdwn, lines, md
 from handlers.format import day
 from handlers.reply import UserError
+from handlers.run_anomalies import Figures
+from notifier.estimate import Estimate
 from store.models import Fallback as Way
-from store.models import Invoice, NotificationKind, Recipient, Subscriber
+from store.models import Invoice, NotificationKind, Recipient, Run, Standing, Subscriber
 
 REMIND_AHEAD = timedelta(days=5)
 """Reminders go to whose invoice is due within these days."""
@@ -124,6 +127,18 @@ def issued_since(text: str, today: date) -> Criteria:
     return Criteria(What.ISSUED, today, since)
 
 
+STANDING_WORDS: Mapping[Standing, str] = {
+    Standing.ACCEPTED: "accepted by their servers",
+    Standing.HANDED: "handed to the relay and may still bounce",
+    Standing.PRESUMED: "handed over without a bounce in 72 hours",
+    Standing.UNDER_WAY: "under way",
+    Standing.FAILED: "failed",
+    Standing.SUPPRESSED: "not sent: on the do-not-send list",
+    Standing.CANCELLED: "not sent: called back, paid or void by then",
+    Standing.EXPIRED: "out of date",
+}
+"""How notices stand, in the order in which they are told."""
+
 REASONS: dict[str, str] = {
     "no_address": "no address on file",
     "unusable": "the address on file cannot be used",
@@ -188,6 +203,25 @@ class Rehearsal:
     left_out: Mapping[str, int] = field(default_factory=dict)
     examples: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Reason -> the first account numbers."""
+    figures: Figures = field(default_factory=Figures)
+    anomalies: tuple[str, ...] = ()
+    """What is odd about it, in sentences: whoever approves sees them."""
+    takes: Estimate | None = None
+    """How long the sending takes at least; None: nothing goes at once."""
+
+    def as_json(self) -> dict[str, Any]:
+        """What is kept with the run: what the next one is compared with, and what its approver sees."""
+        counts = {
+            "audience": self.audience,
+            "notices": self.notices,
+            "by_mail": self.by_mail,
+            "by_text": self.by_text,
+            "segments": self.segments,
+            "waiting": self.waiting,
+        }
+        takes = {"takes_s": round(self.takes.seconds), "takes_by": self.takes.decides} if self.takes else {}
+        kept = {"left_out": dict(self.left_out), "figures": self.figures.as_json()}
+        return counts | kept | takes | {"anomalies": list(self.anomalies)}
 
     @property
     def notices(self) -> int:
@@ -200,6 +234,59 @@ class Rehearsal:
     @property
     def audience(self) -> int:
         return self.notices + self.excluded
+
+
+class Approval(StrEnum):
+    """What came of a press on Approve."""
+
+    APPROVED = "approved"
+    CHANGED = "changed"
+    """The audience is another one than was shown: the card shows it now, and asks again."""
+    OWN = "own"
+    """Whoever asked for the run cannot approve it."""
+    OVER = "over"
+    """It waits no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """What a press did: to which run, whether it was this press, and to how many messages."""
+
+    run: Run
+    done: bool
+    messages: int = 0
+
+
+MUCH_CHANGED = 0.1
+FEW = 20
+
+
+def changed_much(made: Rehearsal, then: Mapping[str, Any]) -> bool:
+    """Whether whoever approved `then` would have to look again."""
+    foreseen = int(then.get("notices", made.notices))
+    difference = abs(made.notices - foreseen)
+    more_odd = len(made.anomalies) > len(then.get("anomalies", ()))
+    return difference > max(FEW, foreseen * MUCH_CHANGED) or more_odd
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def lasts(seconds: float) -> str:
+    """`less than a minute`, `about 12 minutes`, `about 3 hours`: no more exact than it is known."""
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return "less than a minute"
+    if minutes < 100:
+        return f"about {count(minutes, 'minute')}"
+    hours = round(minutes / 60)
+    return f"about {count(hours, 'hour')}" if hours < 48 else f"about {count(round(hours / 24), 'day')}"
+
+
+def odd(sentences: Sequence[str]) -> Mrkdwn:
+    """What is odd about a run, for whoever starts or approves it."""
+    return lines([md(":warning: *Look at this first*"), *(md("• {}", sentence) for sentence in sentences)])
 
 
 def cost(segments: int, price: Decimal | None, currency: str) -> str:

@@ -72,6 +72,7 @@ class CauseKind:
 
 
 DRIFT = "dns_drift"
+RUN_STOPPED = "run_stopped"
 
 CAUSES: dict[str, CauseKind] = {
     "blocked_auth": CauseKind(
@@ -223,6 +224,12 @@ CAUSES: dict[str, CauseKind] = {
         "Set it by NTP: messages leave too early or too late by as much, until it is right.",
         Urgent.NEVER,
         About.WATCH,
+    ),
+    RUN_STOPPED: CauseKind(
+        "An invoice run has paused itself, since too many of its notices fail: {about}",
+        "Its card names the causes. Mend them, then press Resume there. Nothing is lost meanwhile.",
+        Urgent.NEVER,  # what fails makes incidents of its own, which may be urgent
+        About.OTHER,
     ),
     "burst": CauseKind(
         "Many messages fail at once at {about}",

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
+from notifier.run_times import APPROVE_WITHIN, LONGEST_PAUSE, keeps_its_time
 from notifier.tracking import RUN_SURFACE, Report, record
 from store.models import (
     Delivery,
     Event,
     EventKind,
     EventSource,
-    NotificationKind,
     Reason,
     Run,
     RunState,
@@ -28,10 +28,6 @@ from store.unit import Store, Tx
 
 CALLED_BACK = "The run was cancelled before it went out."
 OUT_OF_DATE = "Its run was paused until it was out of date."
-LONGEST_PAUSE = timedelta(days=14)
-"""A run that nobody resumes for so long is cancelled: an invoice is better told anew."""
-APPROVE_WITHIN = timedelta(hours=24)
-"""A run that nobody approves for so long is cancelled: its audience is another one by then."""
 TOO_LONG = "Nobody resumed it for 14 days"
 NOT_APPROVED = "Nobody approved it within 24 hours"
 BY_ITSELF = "clock"
@@ -39,21 +35,20 @@ BY_ITSELF = "clock"
 _BATCH = 2000
 
 
-def keeps_its_time(kind: NotificationKind) -> bool:
-    """Whether the time of a pause is added to how long a notice is worth sending.
-
-    A reminder speaks of a day that comes all the same: late it would be wrong.
-    """
-    return kind is not NotificationKind.REMINDER
-
-
 async def hold_back(tx: Tx, tenant: int, run_id: UUID, limit: int = _BATCH) -> int:
-    """Holds what a paused run has queued; call it until it gives less than `limit`."""
+    """Holds what a paused run has queued; call it until it gives 0. Nothing once it is resumed."""
+    run = await tx.of(tenant).runs.get(run_id, lock=True)
+    if run is None or run.state is not RunState.PAUSED:
+        return 0
     return await tx.runs.hold_queued(tenant, run_id, limit)
 
 
-async def let_go(tx: Tx, tenant: int, run: Run, limit: int = _BATCH) -> int:
-    """Queues again what the run held while it was paused; call it until it gives 0."""
+async def let_go(tx: Tx, tenant: int, run_id: UUID, limit: int = _BATCH) -> int:
+    """Queues again what the run held while it was paused; call it until it gives 0. Nothing while it is
+    paused (again)."""
+    run = await tx.of(tenant).runs.get(run_id, lock=True)
+    if run is None or run.state is not RunState.RUNNING:
+        return 0
     longer = timedelta()
     if run.paused_at is not None and run.resumed_at is not None and keeps_its_time(run.kind):
         longer = max(run.resumed_at - run.paused_at, timedelta())
@@ -104,7 +99,7 @@ async def sweep(store: Store) -> int:
             await _sweep_waiting(store, tenant, run)
         elif held_by(run.id) in holders[tenant]:  # held a moment after it was resumed
             async with store.system() as tx:
-                await let_go(tx, tenant, run)
+                await let_go(tx, tenant, run.id)
         async with store.system() as tx:
             if await tx.runs.settle(tenant, run.id):
                 await bump(tx, [(tenant, str(run.id))])
@@ -151,16 +146,4 @@ async def bump(tx: Tx, refs: Sequence[tuple[int, str]]) -> None:
     await tx.posts.bump(RUN_SURFACE, refs)
 
 
-__all__ = [
-    "APPROVE_WITHIN",
-    "BY_ITSELF",
-    "CALLED_BACK",
-    "LONGEST_PAUSE",
-    "RUN_SURFACE",
-    "bump",
-    "call_back",
-    "hold_back",
-    "keeps_its_time",
-    "let_go",
-    "sweep",
-]
+__all__ = ["BY_ITSELF", "CALLED_BACK", "RUN_SURFACE", "bump", "call_back", "hold_back", "let_go", "sweep"]

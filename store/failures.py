@@ -13,10 +13,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, exists, literal, or_, select
+from sqlalchemy import ColumnElement, and_, exists, func, literal, or_, select
 
 from store.deliveries import IN_TROUBLE, delivery_of
-from store.models import Aside, Delivery, InvoiceStatus, NotificationKind, Stage
+from store.models import Aside, Delivery, InvoiceStatus, NotificationKind, Outcome, Stage
 from store.proof import aside, counts, reaches
 from store.repository import BATCH, Repository, batched
 from store.runs import of_run
@@ -50,6 +50,23 @@ class Failures(Repository):
     async def of_run(self, run_id: UUID) -> list[Failed]:
         """Of one run, newest first."""
         return await self._found(of_run(self._tenant, run_id))
+
+    async def still_of_run(self, run_id: UUID) -> int:
+        """How many of its notices failed, are still owed for and were made good by nothing."""
+        statement = (
+            select(func.count(deliveries.c.notification_id.distinct()))
+            .select_from(notifications.join(deliveries, _of(notifications, deliveries)))
+            .where(
+                of_run(self._tenant, run_id),
+                deliveries.c.stage == Stage.CLOSED,
+                IN_TROUBLE,
+                deliveries.c.outcome.in_([Outcome.BOUNCED, Outcome.FAILED]),
+                counts(notifications, deliveries),
+                ~_nothing_to_pay(),
+                ~_made_good(),
+            )
+        )
+        return int((await self._tx.conn.execute(statement)).scalar_one())
 
     async def since(self, instant: datetime) -> list[Failed]:
         """Known to have failed since then (business time), newest first."""

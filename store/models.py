@@ -700,6 +700,39 @@ class Standing(StrEnum):
     EXPIRED = "expired"
 
 
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """issued = notified + left out + in nobody's audience + gap."""
+
+    issued: int
+    notified: Mapping[Standing, int] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    outside: int = 0
+    """In no run's audience: nobody has asked for their notices yet."""
+
+    @property
+    def told(self) -> int:
+        return sum(self.notified.values())
+
+    @property
+    def excluded(self) -> int:
+        return sum(self.left_out.values())
+
+    @property
+    def gap(self) -> int:
+        """Invoices that should be somewhere and are nowhere; 0 unless something is broken."""
+        return self.issued - self.told - self.excluded - self.outside
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One invoice of the ledger."""
+
+    standing: Standing | None = None
+    reason: str = ""
+    """Why a run left it out, where there is no notice."""
+
+
 class Aside(StrEnum):
     """Why a delivery counts less than others as proof that its recipient has the notice (store.proof)."""
 
@@ -724,6 +757,7 @@ class Tally:
     reason: Reason
     cls: str
     count: int
+    recent: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ done already. Many deliveries are held or let go batch by batch, each in the cal
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from store.deliveries import SETTLING, delivery_of
 from store.models import Delivery, NotificationKind, Run, RunState, Stage
-from store.repository import BATCH, Repository, batched
+from store.repository import BATCH, Repository
 from store.tables import deliveries, notifications, runs
 
 HOLDING = "run:"
@@ -80,6 +80,17 @@ def of_run(tenant: int, run_id: UUID) -> ColumnElement[bool]:
     n = notifications.c
     notices = select(n.id).where(n.tenant_id == tenant, n.run_id == run_id)
     return and_(deliveries.c.tenant_id == tenant, deliveries.c.notification_id.in_(notices))
+
+
+def _notice_of(tenant: int, run_id: UUID) -> ColumnElement[bool]:
+    """A delivery is one of this run's, asked delivery by delivery."""
+    n = notifications.c
+    return exists(
+        select(literal(1))
+        .select_from(notifications)
+        .where(n.tenant_id == tenant, n.id == deliveries.c.notification_id, n.run_id == run_id)
+        .correlate(deliveries)
+    )
 
 
 class RunStates(Repository):
@@ -147,25 +158,9 @@ class RunStates(Repository):
         values = {"cancelled_by": by, "cancelled_at": self._tx.now, "pause_reason": reason}
         return await self._set(run_id, unsettled, state=RunState.CANCELLED, **values)
 
-    async def paused(self, run_ids: Sequence[UUID]) -> set[UUID]:
-        """Those of these that are paused now."""
-        found: set[UUID] = set()
-        for batch in batched(run_ids, BATCH):
-            statement = select(runs.c.id).where(
-                runs.c.tenant_id == self._tenant, runs.c.id.in_(batch), runs.c.state == RunState.PAUSED
-            )
-            found.update((await self._tx.conn.execute(statement)).scalars())
-        return found
-
     async def hold_queued(self, tenant: int, run_id: UUID, limit: int = BATCH) -> int:
         """Queued -> held by this run, `limit` of them; how many. What a worker has claimed goes on."""
-        n, c = notifications.c, deliveries.c
-        mine = exists(
-            select(literal(1))
-            .select_from(notifications)
-            .where(n.tenant_id == tenant, n.id == c.notification_id, n.run_id == run_id)
-            .correlate(deliveries)
-        )
+        c, mine = deliveries.c, _notice_of(tenant, run_id)
         # Along what is queued, not along the run: what it holds already is not looked at again.
         waiting = (
             select(c.id)
@@ -179,6 +174,16 @@ class RunStates(Repository):
             .values(stage=Stage.HELD, stage_reason=PAUSED, stage_by=held_by(run_id))
         )
         return int(result.rowcount)
+
+    async def waits(self, run_id: UUID) -> bool:
+        """Whether something of it is still to be written or sent."""
+        c = deliveries.c
+        queued = select(c.id).where(c.tenant_id == self._tenant, _QUEUED, _notice_of(self._tenant, run_id))
+        unready = select(runs.c.id).where(
+            runs.c.tenant_id == self._tenant, runs.c.id == run_id, runs.c.ready_at.is_(None)
+        )
+        found = await self._tx.conn.execute(select(or_(exists(queued), exists(unready))))
+        return bool(found.scalar_one())
 
     def _held(self, tenant: int, run_id: UUID) -> ColumnElement[bool]:
         return and_(deliveries.c.tenant_id == tenant, _HELD, deliveries.c.stage_by == held_by(run_id))

@@ -12,12 +12,11 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    ColumnElement,
     Row,
     Select,
-    and_,
     case,
     func,
+    literal,
     select,
 )
 
@@ -34,6 +33,7 @@ from store.models import (
     Tally,
 )
 from store.repository import BATCH, batched
+from store.run_ledger import STANDINGS, rank
 from store.run_states import RunStates, of_run, run_of
 from store.tables import deliveries, notifications, run_exclusions, runs
 from store.types import derived_id
@@ -41,25 +41,6 @@ from store.types import derived_id
 
 def _exclusion(row: Row[Any]) -> Exclusion:
     return Exclusion(row.run_id, row.subscriber_id, row.invoice_id, row.reason, row.detail)
-
-
-_STANDINGS: tuple[Standing, ...] = tuple(Standing)
-
-
-def _rank() -> ColumnElement[int]:
-    """Of one delivery: its place in Standing. The least of a notification's is how the notice stands."""
-    c = deliveries.c
-    handed = and_(c.outcome == Outcome.DELIVERED, c.confidence == Confidence.PRESUMED)
-    return case(
-        (handed, _STANDINGS.index(Standing.PRESUMED)),
-        (c.outcome == Outcome.DELIVERED, _STANDINGS.index(Standing.ACCEPTED)),
-        (c.outcome == Outcome.SENT, _STANDINGS.index(Standing.HANDED)),
-        (c.stage != Stage.CLOSED, _STANDINGS.index(Standing.UNDER_WAY)),
-        (c.outcome == Outcome.SUPPRESSED, _STANDINGS.index(Standing.SUPPRESSED)),
-        (c.outcome == Outcome.CANCELLED, _STANDINGS.index(Standing.CANCELLED)),
-        (c.outcome == Outcome.EXPIRED, _STANDINGS.index(Standing.EXPIRED)),
-        else_=_STANDINGS.index(Standing.FAILED),
-    )
 
 
 class Runs(RunStates):
@@ -223,21 +204,24 @@ class Runs(RunStates):
     async def standings(self, run_id: UUID) -> Mapping[Standing, int]:
         """How its notices stand; each is counted once, by the best of its deliveries."""
         each = (
-            select(func.min(_rank()).label("rank"))
+            select(func.min(rank()).label("rank"))
             .where(of_run(self._tenant, run_id))
             .group_by(deliveries.c.notification_id)
             .subquery()
         )
         statement = select(each.c.rank, func.count()).group_by(each.c.rank)
-        return {_STANDINGS[rank]: int(count) for rank, count in await self._tx.conn.execute(statement)}
+        return {STANDINGS[place]: int(count) for place, count in await self._tx.conn.execute(statement)}
 
-    async def tally(self, run_id: UUID) -> list[Tally]:
-        """Its deliveries, alike ones together, the many first."""
+    async def tally(self, run_id: UUID, lately: datetime | None = None) -> list[Tally]:
+        """Its deliveries, alike ones together, the many first; `recent`: how many of them ended since
+        `lately`."""
         c = deliveries.c
         alike = (c.stage, c.channel, c.outcome, c.confidence, c.reason, c.cls)
         count = func.count().label("n")
+        fresh = c.outcome_at >= lately if lately is not None else literal(value=False)
+        recent = func.sum(case((fresh, 1), else_=0)).label("recent")
         statement = (
-            select(*alike, count)
+            select(*alike, count, recent)
             .where(of_run(self._tenant, run_id))
             .group_by(*alike)
             .order_by(count.desc(), *alike)
@@ -251,6 +235,7 @@ class Runs(RunStates):
                 Reason(row.reason),
                 row.cls,
                 int(row.n),
+                int(row.recent),
             )
             for row in await self._tx.conn.execute(statement)
         ]

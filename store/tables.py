@@ -676,6 +676,7 @@ run_exclusions = Table(
     _fk("run_id", "runs"),
     Index("ix_run_exclusions_run_id", "tenant_id", "run_id", "reason"),
     Index("ix_run_exclusions_subscriber_id", "tenant_id", "subscriber_id"),
+    Index("ix_run_exclusions_invoice_id", "tenant_id", "invoice_id"),
 )
 
 conversations = Table(

@@ -60,6 +60,8 @@ from store.queue import Queue
 from store.rate_limits import RateLimits
 from store.retention import Retention
 from store.route_trials import RouteTrials
+from store.run_checks import RunChecks
+from store.run_ledger import RunLedgers
 from store.runs import Runs
 from store.subscribers import Subscribers
 from store.suppressions import Suppressions
@@ -225,6 +227,14 @@ class Tx:
     @cached_property
     def runs(self) -> Runs:
         return Runs(self)
+
+    @cached_property
+    def run_ledger(self) -> RunLedgers:
+        return RunLedgers(self)
+
+    @cached_property
+    def run_checks(self) -> RunChecks:
+        return RunChecks(self)
 
     @cached_property
     def failures(self) -> Failures:

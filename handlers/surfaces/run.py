@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from handlers.commands.run.view import RunCard, card
 from handlers.contract import Services
 from handlers.reply import Reply
+from handlers.run_card import RunCard, card
+from handlers.workflows.run_shown import load
 from notifier.runs import RUN_SURFACE
 
 
@@ -15,17 +16,8 @@ class RunSurface:
 
     async def draw(self, services: Services, tenant: int, key: str) -> Reply | None:
         async with services.store.read(tenant) as tx:
-            run = await tx.runs.get(UUID(key))
-            if run is None:
-                return None
-            made = RunCard(
-                run,
-                await tx.runs.standings(run.id),
-                await tx.runs.tally(run.id),
-                await tx.runs.left_out(run.id),
-                services.now(),
-            )
-        return card(made, services.profile(tenant))
+            made: RunCard | None = await load(tx, UUID(key))
+        return card(made, services.profile(tenant)) if made is not None else None
 
 
 SURFACE = RunSurface()

@@ -35,7 +35,7 @@ from notifier.outbox import email as to_email
 from notifier.outbox import text as to_text
 from notifier.quiet import next_opening
 from store.failures import Failed
-from store.models import Channel, Invoice, NotificationKind, Priority, Recipient, Run, Subscriber
+from store.models import Channel, Invoice, NotificationKind, Point, Priority, Recipient, Run, Subscriber
 from store.unit import Tx
 
 _MOST_LEFT_OUT = 5000
@@ -80,6 +80,7 @@ async def _rows(tx: Tx, failed: Sequence[Failed]) -> list[Row]:
             payer=people.get(f.delivery.subscriber_id) if f.delivery.subscriber_id else None,
             invoice=invoices.get(f.invoice_id) if f.invoice_id else None,
             delivery=f.delivery,
+            kind=f.kind,
         )
         for f in failed
     ]
@@ -123,7 +124,7 @@ def _unique(rows: Iterable[Row]) -> list[Row]:
 
 async def plan(tx: Tx, services: Services, profile: TenantProfile, group: Group, bulk: Bulk) -> BulkPlan:
     """Whom it reaches, what it costs, and who is left out with the reason in words."""
-    going: list[tuple[Row, tuple[str, ...]]] = []
+    going: list[tuple[Row, tuple[Recipient, ...]]] = []
     left_out: Counter[str] = Counter()
     segments = waiting = 0
     notices: dict[UUID, list[Row]] = {}
@@ -142,32 +143,73 @@ async def plan(tx: Tx, services: Services, profile: TenantProfile, group: Group,
         if refusal:
             left_out[refusal] += 1
             continue
-        going.append((notices[invoice.id][0], targets))
-        if bulk is Bulk.TEXT:
-            notice = Notice(invoice, owner, payer, (to_text(targets[0], payer.id),))
-            segments += segments_of(profile, criteria, notice)
-            waiting += _waits(services, profile, payer, targets[0])
+        row = notices[invoice.id][0]
+        going.append((row, targets))
+        for target in targets:
+            if target.channel is Channel.SMS:
+                said = replace(criteria, what=_WHAT.get(_kind(row, bulk), What.ISSUED))
+                segments += segments_of(profile, said, Notice(invoice, owner, payer, (target,)))
+                waiting += _waits(services, profile, payer, target.address)
     return BulkPlan(bulk, group, tuple(going), segments, waiting, left_out)
+
+
+async def plan_again(tx: Tx, services: Services, profile: TenantProfile, run: Run) -> BulkPlan:
+    """All that failed in this run, whatever the cause, as one second try."""
+    rows = await _rows(tx, await tx.failures.of_run(run.id))
+    group = Group("run", tuple(_unique(rows)))
+    return await plan(tx, services, profile, group, Bulk.RETRY)
 
 
 def _targets(
     profile: TenantProfile, facts: Facts, rows: Sequence[Row], owner: Subscriber, bulk: Bulk
-) -> tuple[tuple[str, ...], str]:
+) -> tuple[tuple[Recipient, ...], str]:
     """Where one notice goes, or the words for why it does not."""
     invoice = rows[0].invoice
     reason = billing_reason(invoice, owner) if invoice is not None else None
     if reason is not None:
         return (), REASONS[reason[0]]
+    payer = facts.payer_of(owner)
+    points = facts.points.get(payer.id, [])
     if bulk is Bulk.RETRY:
-        failed = [r.delivery.address for r in rows if r.delivery is not None and r.may_retry]
-        addresses = tuple(a for a in failed if (Channel.EMAIL, a) not in facts.suppressed)
-        return addresses, "" if addresses else "trying again cannot help"
-    points = facts.points.get(facts.payer_of(owner).id, [])
+        return _again(profile, facts, rows, payer, points)
     number = number_of(facts, points) if texts_possible(profile) else None
     if number:
-        return (number,), ""
+        return (to_text(number, payer.id),), ""
     opted_out = any(p.channel is Channel.SMS and withdrawn(facts, p) for p in points)
     return (), "opted out of texts" if opted_out else "no number that can be texted"
+
+
+def _again(
+    profile: TenantProfile, facts: Facts, rows: Sequence[Row], payer: Subscriber, points: Sequence[Point]
+) -> tuple[tuple[Recipient, ...], str]:
+    """The same addresses and numbers where it may help, as far as they are still on file."""
+    failed = [r.delivery for r in rows if r.delivery is not None and r.may_retry]
+    if not failed:
+        return (), "trying again cannot help" if any(r.delivery for r in rows) else "no way to reach them"
+    on_file = {(p.channel, p.address): p for p in points}
+    targets = []
+    refusal = "not on file any more: the notice goes to the new address by a copy"
+    for d in failed:
+        point = on_file.get((d.channel, d.address))
+        if point is None:
+            continue
+        if d.channel is Channel.SMS and (not texts_possible(profile) or withdrawn(facts, point)):
+            refusal = "opted out of texts" if withdrawn(facts, point) else "this desk sends no texts"
+        elif (d.channel, d.address) in facts.suppressed:
+            refusal = "on our do-not-send list by now"
+        else:
+            make = to_text if d.channel is Channel.SMS else to_email
+            targets.append(make(d.address, payer.id))
+    return tuple(targets), "" if targets else refusal
+
+
+_WHAT = {NotificationKind.OVERDUE: What.OVERDUE, NotificationKind.REMINDER: What.REMINDERS}
+
+
+def _kind(row: Row, bulk: Bulk) -> NotificationKind:
+    """A second try says what the first one said; a link is about the invoice."""
+    again = bulk is Bulk.RETRY and row.kind in _WHAT
+    return row.kind if again and row.kind is not None else NotificationKind.INVOICE_ISSUED
 
 
 def _criteria(profile: TenantProfile, now: datetime) -> Criteria:
@@ -189,6 +231,11 @@ async def act(services: Services, request: CommandRequest, made: BulkPlan, previ
     profile = services.profile(request.tenant)
     invoices = {row.invoice.id: row.invoice for row, _ in made.going if row.invoice is not None}
     failed = {row.invoice.id: row.since for row, _ in made.going if row.invoice is not None}
+    by_text = {
+        row.invoice.id
+        for row, targets in made.going
+        if row.invoice is not None and any(t.channel is Channel.SMS for t in targets)
+    }
     async with services.store.begin(request.tenant) as tx:
         await tx.invoices.lock(list(invoices))
         # Somebody who pressed at the same time has told these already, by this preview or another one.
@@ -196,14 +243,15 @@ async def act(services: Services, request: CommandRequest, made: BulkPlan, previ
             if (since := failed[told]) is None or message > since:
                 del invoices[told]
         facts = await facts_of(tx, _criteria(profile, tx.now), list(invoices.values()))
-        links = await _links(tx, services, profile, made.bulk, list(invoices.values()), preview)
-        to = to_text if made.bulk is Bulk.TEXT else to_email
+        texted = [i for i in invoices.values() if i.id in by_text]
+        links = await _links(tx, services, profile, texted, preview)
         drafts = [
             _draft(
                 profile,
                 facts,
                 row.invoice,
-                [to(t, facts.payer_of(facts.owners[row.invoice.subscriber_id]).id) for t in targets],
+                targets,
+                kind=_kind(row, made.bulk),
                 key=f"failures:{preview}:{row.invoice.id}",
                 requested_by=request.actor.user_id,
                 link=links.get(row.invoice.id, ""),
@@ -224,12 +272,10 @@ async def _links(
     tx: Tx,
     services: Services,
     profile: TenantProfile,
-    bulk: Bulk,
     invoices: Sequence[Invoice],
     preview: str,
 ) -> dict[UUID, str]:
-    if bulk is not Bulk.TEXT:
-        return {}
+    """Of those that go by text."""
     if not profile.public_url:
         return {invoice.id: profile.portal_url for invoice in invoices}
     wanted = [Wanted(invoice, f"failures:{preview}") for invoice in invoices]
@@ -243,6 +289,7 @@ def _draft(
     invoice: Invoice,
     recipients: Sequence[Recipient],
     *,
+    kind: NotificationKind,
     key: str,
     requested_by: str,
     link: str,
@@ -252,7 +299,7 @@ def _draft(
     context = invoice_context(profile, invoice, payer, owner)
     return Draft(
         key=key,
-        kind=NotificationKind.INVOICE_ISSUED,
+        kind=kind,
         language=payer.language,
         context=context | ({"link": link} if link else {}),
         recipients=recipients,

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 
 from handlers.contract import Services
 from handlers.profile import TenantProfile
-from handlers.runs import Criteria, LeftOut, Notice, Rehearsal
+from handlers.run_anomalies import ONE_ADDRESS, Figures, anomalies
+from handlers.runs import Criteria, LeftOut, Notice, Rehearsal, What
 from handlers.workflows.invoices import invoice_context
 from handlers.workflows.run_audience import BATCH, Decided, audience, decide
 from notifier import templates
+from notifier.estimate import LONG_CODE, PER_CONNECTION, Ceiling, Estimate, estimate
 from notifier.links import CODE_LENGTH
 from notifier.local_time import zones_of
 from notifier.quiet import next_opening
 from notifier.sms_text import count_segments
-from store.models import Channel
+from store.models import Channel, InvoiceStatus
+from store.run_checks import Scope
+from store.unit import Tx
 
 _EXAMPLES = 5
+_MOST_DOMAINS = 2000
+_NOT_ASKED = (InvoiceStatus.DRAFT, InvoiceStatus.VOID)
+_STALE = ("no_address", "unusable", "suppressed")
 _PRICED = 500
 """Texts whose segments are counted one by one; those beyond cost what these do on average."""
 
@@ -26,9 +34,35 @@ async def rehearse(services: Services, tenant: int, criteria: Criteria) -> Rehea
     """What a run would do now; nothing is written."""
     profile = services.profile(tenant)
     tally = _Tally(profile, criteria)
-    async for decided in _each(services, tenant, criteria):
-        tally.add(decided, services)
-    return tally.rehearsal()
+    async for decided in _batches(services, tenant, criteria):
+        for one in decided:
+            tally.add(one, services)
+        addresses = sorted({r.address for d in decided if isinstance(d, Notice) for r in d.recipients})
+        async with services.store.read(tenant) as tx:
+            tally.arrived(len(addresses), len(await tx.run_checks.proven(addresses)))
+    made = tally.rehearsal()
+    if criteria.what is What.INVOICE:
+        return made
+    async with services.store.read(tenant) as tx:
+        figures = await _compared(tx, criteria, made.figures)
+        last = await tx.run_checks.last_of(criteria.kind)
+    before = Figures.from_json(last.rehearsal.get("figures", {})) if last is not None else None
+    return replace(made, figures=figures, anomalies=anomalies(figures, before))
+
+
+async def _compared(tx: Tx, criteria: Criteria, figures: Figures) -> Figures:
+    """With what only the database can tell of the whole audience."""
+    if criteria.what is What.ISSUED:
+        scope = Scope(criteria.since or criteria.today, criteria.today)
+    else:
+        scope = Scope(*criteria.due, owed=True)
+    checks = tx.run_checks
+    return replace(
+        figures,
+        shared=tuple(await checks.shared(scope, ONE_ADDRESS)),
+        same_pdf=tuple(await checks.same_pdf(scope)),
+        alike=tuple(await checks.alike(scope)),
+    )
 
 
 async def who(
@@ -45,15 +79,21 @@ async def who(
 
 
 async def _each(services: Services, tenant: int, criteria: Criteria) -> AsyncIterator[Decided]:
-    """The whole audience, decided; each batch in a reading transaction of its own."""
+    """The whole audience, decided."""
+    async for decided in _batches(services, tenant, criteria):
+        for one in decided:
+            yield one
+
+
+async def _batches(services: Services, tenant: int, criteria: Criteria) -> AsyncIterator[list[Decided]]:
+    """Each in a reading transaction of its own."""
     profile = services.profile(tenant)
     after = ""
     while True:
         async with services.store.read(tenant) as tx:
             invoices = await audience(tx, criteria, after)
             decided = await decide(tx, profile, criteria, invoices, None)
-        for one in decided:
-            yield one
+        yield decided
         if len(invoices) < BATCH:
             return
         after = invoices[-1].number
@@ -68,8 +108,19 @@ class _Tally:
         self._examples: dict[str, list[str]] = {}
         self._texts: list[int] = []
         self._fallbacks: list[int] = []
+        self._domains: Counter[str] = Counter()
+        self._languages: set[str] = set()
+        self._zero, self._zeros, self._unproven, self._addresses = 0, list[str](), 0, 0
+
+    def arrived(self, addresses: int, proven: int) -> None:
+        """Of one batch: how many addresses are written to, and where something has arrived before."""
+        self._addresses += addresses
+        self._unproven += addresses - proven
 
     def add(self, decided: Decided, services: Services) -> None:
+        if not decided.invoice.total.minor and decided.invoice.status not in _NOT_ASKED:
+            self._zero += 1
+            self._zeros += [decided.invoice.number] if len(self._zeros) < _EXAMPLES else []
         if isinstance(decided, LeftOut):
             self._left_out[decided.reason] = self._left_out.get(decided.reason, 0) + 1
             examples = self._examples.setdefault(decided.reason, [])
@@ -77,11 +128,15 @@ class _Tally:
                 examples.append(decided.owner.account)
             return
         made = self._made
+        self._languages.add(decided.payer.language)
         if decided.recipients[0].channel is Channel.SMS:
             self._count(self._texts, decided)
             waits = self._waits(decided, services)
             self._made = replace(made, by_text=made.by_text + 1, waiting=made.waiting + waits)
             return
+        self._domains.update(r.address.rpartition("@")[2] for r in decided.recipients)
+        if len(self._domains) > _MOST_DOMAINS:  # the rare ones decide nothing, and memory stays flat
+            self._domains = Counter(dict(self._domains.most_common(_MOST_DOMAINS // 2)))
         if decided.fallback:
             self._count(self._fallbacks, decided)
         self._made = replace(
@@ -104,13 +159,46 @@ class _Tally:
 
     def rehearsal(self) -> Rehearsal:
         made = self._made
+        segments = _scaled(self._texts, made.by_text)
         return replace(
             made,
-            segments=_scaled(self._texts, made.by_text),
+            segments=segments,
+            figures=self._figures(),
+            takes=takes(
+                self._profile,
+                self._domains,
+                made.mails,
+                _scaled(self._texts, made.by_text - made.waiting),
+            ),
             fallback_segments=_scaled(self._fallbacks, made.with_fallback),
             left_out=self._left_out,
             examples=self._examples,
         )
+
+    def _figures(self) -> Figures:
+        kind = self._made.criteria.kind
+        stale = sum(self._left_out.get(reason, 0) for reason in _STALE)
+        return Figures(
+            audience=self._made.notices + sum(self._left_out.values()),
+            mails=self._addresses,
+            zero=self._zero,
+            zero_examples=tuple(self._zeros),
+            stale=stale,
+            unproven=self._unproven,
+            templates={lang: templates.load(kind, lang).hash for lang in sorted(self._languages)},
+        )
+
+
+def takes(profile: TenantProfile, domains: Mapping[str, int], mails: int, segments: int) -> Estimate | None:
+    """By the limits of the profile; what waits for the morning is not counted."""
+    route, sms = profile.route(), profile.sms
+    way = Ceiling(
+        PER_CONNECTION * route.connections, f"{route.connections} connections of the route {route.name}"
+    )
+    known = sum(domains.values())
+    counted = dict(domains) | ({"": mails - known} if mails > known else {})
+    sender = Ceiling(LONG_CODE, "one segment a second of the texting number") if sms else None
+    return estimate(counted, segments, route=way, sender=sender)
 
 
 def _scaled(counted: Sequence[int], number: int) -> int:

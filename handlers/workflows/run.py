@@ -12,9 +12,9 @@ from datetime import timedelta
 from uuid import UUID
 
 from handlers.contract import Services
-from handlers.profile import TenantProfile
+from handlers.profile import RunsProfile, TenantProfile
 from handlers.reply import UserError
-from handlers.runs import Criteria, LeftOut, Notice
+from handlers.runs import Criteria, LeftOut, Notice, Rehearsal
 from handlers.workflows.invoices import invoice_context
 from handlers.workflows.run_audience import BATCH, audience, decide, sms_route
 from notifier import runs as following
@@ -44,17 +44,31 @@ LIFETIME = {
 Progress = Callable[[int], None]
 
 
-async def begin(tx: Tx, criteria: Criteria, step_key: str, *, requested_by: str, locale: str) -> Run:
-    """The run of this step; begun again it is the one that stands."""
+async def begin(
+    tx: Tx,
+    criteria: Criteria,
+    step_key: str,
+    *,
+    requested_by: str,
+    locale: str,
+    made: Rehearsal | None = None,
+    guard: RunsProfile | None = None,
+) -> Run:
+    """The run of this step; begun again it is the one that stands. It waits for a second person where
+    `guard` says so."""
+    most = guard.approve_above if guard is not None else None
+    waits = most is not None and made is not None and made.notices > most
     return await tx.runs.create(
         Run(
             id=new_id(),
             kind=criteria.kind,
             label=criteria.label(locale),
             criteria=criteria.as_json(),
-            state=RunState.RUNNING,
+            state=RunState.WAITING if waits else RunState.RUNNING,
             requested_by=requested_by,
             created_at=tx.now,
+            stop_at=guard.stop_at_percent if guard is not None else None,
+            rehearsal=made.as_json() if made is not None else {},
         ),
         step_key,
     )
@@ -170,24 +184,6 @@ async def _complete(services: Services, tenant: int, run_id: UUID) -> None:
     async with services.store.begin(tenant) as tx:
         await tx.runs.ready(run_id)
         await following.bump(tx, [(tenant, str(run_id))])
-
-
-async def cancel(tx: Tx, tenant: int, run_id: UUID, by: str) -> bool:
-    """Nothing more of it is begun; False when it was over. What waits is called back by `call_back`."""
-    cancelled = await tx.runs.cancel(run_id, by)
-    await following.bump(tx, [(tenant, str(run_id))])
-    return cancelled
-
-
-async def call_back(services: Services, tenant: int, run_id: UUID, actor: str) -> int:
-    """Batch by batch, each in its own transaction; how many were called back."""
-    called = 0
-    while True:
-        async with services.store.begin(tenant) as tx:
-            taken = await following.call_back(tx, tenant, run_id, actor)
-        called += taken
-        if not taken:
-            return called
 
 
 async def left_out_of(

@@ -28,6 +28,7 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 EACH = 8
 SEND = "run.start"
+CARD = re.compile(r"(?:Begun|Asked for) [A-Z]")
 
 
 @dataclass
@@ -103,7 +104,7 @@ def ledger(card: Message) -> dict[str, int]:
         "accepted": r"\*([\d,]+)\* accepted by their servers",
         "handed": r"\*([\d,]+)\* handed to the relay",
         "presumed": r"\*([\d,]+)\* handed over, no bounce",
-        "under way": r"\*([\d,]+)\* under way",
+        "under way": r"\*([\d,]+)\* (?:under way|wait until it goes on)",
         "failed": r"\*([\d,]+)\* failed",
         "suppressed": r"\*([\d,]+)\* not sent: on our do-not-send list",
         "cancelled": r"\*([\d,]+)\* not sent: called back",
@@ -126,7 +127,7 @@ async def run_card(desk: Desk, after: str, done: str, timeout_s: float = 90) -> 
         found = [
             m
             for m in await desk.messages("U_LEAD")
-            if not m["ephemeral"] and float(m["ts"]) > float(after) and "Begun" in words(m)
+            if not m["ephemeral"] and float(m["ts"]) > float(after) and CARD.search(words(m))
         ]
         return found[-1] if found and done in words(found[-1]) else None
 
@@ -154,6 +155,7 @@ async def test_a_run_over_the_town_ends_in_a_ledger_that_adds_up_to_the_row(desk
     promised, left_out = _promised(preview), ledger(preview)["left out"]
     assert promised + left_out == town.audience
     await desk.press(preview, SEND, user="U_LEAD")
+    await _approved_by_another(desk, preview, promised)
     failing = town.of("no such user", "full", "SPF", "later bounce")
     by_text = [p for p in failing if _textable(p)]
 
@@ -163,6 +165,7 @@ async def test_a_run_over_the_town_ends_in_a_ledger_that_adds_up_to_the_row(desk
         last = found["under way"] == EACH and found["failed"] == len(failing) - len(by_text)
         return card if last and "Writing" not in words(card) else None
 
+    await _goes_on_after_it_stopped_itself(desk, preview)
     waiting: Message = await desk.until(only_the_greylisted_wait, "only the greylisted ones wait", 180)
     assert adds_up(waiting), words(waiting)
     await desk.call("POST", "/sandbox/clock", {"advance_s": 900})
@@ -189,6 +192,28 @@ async def test_a_run_over_the_town_ends_in_a_ledger_that_adds_up_to_the_row(desk
     assert [row["problem"] for row in await desk.problems()] == []
 
 
+async def _approved_by_another(desk: Desk, preview: Message, promised: int) -> None:
+    """More than 300 in the demo: whoever asks cannot be who approves."""
+    card = await run_card(desk, preview["ts"], "Waits for approval")
+    assert f"*{promised:,} notices*" in words(card), words(card)
+    await desk.press(card, "run.approve", user="U_LEAD")
+    await desk.shows("You asked for this run yourself", user="U_LEAD", after=preview["ts"])
+    await desk.press(card, "run.approve", user="U_AGENT")
+    await desk.shows("is not enough for that", user="U_AGENT", after=preview["ts"])
+    await desk.press(card, "run.approve", user="U_ADMIN")
+
+
+async def _goes_on_after_it_stopped_itself(desk: Desk, preview: Message) -> None:
+    """One in eleven fails by plan, and those that were greylisted still wait: it pauses and tells."""
+    card = await run_card(desk, preview["ts"], "Paused.", 120)
+    assert re.search(r"\d+ of \d+ failed: more than 5%", words(card)), words(card)
+    assert "by itself: too many failed" in words(card)
+    alert = await desk.shows("An invoice run has paused itself", channel="C_ONCALL")
+    assert "press Resume" in words(alert)
+    await desk.press(card, "run.resume", user="U_LEAD")
+    await desk.shows("Going on with", user="U_LEAD", after=preview["ts"])
+
+
 async def _told_before(desk: Desk, card: Message) -> set[str]:
     """The numbers of the invoices that the run left out because an earlier one had told of them."""
     await desk.press(card, "run.left", user="U_LEAD")
@@ -199,7 +224,7 @@ async def _told_before(desk: Desk, card: Message) -> set[str]:
 
 
 def _promised(preview: Message) -> int:
-    found = re.search(r"Send ([\d,]+)", words(preview))
+    found = re.search(r"(?:Send|Ask to send) ([\d,]+)", words(preview))
     assert found is not None, words(preview)
     return int(found[1].replace(",", ""))
 
@@ -269,6 +294,13 @@ async def test_a_run_cancelled_in_the_middle_calls_back_what_waits(desk: Desk, t
     promised = _promised(preview)
     await desk.press(preview, SEND, user="U_LEAD")
     card = await run_card(desk, preview["ts"], "under way")
+    await desk.press(card, "run.pause", user="U_LEAD")
+    await desk.shows("Nothing is lost", user="U_LEAD", after=preview["ts"])
+    paused = await run_card(desk, preview["ts"], "Paused.")
+    assert adds_up(paused), words(paused)
+    await desk.press(paused, "run.resume", user="U_ADMIN")
+    await desk.shows("Going on with", user="U_ADMIN", after=preview["ts"])
+    card = await run_card(desk, preview["ts"], "resumed")
     await desk.press(card, "run.cancel", user="U_LEAD")
     answer = await desk.shows("Cancelled. ", user="U_LEAD", after=preview["ts"])
     called = re.search(r"([\d,]+) messages? called back", words(answer))
@@ -309,6 +341,9 @@ async def test_a_run_begun_before_the_product_is_killed_goes_on_where_it_was(des
 
     card = await desk.until(written, "all of it is written")
     assert ledger(card)["left out"] == left_out
+    await desk.press(card, "run.more", user="U_VIEWER")
+    more = await desk.shows("Ledger: ", user="U_VIEWER", after=preview["ts"])
+    assert words(more).count("it adds up") == 2, words(more)
     assert "Nobody is left to tell" in words(await desk.type(f"/isp run issued since {since}", user="U_LEAD"))
 
 

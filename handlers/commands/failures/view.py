@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 
-from handlers.blocks import actions, button, context, fit, header, lines, md, section, user_input
-from handlers.commands.failures.csv_cells import safe
+from handlers.blocks import Mrkdwn, actions, button, context, fit, header, lines, md, section, user_input
+from handlers.csv_cells import safe
 from handlers.failures import Bulk, BulkPlan, Failing, Group, Row
 from handlers.masks import mask_address, shown_name
 from handlers.profile import Role, TenantProfile
 from handlers.reply import Block, File, Modal, Reply, To
 from handlers.runs import cost
+from store.models import Channel
 
 PAGE = 8
 _GROUPS = 20
@@ -121,18 +122,17 @@ def bulk_preview(made: BulkPlan, scope: dict[str, object], profile: TenantProfil
     number = len(made.going)
     title = f"{what}: {count(number, 'notice')}"
     rows = [md("*{}*: {}", f"{number:,}", made.group.title)]
-    if made.bulk is Bulk.TEXT:
+    if made.bulk is Bulk.RETRY:
+        rows += _same(made)
+    if made.to(Channel.SMS):
         sms = profile.sms
         price = cost(made.segments, sms.segment_price, sms.currency) if sms else ""
         about = f", about {price}" if price else ""
         rows.append(md(":iphone: {}{}", count(made.segments, "segment"), about))
         if made.waiting:
             rows.append(md(":crescent_moon: {} wait for the morning where they live", f"{made.waiting:,}"))
-    else:
-        mails = sum(len(targets) for _, targets in made.going)
-        rows.append(md(":email: to the same {}", count(mails, "address", "addresses")))
-        if made.group.caution:
-            rows.append(md(":warning: {}", made.group.caution))
+    if made.bulk is Bulk.RETRY and made.group.caution:
+        rows.append(md(":warning: {}", made.group.caution))
     for words_, many in sorted(made.left_out.items(), key=lambda item: -item[1]):
         rows.append(md(":heavy_minus_sign: {} left out: {}", f"{many:,}", words_))
     blocks: list[Block] = [header(title), section(lines(rows))]
@@ -145,6 +145,12 @@ def bulk_preview(made: BulkPlan, scope: dict[str, object], profile: TenantProfil
     else:
         blocks.append(section(md("There is nobody for whom this would help.")))
     return Reply(title, fit(blocks))
+
+
+def _same(made: BulkPlan) -> list[Mrkdwn]:
+    mails, texts = made.to(Channel.EMAIL), made.to(Channel.SMS)
+    rows = [md(":email: to the same {}", count(mails, "address", "addresses"))] if mails or not texts else []
+    return rows + ([md(":iphone: to the same {}", count(texts, "number"))] if texts else [])
 
 
 def done(number: int) -> Reply:

@@ -1,4 +1,4 @@
-"""/isp run: rehearse an invoice run, start it, follow it on a card, cancel what has not gone yet."""
+"""/isp run: rehearse an invoice run, start and approve it, follow it on a card, pause, resume, cancel it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from uuid import UUID
 
 from handlers.commands.run import view
 from handlers.contract import CommandRequest, Services, audit
+from handlers.format import day
 from handlers.profile import CommandSpec, Role
-from handlers.reply import Answer, FieldErrors, Reply, To, UserError
+from handlers.reply import Answer, FieldErrors, File, Reply, To, UserError
 from handlers.runs import Criteria, What, issued_since, read_criteria
-from handlers.workflows import rehearsal
+from handlers.workflows import failures, rehearsal
 from handlers.workflows import run as workflow
+from handlers.workflows import run_control as control
+from handlers.workflows import run_ledger as ledgers
+from notifier import runs as following
 from notifier.runs import RUN_SURFACE
+from store.models import RunState
 
 
 class RunCommand:
@@ -23,8 +28,13 @@ class RunCommand:
         summary="Tell many about their invoices: rehearse, send, follow",
         role=Role.LEAD,
         examples=("run issued since 2026-11-01", "run overdue", "run invoice 20042"),
-        action_roles={"left": Role.VIEWER, "dismiss": Role.VIEWER},
-        action_max_age={"start": timedelta(hours=1)},
+        action_roles={
+            "left": Role.VIEWER,
+            "dismiss": Role.VIEWER,
+            "more": Role.VIEWER,
+            "ledger": Role.VIEWER,
+        },
+        action_max_age={"start": timedelta(hours=1), "again": timedelta(hours=1)},
         ask="Invoice run",
     )
 
@@ -39,16 +49,20 @@ class RunCommand:
                 return Answer(errors=FieldErrors({"number" if number else "since": error.sentence}))
         return Answer()
 
-    async def run(self, request: CommandRequest, services: Services) -> Sequence[Reply]:
+    async def run(self, request: CommandRequest, services: Services) -> Sequence[Reply | File]:
         match request.action:
             case "dismiss":
                 return [view.dismissed()]
             case "start":
                 return [await self._start(request, services)]
-            case "cancel":
-                return [await self._cancel(request, services)]
+            case "approve" | "pause" | "resume" | "cancel":
+                return [await self._press(request, services)]
+            case "retry" | "again":
+                return [await self._retry(request, services)]
             case "who" | "left":
                 return [await self._who(request, services)]
+            case "more" | "ledger":
+                return await self._ledger(request, services)
             case "asked":
                 criteria = _asked(request, _today(request, services))
             case _:
@@ -61,7 +75,7 @@ class RunCommand:
         """One preview starts one run, however often its button is pressed; taken up again after a crash."""
         profile = services.profile(request.tenant)
         criteria, preview = Criteria.from_json(request.value["c"]), str(request.value["p"])
-        step = f"run:{preview}"
+        step, made = f"run:{preview}", None
         async with services.store.read(request.tenant) as tx:
             standing = await tx.runs.by_step(step)
         if standing is None:
@@ -70,28 +84,69 @@ class RunCommand:
                 return view.rehearsal(made, profile, request.id, To.REPLACE, grown=True)
         async with services.store.begin(request.tenant) as tx:
             run = await workflow.begin(
-                tx, criteria, step, requested_by=request.actor.user_id, locale=profile.locale
+                tx,
+                criteria,
+                step,
+                requested_by=request.actor.user_id,
+                locale=profile.locale,
+                made=made,
+                guard=profile.runs,
             )
             detail = {"criteria": dict(run.criteria), "label": run.label}
             await audit(tx, request, "run.start", f"run:{run.id}", detail=detail)
             await tx.posts.want(RUN_SURFACE, str(run.id), request.channel or profile.support_channel)
+        if run.state is RunState.WAITING:
+            return view.asked()
         if run.ready_at is not None:
             return view.begun_before()
         await workflow.carry_out(services, request.tenant, run)
         return view.started()
 
-    async def _cancel(self, request: CommandRequest, services: Services) -> Reply:
-        run_id = UUID(request.value["r"])
-        async with services.store.begin(request.tenant) as tx:
-            cancelled = await workflow.cancel(tx, request.tenant, run_id, request.actor.user_id)
-            if cancelled:
-                await audit(tx, request, "run.cancel", f"run:{run_id}")
-            run = await tx.runs.get(run_id)
-        # A run cancelled by this very press before a crash is called back to the end all the same.
-        number = (
-            await workflow.call_back(services, request.tenant, run_id, request.actor.user_id) if run else 0
-        )
-        return view.called_back(number, over=not cancelled and not number)
+    async def _press(self, request: CommandRequest, services: Services) -> Reply:
+        run_id, by, step = UUID(request.value["r"]), request.actor.user_id, request.step("run")
+        match request.action:
+            case "approve":
+                approval = await control.approve(services, request.tenant, run_id, by, step)
+                return view.approval(approval, services.profile(request.tenant))
+            case "pause":
+                return view.paused(await control.pause(services, request.tenant, run_id, by, step))
+            case "resume":
+                return view.resumed(await control.resume(services, request.tenant, run_id, by, step))
+            case _:
+                return view.cancelled(await control.cancel(services, request.tenant, run_id, by, step))
+
+    async def _retry(self, request: CommandRequest, services: Services) -> Reply:
+        """Planned for the preview and again at the press; one preview sends once."""
+        profile, run_id = services.profile(request.tenant), UUID(request.value["r"])
+        async with services.store.read(request.tenant) as tx:
+            run = await control.standing(tx, run_id)
+            made = await failures.plan_again(tx, services, profile, run)
+        if request.action == "again" and len(made.going) <= int(request.value["n"]):
+            number = await failures.act(services, request, made, str(request.value["p"]))
+            async with services.store.begin(request.tenant) as tx:
+                await following.bump(tx, [(request.tenant, str(run_id))])
+            return view.tried_again(number)
+        return view.retry(made, run, profile, request.id)
+
+    async def _ledger(self, request: CommandRequest, services: Services) -> Sequence[Reply | File]:
+        profile = services.profile(request.tenant)
+        async with services.store.read(request.tenant) as tx:
+            run = await control.standing(tx, UUID(request.value["r"]))
+            if request.action == "more":
+                mine, days = await ledgers.of_run(tx, run)
+        criteria = Criteria.from_json(run.criteria)
+        if request.action == "more":
+            since = f"since {day(criteria.since, profile.locale)}" if criteria.since is not None else ""
+            return [view.ledger(mine, run.label, days, since, {"r": str(run.id)})]
+        await _looked(services, request, f"ledger of run {run.id}")
+        first = criteria.since or criteria.today
+        lines: list[ledgers.Line] = []
+        async for line in ledgers.lines(services, request.tenant, first, criteria.today):
+            lines.append(line)
+            if len(lines) > view.MOST_ROWS:
+                break
+        file = view.file(lines[: view.MOST_ROWS], cut=len(lines) > view.MOST_ROWS)
+        return [file, view.exported()]
 
     async def _who(self, request: CommandRequest, services: Services) -> Reply:
         profile = services.profile(request.tenant)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 
-from handlers import format as fmt
-from handlers import words
 from handlers.blocks import (
+    Mrkdwn,
     actions,
     button,
     confirm,
@@ -24,16 +23,32 @@ from handlers.blocks import (
     select_input,
     text_input,
 )
+from handlers.csv_cells import safe
+from handlers.failures import BulkPlan
 from handlers.masks import shown_name
 from handlers.profile import TenantProfile
-from handlers.reply import Block, Modal, Reply, To
-from handlers.runs import PRESSING, REASONS, Criteria, LeftOut, Rehearsal, What, cost
-from store.models import Channel, Exclusion, Outcome, Run, RunState, Standing, Subscriber, Tally
+from handlers.reply import Block, File, Modal, Reply, To
+from handlers.runs import (
+    PRESSING,
+    REASONS,
+    STANDING_WORDS,
+    Approval,
+    Criteria,
+    LeftOut,
+    Pressed,
+    Rehearsal,
+    What,
+    cost,
+    count,
+    lasts,
+    odd,
+)
+from store.models import Channel, Exclusion, Ledger, Run, RunState, Subscriber
 
 PAGE = 30
-_USER = re.compile(r"[UW][A-Z0-9_]{2,}")
-_BAR = 20
-_CAUSES = 8
+MOST_ROWS = 50_000
+"""Lines of a file in Slack."""
+LEDGER_HEAD = ("invoice", "account", "issued_on", "standing", "reason")
 _WHAT = {
     What.ISSUED: "New invoices, issued since a day",
     What.OVERDUE: "Overdue notices",
@@ -58,10 +73,6 @@ def dialog(today: date) -> Modal:
     )
 
 
-def count(number: int, one: str, many: str = "") -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
 def rehearsal(
     made: Rehearsal, profile: TenantProfile, preview_id: str, to: To = To.ASKER, *, grown: bool = False
 ) -> Reply:
@@ -75,22 +86,33 @@ def rehearsal(
         blocks.append(section(md("There is no such invoice: nobody would be told.")))
         return Reply(title, blocks, to)
     blocks.append(section(_audience(made, profile)))
+    if made.anomalies:
+        blocks.append(section(odd(made.anomalies)))
     blocks += _left_out(made)
+    waits = profile.runs.approve_above is not None and made.notices > profile.runs.approve_above
     if made.notices:
-        value = {"c": made.criteria.as_json(), "p": preview_id, "n": made.notices}
-        sure = confirm(
-            f"Tell {made.notices:,}?"[:100],
-            f"{count(made.notices, 'notice')} will go out. What is on its way cannot be called back.",
-            "Send them",
-        )
-        blocks += actions(
-            button(f"Send {made.notices:,}", "run.start", value, style="primary", confirm=sure),
-            button("Cancel", "run.dismiss"),
-        )
+        blocks += _start(made, preview_id, waits=waits)
     else:
         blocks.append(section(md("Nobody is left to tell.")))
+    if waits:
+        blocks.append(
+            context(md("More than {}: somebody else has to approve it.", f"{profile.runs.approve_above:,}"))
+        )
     blocks.append(context(_modes(profile)))
     return Reply(title, fit(blocks), to)
+
+
+def _start(made: Rehearsal, preview_id: str, *, waits: bool) -> list[Block]:
+    value = {"c": made.criteria.as_json(), "p": preview_id, "n": made.notices}
+    text = f"{count(made.notices, 'notice')} will go out. What is on its way cannot be called back."
+    send, yes = f"Send {made.notices:,}", "Send them"
+    if waits:
+        text = "Nothing goes out before somebody else with the role lead approves it."
+        send, yes = f"Ask to send {made.notices:,}", "Ask for approval"
+    sure = confirm(f"Tell {made.notices:,}?"[:100], text, yes)
+    return actions(
+        button(send, "run.start", value, style="primary", confirm=sure), button("Cancel", "run.dismiss")
+    )
 
 
 def _audience(made: Rehearsal, profile: TenantProfile) -> str:
@@ -112,6 +134,11 @@ def _audience(made: Rehearsal, profile: TenantProfile) -> str:
             md(":arrow_right: by text if the mail fails: {}, at most {}", f"{made.with_fallback:,}", price)
         )
     rows.append(md(":heavy_minus_sign: *{}* left out", f"{made.excluded:,}"))
+    if made.takes is not None and made.notices:
+        takes = md(
+            ":stopwatch: takes {} to send, limited by {}", lasts(made.takes.seconds), made.takes.decides
+        )
+        rows.append(takes)
     return lines(rows)
 
 
@@ -217,6 +244,11 @@ def started() -> Reply:
     return Reply(text, [section(md(":outbox_tray: {}", text))], To.REPLACE)
 
 
+def asked() -> Reply:
+    text = "It waits for somebody else to approve it: the card in this channel has the button."
+    return Reply(text, [section(md(":raised_hand: {}", text))], To.REPLACE)
+
+
 def begun_before() -> Reply:
     text = "This run has begun already: nobody is told twice. The card in this channel follows it."
     return Reply(text, [section(md(":outbox_tray: {}", text))], To.REPLACE)
@@ -226,146 +258,136 @@ def dismissed() -> Reply:
     return Reply("Nothing was sent.", [section(md("Cancelled. Nothing was sent."))], To.REPLACE)
 
 
-def called_back(number: int, over: bool) -> Reply:
-    if over:
-        text = "This run is over: there is nothing left to cancel."
-    else:
-        text = f"Cancelled. {count(number, 'message')} called back; what is on its way cannot be."
-    return Reply(text, [section(md("{}", text))])
+def said(mark: str, text: str, more: str = "") -> Reply:
+    """The short answer to a press; the card shows the rest."""
+    blocks = [section(md("{} {}", Mrkdwn(mark), text))]
+    return Reply(text, [*blocks, context(md("{}", more))] if more else blocks)
 
 
-@dataclass(frozen=True, slots=True)
-class RunCard:
-    """A run as it stands now."""
-
-    run: Run
-    standings: Mapping[Standing, int]
-    tally: Sequence[Tally]
-    left_out: Mapping[str, int]
-    now: datetime
-
-    @property
-    def notices(self) -> int:
-        return sum(self.standings.values())
-
-    @property
-    def excluded(self) -> int:
-        return sum(self.left_out.values())
-
-    @property
-    def told(self) -> int:
-        """Nothing more is going to be tried for these."""
-        return self.notices - self.standings.get(Standing.UNDER_WAY, 0)
+def approval(made: Approval, profile: TenantProfile) -> Reply:
+    match made:
+        case Approval.APPROVED:
+            return said(":white_check_mark:", "Approved. The run has begun.")
+        case Approval.OWN:
+            return said(
+                ":raised_hand:",
+                "You asked for this run yourself: somebody else with the role lead approves it.",
+                "A desk with one lead switches this off: runs: {approve_above: null} in app.yaml.",
+            )
+        case Approval.CHANGED:
+            return said(
+                ":warning:",
+                "The audience is another one now than when it was asked for. Nothing went out.",
+                "The card shows it as it is now. Look at it, and press Approve again.",
+            )
+        case Approval.OVER:
+            return said(":information_source:", "It does not wait for approval any more.")
 
 
-_LEDGER: tuple[tuple[Standing, str, str], ...] = (
-    (Standing.ACCEPTED, ":white_check_mark:", "accepted by their servers"),
-    (Standing.PRESUMED, ":white_check_mark:", "handed over, no bounce in 72 hours"),
-    (Standing.HANDED, ":outbox_tray:", "handed to the relay, may still bounce"),
-    (Standing.UNDER_WAY, ":hourglass_flowing_sand:", "under way"),
-    (Standing.FAILED, ":x:", "failed"),
-    (Standing.SUPPRESSED, ":no_entry_sign:", "not sent: on our do-not-send list"),
-    (Standing.EXPIRED, ":no_entry_sign:", "not sent: out of date"),
-    (Standing.CANCELLED, ":no_entry_sign:", "not sent: called back"),
-)
+def paused(made: Pressed) -> Reply:
+    if not made.done:
+        return said(":information_source:", not_running(made.run))
+    held = f"{count(made.messages, 'message')} held; what is on its way ends by itself."
+    return said(":double_vertical_bar:", f"Paused. {held}", "Nothing is lost: Resume goes on behind it.")
 
 
-_WITH_TEXTS = {
-    Standing.ACCEPTED: "accepted by their servers or phones",
-    Standing.HANDED: "handed to the relay or the text provider, may still bounce",
-}
+def resumed(made: Pressed) -> Reply:
+    if not made.done:
+        return said(":information_source:", not_running(made.run))
+    text = f"Going on with {count(made.messages, 'message')}."
+    return said(":arrow_forward:", text, "What is paid or void by now is not sent.")
 
 
-def card(made: RunCard, profile: TenantProfile) -> Reply:
-    """Stands in a channel: numbers only."""
-    run = made.run
-    state = _state(made)
-    blocks: list[Block] = [section(lines([md("*{}*", run.label), md("*{}*", state)]))]
-    blocks.append(section(_ledger(made)))
-    if causes := _causes(made):
-        blocks.append(section(lines([md("*Why they failed*"), *causes])))
-    value = {"r": str(run.id)}
-    under_way = made.standings.get(Standing.UNDER_WAY, 0)
-    sure = confirm(
-        "Cancel this run?",
-        "What nobody has begun to send is called back. What is on its way cannot be.",
-        "Cancel the run",
-    )
-    open_ = run.state is RunState.RUNNING and (run.ready_at is None or under_way > 0)
-    failed = any(made.standings.get(s) for s in (Standing.FAILED, Standing.SUPPRESSED, Standing.EXPIRED))
+def cancelled(made: Pressed) -> Reply:
+    if not made.done and not made.messages:
+        return said(":information_source:", "This run is over: there is nothing left to cancel.")
+    called = f"{count(made.messages, 'message')} called back; what is on its way cannot be."
+    return said(":no_entry_sign:", f"Cancelled. {called}")
+
+
+def not_running(run: Run) -> str:
+    return {
+        RunState.WAITING: "It waits for approval: nothing has gone out.",
+        RunState.RUNNING: "It is not paused.",
+        RunState.PAUSED: "It is paused already.",
+        RunState.CANCELLED: "It was cancelled.",
+        RunState.SETTLED: "It is over.",
+    }[run.state]
+
+
+def retry(made: BulkPlan, run: Run, profile: TenantProfile, preview_id: str) -> Reply:
+    """What trying the failed ones again would send, cost and leave out."""
+    number = len(made.going)
+    title = f"Try again: {count(number, 'notice')}"
+    mails, texts = made.to(Channel.EMAIL), made.to(Channel.SMS)
+    rows = [md("{}", run.label)]
+    if mails:
+        rows.append(md(":email: to the same {}", count(mails, "address", "addresses")))
+    if texts:
+        rows.append(md(":iphone: to the same {}, {}", count(texts, "number"), _price(made.segments, profile)))
+    if made.waiting:
+        rows.append(md(":crescent_moon: {} for the morning where they live", _wait(made.waiting)))
+    for words_, many in sorted(made.left_out.items(), key=lambda item: -item[1]):
+        rows.append(md(":heavy_minus_sign: {} left out: {}", f"{many:,}", words_))
+    blocks: list[Block] = [header(title), section(lines(rows))]
+    if not number:
+        blocks.append(section(md("There is nobody for whom this would help now.")))
+        return Reply(title, blocks)
+    value = {"r": str(run.id), "p": preview_id, "n": number}
     blocks += actions(
-        button("Failures", "failures.run", value) if failed else None,
-        button("Left out", "run.left", value) if made.excluded else None,
-        button("Cancel", "run.cancel", value, style="danger", confirm=sure) if open_ else None,
+        button(f"Send {number:,}", "run.again", value, style="primary"), button("Cancel", "run.dismiss")
     )
-    begun = fmt.moment(run.created_at, profile.time_zone, profile.locale)
-    by = md("<@{}>", run.requested_by) if _USER.fullmatch(run.requested_by) else md("{}", run.requested_by)
-    blocks.append(context(md("Begun {} by {}", begun, by)))
-    return Reply(f"{run.label}: {state}", fit(blocks))
+    return Reply(title, blocks)
 
 
-def _state(made: RunCard) -> str:
-    run, under_way = made.run, made.standings.get(Standing.UNDER_WAY, 0)
-    if run.state is RunState.CANCELLED:
-        return "Cancelled" if run.settled_at else "Cancelled; what was on its way is still followed"
-    if run.ready_at is None:
-        return f"Writing the notices: {made.notices + made.excluded:,} so far"
-    if under_way:
-        return f"{bar(made.told, made.notices)} {made.told:,} of {made.notices:,}{_left(made)}"
-    handed = made.standings.get(Standing.HANDED, 0)
-    if run.settled_at is not None:
-        return "Settled"
-    return f"All sent. {handed:,} may still bounce" if handed else "All sent; waiting for late bounces"
+def _wait(number: int) -> str:
+    return f"{number:,} {'wait' if number > 1 else 'waits'}"
 
 
-def bar(done: int, total: int) -> str:
-    """`████████████░░░░░░░░ 60%`"""
-    share = done / total if total else 1.0
-    full = int(share * _BAR)
-    return f"{'█' * full}{'░' * (_BAR - full)} {int(share * 100)}%"
+def tried_again(number: int) -> Reply:
+    text = f"{count(number, 'message')} on the way. The card tells who was told after all."
+    text = text if number else "They are on their way already: nothing went out twice."
+    return Reply(text, [section(md(":outbox_tray: {}", text))], To.REPLACE)
 
 
-def _left(made: RunCard) -> str:
-    """By the pace so far; nothing while that is a guess."""
-    under_way = made.notices - made.told
-    elapsed = made.now - made.run.created_at
-    if made.told < 20 or made.told * 4 < made.notices:
-        return ""
-    left = elapsed * (under_way / made.told)
-    if left < timedelta(seconds=45):
-        return ", less than a minute left"
-    if left > timedelta(hours=2):
-        return ""
-    return f", about {count(round(left / timedelta(minutes=1)), 'minute')} left"
+def ledger(made: Ledger, label: str, days: Ledger | None, days_words: str, value: Mapping[str, str]) -> Reply:
+    """Of one run, and of all invoices issued on its days."""
+    title = f"Ledger: {label}"
+    blocks: list[Block] = [header(title), section(lines(_sums(made, "invoices in its audience")))]
+    if days is not None:
+        rows = [md("*All invoices issued {}*", days_words), *_sums(days, "issued")]
+        blocks.append(section(lines(rows)))
+    blocks += actions(button("Export", "run.ledger", value))
+    return Reply(title, fit(blocks))
 
 
-def _ledger(made: RunCard) -> str:
-    rows = []
-    texts = sum(t.count for t in made.tally if t.channel is Channel.SMS)
-    for standing, mark, mail_words in _LEDGER:
-        text = _WITH_TEXTS.get(standing, mail_words) if texts else mail_words
-        if number := made.standings.get(standing):
-            rows.append(md("{} *{}* {}", mark, f"{number:,}", text))
-    if made.excluded:
-        reasons = ", ".join(
-            f"{number:,} {REASONS.get(reason, reason)}"
-            for reason, number in sorted(made.left_out.items(), key=lambda item: -item[1])
-        )
-        rows.append(md(":heavy_minus_sign: *{}* left out ({})", f"{made.excluded:,}", reasons))
-    total = md("= {}", count(made.notices + made.excluded, "invoice"))
-    rows.append(md("{} · {} by text", total, f"{texts:,}") if texts else total)
-    return lines(rows)
-
-
-def _causes(made: RunCard) -> list[str]:
-    """Deliveries that failed, alike ones together. An address beside others that worked counts here too."""
-    causes: dict[str, int] = {}
-    for t in made.tally:
-        if t.outcome in (Outcome.BOUNCED, Outcome.FAILED):
-            cause = words.cause(t.outcome, t.cls, t.reason)
-            causes[cause] = causes.get(cause, 0) + t.count
-    order = sorted(causes, key=lambda cause: -causes[cause])
-    rows: list[str] = [md("• {} × {}", f"{causes[cause]:,}", cause) for cause in order[:_CAUSES]]
-    if len(order) > _CAUSES:
-        rows.append(md("• and {} other causes", len(order) - _CAUSES))
+def _sums(made: Ledger, what: str) -> list[Mrkdwn]:
+    rows = [md("*{}* {}", f"{made.issued:,}", what)]
+    rows += [
+        md("{} {}", f"{made.notified[s]:,}", STANDING_WORDS[s]) for s in STANDING_WORDS if s in made.notified
+    ]
+    order = sorted(made.left_out.items(), key=lambda item: -item[1])
+    rows += [md("{} left out: {}", f"{number:,}", REASONS.get(reason, reason)) for reason, number in order]
+    if made.outside:
+        rows.append(md("{} in no run so far", f"{made.outside:,}"))
+    if made.gap:
+        rows.append(md(":rotating_light: *{} missing*: tell whoever runs this bot", f"{made.gap:,}"))
+    else:
+        rows.append(md(":white_check_mark: it adds up"))
     return rows
+
+
+def exported() -> Reply:
+    return said(":page_facing_up:", "The file is in your direct message with me.")
+
+
+def file(rows: Iterable[Sequence[str]], *, cut: bool) -> File:
+    """One line an invoice; no name and no address."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(LEDGER_HEAD)
+    writer.writerows([safe(cell) for cell in row] for row in rows)
+    text = "The ledger, one line an invoice."
+    if cut:
+        text += f" It was cut after {MOST_ROWS:,}: `ispbot notify ledger --csv FILE` writes all of them."
+    return File("ledger.csv", text, out.getvalue().encode())

@@ -138,6 +138,9 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("content_hash", sa.String(length=64), nullable=True))
         batch_op.add_column(sa.Column("pdf_hash", sa.String(length=64), nullable=True))
 
+    with op.batch_alter_table("run_exclusions", schema=None) as batch_op:
+        batch_op.create_index("ix_run_exclusions_invoice_id", ["tenant_id", "invoice_id"], unique=False)
+
     with op.batch_alter_table("runs", schema=None) as batch_op:
         batch_op.add_column(sa.Column("approved_by", sa.String(length=80), nullable=True))
         batch_op.add_column(sa.Column("approved_at", store.types.UtcDateTime(timezone=True), nullable=True))
@@ -173,6 +176,9 @@ def downgrade() -> None:
         batch_op.drop_column("paused_at")
         batch_op.drop_column("approved_at")
         batch_op.drop_column("approved_by")
+
+    with op.batch_alter_table("run_exclusions", schema=None) as batch_op:
+        batch_op.drop_index("ix_run_exclusions_invoice_id")
 
     with op.batch_alter_table("deliveries", schema=None) as batch_op:
         batch_op.drop_column("pdf_hash")

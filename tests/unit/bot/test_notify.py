@@ -71,7 +71,7 @@ def test_a_dry_run_tells_whom_it_would_reach_and_writes_nothing(config: Path) ->
 def test_a_run_queues_the_notices_and_a_second_one_finds_nobody_left(config: Path) -> None:
     done = ispbot("notify", "invoices", "--issued-since", "2026-01-01", "-c", config)
     assert done.exit_code == 0, done.output
-    assert "4 queued, 1 left out" in done.output
+    assert "4 under way, 1 left out" in done.output
     assert "when the product runs" in done.output
     ((run, standings, left_out),) = runs(config)
     assert standings == {Standing.UNDER_WAY: 4}
@@ -95,14 +95,14 @@ def test_a_run_that_was_cut_off_is_gone_on_with(config: Path) -> None:
 
     asyncio.run(cut_off())
     done = ispbot("notify", "invoices", "--issued-since", "2026-01-01", "-c", config)
-    assert "4 queued, 1 left out" in done.output
+    assert "4 under way, 1 left out" in done.output
     ((run, _, _),) = runs(config)
     assert run.ready_at is not None
 
 
 def test_one_invoice_and_overdue_ones_are_runs_of_their_own(config: Path) -> None:
-    assert "1 queued" in ispbot("notify", "invoices", "--invoice", "21001b", "-c", config).output
-    assert "4 queued" in ispbot("notify", "invoices", "--overdue", "-c", config).output
+    assert "1 under way" in ispbot("notify", "invoices", "--invoice", "21001b", "-c", config).output
+    assert "4 under way" in ispbot("notify", "invoices", "--overdue", "-c", config).output
 
 
 def test_beside_the_running_product_a_run_is_refused_kindly_and_a_rehearsal_is_not(config: Path) -> None:

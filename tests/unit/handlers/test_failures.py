@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from handlers.commands.failures.csv_cells import safe
 from handlers.contract import Services
+from handlers.csv_cells import safe
 from handlers.failures import Row, Scope, read_scope
 from handlers.profile import Role
 from handlers.reply import File, Reply, UserError

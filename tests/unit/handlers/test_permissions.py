@@ -39,7 +39,7 @@ READS: dict[str, tuple[str, ...]] = {
     "incidents": ("", "open", "affected", "raw", "list"),
     "mail": ("", "trend", "drift"),
     "messages": ("", "ask", "asked", "open", "page", "timeline"),
-    "run": ("dismiss", "left"),
+    "run": ("dismiss", "left", "more", "ledger"),
     "spf": ("", "check", "open", "recheck"),
 }
 """What people below an agent may do: looking, which is audited, and nothing else."""
@@ -173,7 +173,7 @@ async def _walk(agent: Agent) -> set[tuple[str, str]]:
         known = await tx.subscribers.by_account("3001")
         assert known is not None
     left += [agent.request("diagnose", "more", value={"s": str(known.id)})]
-    left += [agent.request("run", "left", value={"r": str(run.id)})]
+    left += [agent.request("run", action, value={"r": str(run.id)}) for action in ("left", "more")]
     left += [agent.request("failures", "run", value={"r": str(run.id)})]
     done: set[tuple[str, str]] = set()
     while left:

@@ -1,0 +1,42 @@
+"""Looks after invoice runs in the worker half: writes on what was cut off, pauses what fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from handlers.contract import Services
+from handlers.workflows.run_watch import judge, take_up
+
+log = structlog.get_logger()
+_Look = Callable[[Services, int], Awaitable[int]]
+
+
+class RunWatch:
+    def __init__(self, services: Services, every_s: float = 3.0) -> None:
+        self._services, self._every_s = services, every_s
+
+    async def writing(self) -> None:
+        """Until cancelled. Apart from judging: a million notices take minutes."""
+        await self._looking("run writing", take_up)
+
+    async def judging(self) -> None:
+        """Until cancelled."""
+        await self._looking("run judging", judge)
+
+    async def _looking(self, name: str, look: _Look) -> None:
+        async with self._services.store.duty(name) as duty:
+            while True:
+                if await duty.mine():
+                    for tenant in self._services.tenants:
+                        await self._guarded(tenant, look)
+                await asyncio.sleep(self._every_s)
+
+    async def _guarded(self, tenant: int, look: _Look) -> None:
+        """One provider's trouble must not stop the runs of another; it is tried again the next time."""
+        try:
+            await look(self._services, tenant)
+        except Exception as error:
+            log.exception("run_watch_failed", tenant=tenant, error=type(error).__name__)

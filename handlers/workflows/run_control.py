@@ -1,0 +1,119 @@
+"""What people do with an invoice run: approve, pause, resume, cancel.
+
+Each press is one compare-and-set with its audit row and a new drawing of the card; what it means for many
+deliveries follows batch by batch, and the sweep (notifier.runs) finishes it should this process die.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+from handlers.contract import Services
+from handlers.reply import UserError
+from handlers.runs import Approval, Criteria, Pressed, changed_much
+from handlers.workflows.rehearsal import rehearse
+from handlers.workflows.run import carry_out
+from notifier import runs as following
+from store.models import AuditEntry, Run, RunState
+from store.unit import Tx
+
+_Step = Callable[[Tx, int, UUID], Awaitable[int]]
+
+
+async def standing(tx: Tx, run_id: UUID) -> Run:
+    """UserError: there is no such run."""
+    run = await tx.runs.get(run_id)
+    if run is None:
+        raise UserError("This run is not on file any more.", "Begin a new one.")
+    return run
+
+
+async def approve(services: Services, tenant: int, run_id: UUID, by: str, step: str) -> Approval:
+    """By somebody else than its asker; rehearsed again, since the audience may be another one by now."""
+    async with services.store.read(tenant) as tx:
+        run = await standing(tx, run_id)
+    if run.state is not RunState.WAITING:
+        if run.approved_by == by and run.ready_at is None:  # this very press, cut off and taken up again
+            await carry_out(services, tenant, run)
+            return Approval.APPROVED
+        return Approval.OVER
+    if run.requested_by == by:
+        return Approval.OWN
+    made = await rehearse(services, tenant, Criteria.from_json(run.criteria))
+    async with services.store.begin(tenant) as tx:
+        if changed_much(made, run.rehearsal):
+            await tx.runs.foresee(run_id, made.as_json())
+            await following.bump(tx, [(tenant, str(run_id))])
+            return Approval.CHANGED
+        if not await tx.runs.approve(run_id, by, made.as_json()):
+            return Approval.OVER
+        await _audit(tx, step, by, "run.approve", run_id)
+        await following.bump(tx, [(tenant, str(run_id))])
+        run = await standing(tx, run_id)
+    await carry_out(services, tenant, run)
+    return Approval.APPROVED
+
+
+async def pause(
+    services: Services, tenant: int, run_id: UUID, by: str, step: str, reason: str = ""
+) -> Pressed:
+    async with services.store.begin(tenant) as tx:
+        await standing(tx, run_id)
+        done = await tx.runs.pause(run_id, by, reason)
+        if done:
+            await _audit(tx, step, by, "run.pause", run_id)
+            await following.bump(tx, [(tenant, str(run_id))])
+        run = await standing(tx, run_id)
+    held = await _each(services, tenant, run_id, following.hold_back)
+    return Pressed(run, done or (run.state is RunState.PAUSED and run.paused_by == by), held)
+
+
+async def resume(services: Services, tenant: int, run_id: UUID, by: str, step: str) -> Pressed:
+    """What is void or paid meanwhile is stopped by the truth check, as everything is."""
+    async with services.store.begin(tenant) as tx:
+        await standing(tx, run_id)
+        done = await tx.runs.resume(run_id, by)
+        if done:
+            await _audit(tx, step, by, "run.resume", run_id)
+            await following.bump(tx, [(tenant, str(run_id))])
+        run = await standing(tx, run_id)
+    let_go = await _each(services, tenant, run_id, following.let_go)
+    return Pressed(run, done or (run.state is RunState.RUNNING and run.resumed_by == by), let_go)
+
+
+async def cancel(services: Services, tenant: int, run_id: UUID, by: str, step: str) -> Pressed:
+    """Nothing more of it is begun; what nobody has begun to send is called back."""
+    async with services.store.begin(tenant) as tx:
+        await standing(tx, run_id)
+        done = await tx.runs.cancel(run_id, by)
+        if done:
+            await _audit(tx, step, by, "run.cancel", run_id)
+            await following.bump(tx, [(tenant, str(run_id))])
+        run = await standing(tx, run_id)
+    called = 0
+    if run.state is RunState.CANCELLED:
+
+        async def back(tx: Tx, tenant: int, run_id: UUID) -> int:
+            return await following.call_back(tx, tenant, run_id, by)
+
+        # A run cancelled by this very press before a crash is called back to the end all the same.
+        called = await _each(services, tenant, run_id, back)
+    return Pressed(run, done, called)
+
+
+async def _each(services: Services, tenant: int, run_id: UUID, step: _Step) -> int:
+    """Batch by batch, each in its own transaction, until nothing is left; how many in all."""
+    total = 0
+    while True:
+        async with services.store.begin(tenant) as tx:
+            taken = await step(tx, tenant, run_id)
+            if taken:
+                await following.bump(tx, [(tenant, str(run_id))])
+        total += taken
+        if not taken:
+            return total
+
+
+async def _audit(tx: Tx, step: str, by: str, action: str, run_id: UUID) -> None:
+    await tx.audit.append(f"{step}:{action}", AuditEntry(tx.now, by, action, f"run:{run_id}", {}))

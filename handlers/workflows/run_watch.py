@@ -1,0 +1,87 @@
+"""What happens to invoice runs by themselves: one that was cut off is written on, and one of which too many
+fail pauses itself and tells.
+
+A run that meets an unexpected error stands still with part of its notices; nobody has to press anything: it
+goes on behind what is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import structlog
+
+from handlers.contract import Services
+from handlers.profile import TenantProfile
+from handlers.run_card import ERRORS, causes_of
+from handlers.workflows.incidents import INCIDENT_SURFACE
+from handlers.workflows.run import carry_out
+from handlers.workflows.run_control import pause
+from notifier.oncall import RUN_STOPPED, Cause
+from store.models import Run, RunState, Tally
+from store.unit import Tx
+
+log = structlog.get_logger()
+STILL = timedelta(seconds=30)
+"""A run that nobody has written at for so long was cut off. Two that write the same one share it."""
+LEAST = 10
+"""So many failures at least: one of two stops no run."""
+
+
+async def take_up(services: Services, tenant: int) -> int:
+    """Writes on what was cut off; how many runs."""
+    async with services.store.read(tenant) as tx:
+        left = await tx.runs.unwritten(tx.now - STILL)
+    for run in left:
+        log.info("run_taken_up", run=str(run.id), written=run.audience)
+        await carry_out(services, tenant, run)
+    return len(left)
+
+
+async def judge(services: Services, tenant: int) -> int:
+    """Pauses runs of which too many fail; how many."""
+    profile = services.profile(tenant)
+    async with services.store.read(tenant) as tx:
+        running = [run for run in await tx.runs.open_runs() if run.state is RunState.RUNNING]
+        stopped = [(run, reason) for run in running if (reason := await too_many(tx, run))]
+    for run, reason in stopped:
+        await pause(services, tenant, run.id, ERRORS, f"run:{run.id}:{run.resumed_at}", reason)
+        async with services.store.begin(tenant) as tx:
+            await _tell(tx, profile, run)
+        log.warning("run_paused_by_errors", run=str(run.id))
+    return len(stopped)
+
+
+async def too_many(tx: Tx, run: Run) -> str:
+    """Why it has to pause, in a sentence; empty: it goes on. What failed before it was resumed is known."""
+    if run.stop_at is None:
+        return ""
+    since = run.resumed_at or run.approved_at or run.created_at
+    failed = await tx.run_ledger.failing(run.id, since)
+    if failed < LEAST:
+        return ""
+    # No more is counted than it takes to be below the threshold: a large run is asked every few seconds.
+    enough = failed * 100 // run.stop_at
+    ended = await tx.run_ledger.ended(run.id, since, enough + 1)
+    if ended > enough or failed * 100 <= run.stop_at * ended:
+        return ""
+    if not await tx.runs.waits(run.id):
+        return ""  # all are sent: there is nothing left to save
+    return reason_of(failed, ended, run.stop_at, await tx.runs.tally(run.id))
+
+
+def reason_of(failed: int, ended: int, stop_at: int, tally: Sequence[Tally]) -> str:
+    causes = ", ".join(f"{cause} ({number:,})" for number, cause in causes_of(tally)[:3])
+    return (
+        f"{failed:,} of {ended:,} failed: more than {stop_at}%. {causes[:1].upper()}{causes[1:]}. Mend the "
+        "cause, then resume."
+    )
+
+
+async def _tell(tx: Tx, profile: TenantProfile, run: Run) -> None:
+    """An edit of its card would be seen by nobody: an alert stands in the on-call channel."""
+    cause = Cause(RUN_STOPPED, run.label.replace(":", " "))
+    raised = await tx.incidents.alarm(cause.key, cause.title)
+    await tx.posts.want(INCIDENT_SURFACE, str(raised.incident.id), profile.oncall_channel)
+    await tx.posts.bump(INCIDENT_SURFACE, [(tx.tenant, str(raised.incident.id))])
