@@ -35,7 +35,7 @@ class AreaData:
     key: str
     accounts: int
     waiting: int
-    """Notices of theirs that wait now; at most store.areas.MOST_COUNTED + 1."""
+    """Notices of theirs that wait now; at most store.models.MOST_COUNTED + 1."""
     holds: tuple[Hold, ...]
     today: date
     instead_of: tuple[Hold, ...] = ()

@@ -153,6 +153,8 @@ def status(delivery: Delivery, events: Sequence[Event], zone: ZoneInfo) -> str:
         return _under_way(delivery, events, zone)
     if delivery.outcome in _NOT_SENT and any(e.kind is EventKind.IN_DOUBT for e in events):
         return f"It may have gone out, and is not tried again: {_why_not(delivery)}"
+    if any(e.kind is EventKind.DELIVERED and e.source is EventSource.OPERATOR for e in events):
+        return "A colleague says that it arrived; no server told us so"
     domain_server = server_of(delivery.address)
     match delivery.outcome:
         case Outcome.DELIVERED if delivery.confidence is Confidence.PRESUMED:

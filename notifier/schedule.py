@@ -107,6 +107,8 @@ TRANSITIONS_OF: dict[Channel, Table] = {Channel.EMAIL: TRANSITIONS, Channel.SMS:
 
 SETTLING = "settling"
 """Who holds a text in doubt (`stage_by`)."""
+A_PERSON = "doubt"
+"""Who holds what neither a list nor another try settles: somebody decides (handlers.workflows.doubts)."""
 SETTLING_PERIOD = timedelta(minutes=2)
 """Business time from the doubt to the first look at the provider's list, and from there to the second."""
 UNCLEAR = "It may have gone out: our text provider cannot say. Ask the customer before sending again"

@@ -18,6 +18,7 @@ from notifier import templates, tracking
 from notifier.channels import Inquiry, KnownText, NoAnswer, SmsRoute, TextProvider
 from notifier.compose import Composer
 from notifier.schedule import (
+    A_PERSON,
     PRESUMED_AFTER,
     RECEIPT_CHECKS,
     SETTLE,
@@ -40,8 +41,6 @@ ASK_AGAIN = timedelta(minutes=10)
 """When no answer came."""
 AT_ONCE = 100
 """Texts that are taken to be asked for in one go."""
-A_PERSON = "doubt"
-"""Who holds what no list settles."""
 
 
 @dataclass(frozen=True, slots=True)

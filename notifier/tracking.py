@@ -15,6 +15,7 @@ from uuid import UUID
 from notifier import fallback
 from notifier.outcome import Verdict, evidence, fold, given_back, gives_back
 from notifier.schedule import (
+    A_PERSON,
     DOUBT_RETRY,
     FIRST_RETRY,
     PRESUMED_AFTER,
@@ -198,7 +199,7 @@ def _change(
         reason, by = (IN_DOUBT, SETTLING) if step is Next.SETTLE else (None, None)
     decided = verdict.decided_by
     if stage is Stage.QUEUED and _too_doubtful(history, fresh):
-        stage, reason, by = Stage.HELD, TOO_DOUBTFUL, "doubt"
+        stage, reason, by = Stage.HELD, TOO_DOUBTFUL, A_PERSON
     waiting = stage is Stage.QUEUED or (stage is Stage.HELD and by == SETTLING)
     handed_over = stage is Stage.AWAITING or (waiting and stage is not Stage.QUEUED)
     if handed_over and given_back(history, delivery.attempt):

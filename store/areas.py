@@ -8,13 +8,11 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, FromClause, Select, func, or_, select, text
 
-from store.models import TOWN, NotificationKind
+from store.models import MOST_COUNTED, TOWN, NotificationKind
 from store.repository import Repository
 from store.subscribers import place_key
 from store.tables import deliveries, notifications, subscriber_tags, subscribers
 
-MOST_COUNTED = 10_000
-"""Waiting notices are counted so far, and no further."""
 _WAITING = text("deliveries.stage IN ('queued', 'held')")  # literal, as the partial index has it
 
 
@@ -87,4 +85,4 @@ class Areas(Repository):
         return int((await self._tx.conn.execute(select(func.count()).select_from(some))).scalar_one())
 
 
-__all__ = ["MOST_COUNTED", "Area", "Areas"]
+__all__ = ["Area", "Areas"]

@@ -328,6 +328,17 @@ class Deliveries(Repository):
         self._tx.signal("deliveries")
         return int(result.rowcount)
 
+    async def release_one(self, delivery_id: UUID, by: str) -> bool:
+        """Held by `by` -> queued, due now; False when it is not (any more)."""
+        c = deliveries.c
+        result = await self._tx.conn.execute(
+            update(deliveries)
+            .where(c.tenant_id == self._tenant, c.id == delivery_id, c.stage == Stage.HELD, c.stage_by == by)
+            .values(stage=Stage.QUEUED, stage_reason=None, stage_by=None, due_at=self._tx.now)
+        )
+        self._tx.signal("deliveries")
+        return bool(result.rowcount)
+
     async def holders(self, tenant: int) -> set[str]:
         """By whom deliveries of this tenant are held."""
         c = deliveries.c

@@ -594,6 +594,8 @@ class Note:
     created_at: datetime
 
 
+MOST_COUNTED = 10_000
+"""Notices that a hold on a town or tag touches are counted so far, and no further."""
 ACCOUNT, TOWN, TAG = "account", "town", "tag"
 """What a hold is set on."""
 
@@ -1050,6 +1052,29 @@ class PastDiagnosis:
     created_at: datetime
     previous_id: UUID | None = None
     """The result that it was compared with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """What waits on one route for a worker, now or later."""
+
+    route: str
+    due: int
+    later: int
+    urgent: int
+    """Of those that are due: what goes before everything else."""
+    oldest_due: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What somebody or something holds."""
+
+    by: str
+    route: str
+    count: int
+    oldest: datetime
+    """When the oldest of them was made."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,45 +5,29 @@ Read along the partial indexes of what is not settled: a backlog of a million is
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import case, func, select, text
+from sqlalchemy import ColumnElement, and_, case, func, select, text
 
 from store.deliveries import delivery_of
-from store.models import Delivery, Priority
+from store.models import Delivery, Held, Priority, Queued
 from store.repository import Repository
-from store.tables import deliveries
+from store.tables import deliveries, rate_limits
+from store.types import db_now_plus
 
 _QUEUED = text("deliveries.stage = 'queued'")  # literal, as the partial indexes have it
 _HELD = text("deliveries.stage = 'held'")
 _CLAIMED = text("deliveries.stage = 'claimed'")
+_AWAITING = text("deliveries.stage = 'awaiting'")
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+"""Every claim has a lease; naming it names its index."""
+IN_USE_S = 5.0
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 LOOKED_AT = 2_000
 """Of what is queued for later, the next so many tell why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Queued:
-    """What waits on one route for a worker, now or later."""
-
-    route: str
-    due: int
-    later: int
-    urgent: int
-    """Of those that are due: what goes before everything else."""
-    oldest_due: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What somebody or something holds."""
-
-    by: str
-    route: str
-    count: int
-    oldest: datetime
-    """When the oldest of them was made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,23 +99,23 @@ class Queue(Repository):
         found = [Held(r.by, r.route, int(r.n), r.oldest) for r in await self._tx.conn.execute(statement)]
         return sorted(found, key=lambda h: (-h.count, h.by, h.route))
 
+    def _mine(self) -> ColumnElement[bool]:
+        """Not along the tenant: SQLite would read all that it ever sent."""
+        return deliveries.c.tenant_id + 0 == self._tenant
+
+    def _in_hands(self) -> ColumnElement[bool]:
+        return and_(_CLAIMED, deliveries.c.lease_until > _LONG_AGO, self._mine())
+
     async def claimed(self) -> dict[str, int]:
         """How many are in a worker's hands, by route."""
         c = deliveries.c
-        statement = (
-            select(c.route, func.count()).where(c.tenant_id == self._tenant, _CLAIMED).group_by(c.route)
-        )
+        statement = select(c.route, func.count()).where(self._in_hands()).group_by(c.route)
         return {route: int(count) for route, count in await self._tx.conn.execute(statement)}
 
     async def in_hand(self, route: str, limit: int = 50) -> frozenset[UUID]:
         """Some of what workers have in their hands on this route."""
         c = deliveries.c
-        statement = (
-            select(c.id)
-            .where(c.tenant_id == self._tenant, _CLAIMED, c.route == route)
-            .order_by(c.id)
-            .limit(limit)
-        )
+        statement = select(c.id).where(self._in_hands(), c.route == route).order_by(c.id).limit(limit)
         return frozenset((await self._tx.conn.execute(statement)).scalars())
 
     async def head(self, route: str) -> Head | None:
@@ -152,13 +136,32 @@ class Queue(Repository):
         row = (await self._tx.conn.execute(statement)).first()
         return Head(row.id, row.attempt, row.due_at) if row else None
 
+    async def limits_in_use(self) -> dict[str, float]:
+        """Of the limits that all workers share, those that something left by just now: units a second."""
+        c = rate_limits.c
+        statement = select(c.key, c.per_s).where(
+            c.tenant_id == self._tenant, c.free_at > db_now_plus(-IN_USE_S)
+        )
+        rows = (await self._tx.conn.execute(statement)).all()
+        return {row.key: float(row.per_s) for row in rows if _NUMBER.fullmatch(row.per_s)}
+
+    async def handed_over(self, within: timedelta, kept: timedelta) -> dict[str, int]:
+        """Mails handed over lately, by route: `kept` is how long after that they wait for a bounce."""
+        c, since = deliveries.c, self._tx.now + kept - within
+        statement = (
+            select(c.route, func.count())
+            .where(_AWAITING, c.due_at > since, c.due_at <= self._tx.now + kept, self._mine())
+            .group_by(c.route)
+        )
+        return {route: int(count) for route, count in await self._tx.conn.execute(statement)}
+
     async def held_by(self, by: str, *, offset: int = 0, limit: int = 10) -> list[Delivery]:
         """Those that it holds, oldest first."""
         c = deliveries.c
         statement = (
             select(deliveries)
             .where(c.tenant_id == self._tenant, _HELD, c.stage_by == by)
-            .order_by(c.id)
+            .order_by(c.created_at, c.id)  # not by id alone, along which SQLite would read everything
             .offset(offset)
             .limit(limit)
         )

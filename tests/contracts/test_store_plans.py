@@ -56,6 +56,14 @@ ASKED: dict[str, Callable[[Tx], Awaitable[Any]]] = {
     "route waits": lambda tx: tx.of(1).incidents.waiting_for("relay"),
     "stuck": lambda tx: tx.of(1).incidents.stuck(RUN),
     "got through": lambda tx: tx.of(1).incidents.got_through(RUN, SINCE, [Outcome.DELIVERED]),
+    "queued": lambda tx: tx.of(1).queue.queued(),
+    "queued for later": lambda tx: tx.of(1).queue.later("relay"),
+    "held": lambda tx: tx.of(1).queue.held(),
+    "held by one": lambda tx: tx.of(1).queue.held_by("hold:1001"),
+    "in hand": lambda tx: tx.of(1).queue.in_hand("relay"),
+    "claimed": lambda tx: tx.of(1).queue.claimed(),
+    "head of the line": lambda tx: tx.of(1).queue.head("relay"),
+    "handed over lately": lambda tx: tx.of(1).queue.handed_over(timedelta(minutes=1), timedelta(hours=72)),
     "automatic": lambda tx: tx.of(1).conversations.auto_since("+15415550142", SINCE),
     "bounces of days": lambda tx: tx.of(1).mail_health.bounces([SINCE, NOW]),
     "troubles of a day": lambda tx: tx.of(1).mail_health._troubles(SINCE),
@@ -104,6 +112,7 @@ async def test_what_is_asked_often_reads_along_an_index(sqlite_store: Store, nam
 def _narrow(read: re.Match[str]) -> bool:
     """By more than the tenant, or along an index that holds only what it is about."""
     partial = read[2] in {
+        "ix_deliveries_due",
         "ix_deliveries_held",
         "ix_events_failures",
         "uq_address_questions_asked",

@@ -11,8 +11,7 @@ from handlers.note_lines import hold_line
 from handlers.profile import TenantProfile
 from handlers.reply import Block, Reply
 from handlers.sticky import AreaData
-from store.areas import MOST_COUNTED
-from store.models import TOWN
+from store.models import MOST_COUNTED, TOWN
 
 STOPS = "Every notice that goes by itself waits, that day included: new invoices, reminders, overdue notices."
 STILL = "Our own suspension is refused meanwhile. What an agent sends by hand still goes."

@@ -12,6 +12,7 @@ from handlers.profile import TenantProfile
 from handlers.reply import Block, Reply
 from handlers.text_words import text_headline
 from notifier.outcome import headline
+from notifier.schedule import A_PERSON
 from store.models import Channel, Confidence, Outcome, Reason, Stage, Subscriber
 
 _HEADLINE = {
@@ -57,6 +58,7 @@ def card(notice: Notice, subscriber: Subscriber | None, profile: TenantProfile) 
     troubled = [d for d in notice.deliveries if d.outcome in _TROUBLE]
     # Another address helps where the address is the trouble, and only there.
     theirs = any(d.reason in _ABOUT_THE_ADDRESS for d in troubled)
+    doubtful = [d for d in notice.deliveries if d.stage is Stage.HELD and d.stage_by == A_PERSON][:3]
     spf = any(d.cls == "blocked_auth" for d in troubled)
     other = (
         button("Try another address", "resend.other", {"i": str(notice.invoice.id)})
@@ -67,6 +69,7 @@ def card(notice: Notice, subscriber: Subscriber | None, profile: TenantProfile) 
         button("Timeline", "messages.timeline", value),
         other if theirs else None,
         button("Check SPF", "spf.open") if spf else None,
+        *(button("Decide…", f"queue.doubt:{n}", {"d": str(d.id)}) for n, d in enumerate(doubtful)),
     )
     blocks.append(context(_footer(notice, profile)))
     return Reply(f"{title}: {_spoken(notice)}", fit(blocks))
