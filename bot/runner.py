@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from slack_sdk.errors import SlackApiError
 
+from bot.groups import GROUPED, MOST, Groups
 from bot.respond import Responder
 from bot.roles import RoleBook
 from handlers import sms_replies, webhooks
@@ -99,6 +101,10 @@ class Runner:
             InteractionKind.SMS: asyncio.Semaphore(texts_at_once),
             InteractionKind.SMS_STATUS: asyncio.Semaphore(bounces_at_once),
         }
+        self._groups = Groups(store, keyring, mx_hosts=mx_hosts, desk=self._desk)
+        self._gathering: dict[InteractionKind, list[Interaction]] = {kind: [] for kind in GROUPED}
+        self._at_groups: set[InteractionKind] = set()
+        """Kinds of which a group is being carried out."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._running: set[tuple[int, str]] = set()
         self._look: asyncio.Task[None] | None = None
@@ -106,14 +112,24 @@ class Runner:
 
     def start(self, item: Interaction) -> None:
         """Runs it in the background; the row remembers it should this process die."""
-        task = asyncio.get_running_loop().create_task(self._carry_out(item))
+        if item.kind in GROUPED and item.attempt == 1:  # what failed before is tried by itself
+            self._running.add((item.tenant, item.id))
+            self._gathering[item.kind].append(item)
+            if item.kind not in self._at_groups:
+                self._at_groups.add(item.kind)
+                self._in_background(self._carry_out_groups(item.kind))
+            return
+        self._in_background(self._carry_out(item))
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     @property
     def backlog(self) -> int:
         """What was taken in and has not ended; whoever takes in asks before taking more."""
-        return len(self._tasks)
+        return len(self._tasks) + sum(map(len, self._gathering.values()))
 
     async def resume(self, dead: Sequence[str] = ()) -> None:
         """Takes up what the dead (store.presence) left; once, and before anything new is taken in."""
@@ -173,6 +189,22 @@ class Runner:
             await asyncio.wait(list(self._tasks), timeout=timeout_s)
         for task in list(self._tasks):
             task.cancel()
+
+    async def _carry_out_groups(self, kind: InteractionKind) -> None:
+        """Until nothing has gathered any more."""
+        try:
+            while gathered := self._gathering[kind]:
+                items, self._gathering[kind] = gathered[:MOST], gathered[MOST:]
+                try:
+                    await self._groups.carry_out(kind, items)
+                except Exception as error:  # one of them, or the database: each tells by itself
+                    log.exception("group_failed", kind=kind, count=len(items), error=type(error).__name__)
+                    for item in items:
+                        await self._carry_out(item)
+                finally:
+                    self._running.difference_update((item.tenant, item.id) for item in items)
+        finally:
+            self._at_groups.discard(kind)
 
     async def _carry_out(self, item: Interaction) -> None:
         key = (item.tenant, item.id)

@@ -18,7 +18,7 @@ import structlog
 from notifier import returned, tracking
 from notifier.bounces import BounceClass, BounceReport, Fault
 from notifier.keys import Keyring
-from notifier.matching import Match, match, names
+from notifier.matching import Match, match, names, signed_refs
 from notifier.returned import Returned
 from store.deliveries import Ref
 from store.models import (
@@ -140,20 +140,90 @@ async def take_in(
     a relay's "relayed" was to the recipient's own server or only to the next relay. `desk` is each tenant's
     channel in which complaints are told. `again`: what matches nothing is kept already.
     """
-    found = await read(raw)
-    theirs = await _taken_by_their_servers(found.reports, mx_hosts)
+    ready = await prepare(Message(raw, envelope_to, tenant), mx_hosts)
     async with store.system() as tx:
-        keep = _Keeper(tx.of(tenant or SYSTEM_TENANT), raw, envelope_to, found.fingerprint)
-        if not found.reports:
-            if not again:
-                await keep(None, Unmatched.NO_REPORT)
-            return Taken(Received.NO_REPORT)
-        matches = await match(tx, keyring, found, envelope_to, tenant)
-        lines, recorded = await _record(tx, found.reports, theirs, matches, desk or {})
+        return (await _take(tx, keyring, [ready], desk or {}, again=again))[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A bounce message as it came. `tenant`: whose bounce domain it came to."""
+
+    raw: bytes
+    envelope_to: str
+    tenant: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A message taken apart, with what DNS had to say: all that is done before a transaction."""
+
+    message: Message
+    found: Returned
+    theirs: Sequence[bool]
+
+
+async def prepare(message: Message, mx_hosts: MxHosts = no_hosts) -> Ready:
+    found = await read(message.raw)
+    return Ready(message, found, await _taken_by_their_servers(found.reports, mx_hosts))
+
+
+async def receive_many(
+    tx: Tx, keyring: Keyring, messages: Sequence[Ready], desk: Mapping[int, str] | None = None
+) -> list[Received]:
+    """Several in one `system()` transaction, as if they came one after the other.
+
+    Those about different deliveries are recorded together; the next about the same one waits for them.
+    """
+    results: dict[int, Received] = {}
+    waiting = [(n, m, signed_refs(keyring, m.found, m.message.envelope_to)) for n, m in enumerate(messages)]
+    # Without a token it may be about any delivery: by itself, once the others are recorded.
+    alone = [(n, m) for n, m, refs in waiting if not refs]
+    waiting = [one for one in waiting if one[2]]
+    while waiting:
+        now: list[tuple[int, Ready, list[Ref]]] = []
+        later: list[tuple[int, Ready, list[Ref]]] = []
+        busy: set[Ref] = set()
+        for one in waiting:
+            (later if busy.intersection(one[2]) else now).append(one)
+            busy.update(one[2])
+        locked = await tx.deliveries.lock([ref for _, _, refs in now for ref in refs])
+        taken = await _take(tx, keyring, [m for _, m, _ in now], desk or {}, locked=locked)
+        results |= {n: t.result for (n, _, _), t in zip(now, taken, strict=True)}
+        waiting = later
+    for n, m in alone:
+        results[n] = (await _take(tx, keyring, [m], desk or {}))[0].result
+    return [results[n] for n in range(len(messages))]
+
+
+async def _take(
+    tx: Tx,
+    keyring: Keyring,
+    messages: Sequence[Ready],
+    desk: Mapping[int, str],
+    *,
+    locked: Mapping[Ref, Delivery] | None = None,
+    again: bool = False,
+) -> list[Taken]:
+    """No two of them are about one delivery."""
+    said: list[Said] = []
+    for ready in messages:
+        m = ready.message
+        matches: list[Match | Unmatched] = []
+        if ready.found.reports:
+            matches = await match(tx, keyring, ready.found, m.envelope_to, m.tenant, locked=locked)
+        said.append(list(zip(ready.found.reports, ready.theirs, matches, strict=True)))
+    taken = []
+    for ready, lines in zip(messages, await _record(tx, said, desk, locked), strict=True):
+        m = ready.message
+        keep = _Keeper(tx.of(m.tenant or SYSTEM_TENANT), m.raw, m.envelope_to, ready.found.fingerprint)
         waiting = [line for line in lines if line.delivery is None and _worth_keeping(line.report)]
+        if not again and not ready.found.reports:
+            await keep(None, Unmatched.NO_REPORT)
         for line in waiting[: 0 if again else MOST_OF_ONE]:
             await keep(line.report, line.why or Unmatched.NO_TOKEN)
-    return Taken(_result(lines, recorded, bool(waiting)), tuple(lines))
+        taken.append(Taken(_result(lines, bool(waiting)), tuple(lines)))
+    return taken
 
 
 async def rematch(
@@ -198,8 +268,8 @@ def _worth_keeping(report: BounceReport) -> bool:
     return event_kind(report) not in (None, EventKind.ANSWERED)
 
 
-def _result(lines: Sequence[Line], recorded: bool, waiting: bool) -> Received:
-    if recorded:
+def _result(lines: Sequence[Line], waiting: bool) -> Received:
+    if any(line.new for line in lines):
         return Received.RECORDED
     if waiting:
         return Received.UNMATCHED
@@ -238,43 +308,55 @@ class _Keeper:
         )
 
 
+Said = list[tuple[BounceReport, bool, "Match | Unmatched"]]
+"""The reports of one message: whether the recipient's own server said it, and whose delivery it is about."""
+
+
 async def _record(
     tx: Tx,
-    reports: Sequence[BounceReport],
-    theirs: Sequence[bool],
-    matches: Sequence[Match | Unmatched],
+    said: Sequence[Said],
     desk: Mapping[int, str],
-) -> tuple[list[Line], bool]:
-    found = {(m.tenant, m.delivery.id): m for m in matches if isinstance(m, Match)}
+    locked: Mapping[Ref, Delivery] | None,
+) -> list[list[Line]]:
+    """Of each message the reports and what became of them."""
+    found = {(m.tenant, m.delivery.id): m for one in said for _, _, m in one if isinstance(m, Match)}
     known = await tx.events.of(sorted(found))
     digests = {ref: _known(events) for ref, events in known.items()}
-    lines: list[Line] = []
-    wanted: list[tuple[int, tracking.Report]] = []
-    rows = list(zip(reports, theirs, matches, strict=True))
-    # Of more than may be kept, what is said about the address itself goes first.
-    rows.sort(key=lambda row: isinstance(row[2], Match) and not names(row[0], row[2].delivery.address))
-    for report, own, one in rows:
-        if isinstance(one, Unmatched):
-            lines.append(Line(report, None, new=False, why=one))
-            continue
-        event = to_event(report, one, tx.now, their_server=own, known=digests[one.tenant, one.delivery.id])
-        lines.append(Line(report, one.delivery, new=False))
-        if event is not None and len(digests[one.tenant, one.delivery.id]) < MOST_REPORTS:
-            digests[one.tenant, one.delivery.id].setdefault(_digest_of(event), event.attempt)
-            wanted.append((len(lines) - 1, tracking.Report(one.tenant, event)))
-    before = await _complained(tx, [r for _, r in wanted], found)
-    done = await tracking.record(tx, [r for _, r in wanted])
-    for (index, _), one_done in zip(wanted, done, strict=True):
+    lines: list[list[Line]] = []
+    wanted: list[tuple[int, int, tracking.Report]] = []
+    for number, rows in enumerate(said):
+        lines.append([])
+        # Of more than may be kept, what is said about the address itself goes first.
+        rows.sort(key=lambda row: isinstance(row[2], Match) and not names(row[0], row[2].delivery.address))
+        for report, own, one in rows:
+            if isinstance(one, Unmatched):
+                lines[number].append(Line(report, None, new=False, why=one))
+                continue
+            mine = digests[one.tenant, one.delivery.id]
+            event = to_event(report, one, tx.now, their_server=own, known=mine)
+            lines[number].append(Line(report, one.delivery, new=False))
+            if event is not None and len(mine) < MOST_REPORTS:
+                mine.setdefault(_digest_of(event), event.attempt)
+                wanted.append((number, len(lines[number]) - 1, tracking.Report(one.tenant, event)))
+    reports = [report for _, _, report in wanted]
+    before = await _complained(tx, reports, found)
+    done = await tracking.record(tx, reports, locked=locked) if reports else []
+    for (number, index, _), one_done in zip(wanted, done, strict=True):
         if one_done.new:
-            lines[index] = replace(lines[index], new=True)
-    for tenant, delivery_id in sorted({(r.report.tenant, r.report.event.delivery_id) for r in done if r.new}):
-        mine = [r.report.event for r in done if r.new and r.report.event.delivery_id == delivery_id]
-        told = (tenant, delivery_id) not in before and tenant in desk
-        if told and any(e.kind is EventKind.COMPLAINT for e in mine):
+            lines[number][index] = replace(lines[number][index], new=True)
+    await _tell_complaints(tx, [r.report for r in done if r.new], before, desk)
+    return lines
+
+
+async def _tell_complaints(
+    tx: Tx, news: Sequence[tracking.Report], before: set[Ref], desk: Mapping[int, str]
+) -> None:
+    complained = {(r.tenant, r.event.delivery_id) for r in news if r.event.kind is EventKind.COMPLAINT}
+    for tenant, delivery_id in sorted(complained - before):
+        if tenant in desk:
             posts, key = tx.of(tenant).posts, str(delivery_id)
             await posts.want(COMPLAINT_SURFACE, key, desk[tenant])
             await posts.bump(COMPLAINT_SURFACE, [(tenant, key)])  # a second one may be the one that counts
-    return lines, any(line.new for line in lines)
 
 
 async def _complained(tx: Tx, reports: Sequence[tracking.Report], found: Mapping[Ref, Match]) -> set[Ref]:

@@ -6,7 +6,7 @@ mail that came back; the relay's queue id, which nobody signed. A token of anoth
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -41,12 +41,17 @@ async def match(
     tenant: int | None,
     *,
     lock: bool = True,
+    locked: Mapping[Ref, Delivery] | None = None,
 ) -> list[Match | Unmatched]:
-    """For each report its delivery (locked, but where somebody only looks), or why there is none."""
+    """For each report its delivery (locked, but where somebody only looks), or why there is none.
+
+    `locked`: those of all tokens in it (`signed_refs`), where the caller has locked them for many messages.
+    """
     verp = returned.verp_token(envelope_to)
-    tokens = {text: keyring.read_delivery_token(text) for text in (verp, *found.tokens) if text}
+    tokens = _tokens(keyring, found, verp)
     valid = {text: token for text, token in tokens.items() if token is not None}
-    rows = await _rows(tx, [(t.tenant, t.delivery_id) for t in valid.values()], lock)
+    refs = [(t.tenant, t.delivery_id) for t in valid.values()]
+    rows = locked if locked is not None else await _rows(tx, refs, lock)
     good: dict[str, Match] = {}
     problems = {Unmatched.FORGED} if len(valid) < len(tokens) else set()
     for text, token in valid.items():
@@ -68,6 +73,16 @@ async def match(
     if problems:
         return [min(problems, key=list(Unmatched).index)] * len(found.reports)
     return await _by_queue_id(tx, found, tenant, lock)
+
+
+def signed_refs(keyring: Keyring, found: Returned, envelope_to: str) -> list[Ref]:
+    """The deliveries that tokens of ours in it name."""
+    tokens = _tokens(keyring, found, returned.verp_token(envelope_to))
+    return sorted({(t.tenant, t.delivery_id) for t in tokens.values() if t is not None})
+
+
+def _tokens(keyring: Keyring, found: Returned, verp: str) -> dict[str, DeliveryToken | None]:
+    return {text: keyring.read_delivery_token(text) for text in (verp, *found.tokens) if text}
 
 
 async def _rows(tx: Tx, refs: Sequence[Ref], lock: bool) -> dict[Ref, Delivery]:

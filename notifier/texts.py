@@ -21,6 +21,7 @@ from notifier.outcome import gives_back
 from notifier.schedule import FIRST_RETRY, next_attempt
 from notifier.sms_codes import RETRY_AFTER, SmsClass, TextVerdict, verdict_of
 from notifier.tracking import Report
+from store.deliveries import Ref
 from store.models import Confidence, Delivery, Event, EventKind, EventSource, Reason, Stage
 from store.unit import Tx
 
@@ -57,21 +58,46 @@ class Learnt(StrEnum):
     """This attempt is known by another sid: not our text, and kept for a person."""
 
 
+@dataclass(frozen=True, slots=True)
+class News:
+    """What was told of one attempt of a delivery."""
+
+    tenant: int
+    delivery_id: UUID
+    attempt: int
+    told: Told
+
+    @property
+    def ref(self) -> Ref:
+        return self.tenant, self.delivery_id
+
+
 async def learn(
     tx: Tx, *, tenant: int, delivery_id: UUID, attempt: int, told: Told, source: EventSource
 ) -> Learnt:
     """Records it, in a `system()` transaction. Idempotent, in any order."""
-    ref = (tenant, delivery_id)
-    delivery = (await tx.deliveries.lock([ref])).get(ref)
-    if delivery is None:
-        return Learnt.NO_DELIVERY
-    history = (await tx.events.of([ref]))[ref]
-    known = sids_of(history, attempt)
-    if known and told.sid not in known:
-        return Learnt.OTHER_TEXT
-    event = event_of(told, delivery, attempt, history, tx.now, source)
-    (recorded,) = await tracking.record(tx, [Report(tenant, event, queue_id=told.sid)])
-    return Learnt.RECORDED if recorded.new else Learnt.KNOWN
+    return (await learn_many(tx, [News(tenant, delivery_id, attempt, told)], source))[0]
+
+
+async def learn_many(tx: Tx, news: Sequence[News], source: EventSource) -> list[Learnt]:
+    """As one after the other, with a handful of statements for all: each delivery stands there once."""
+    locked = await tx.deliveries.lock([one.ref for one in news])
+    histories = await tx.events.of(sorted(locked))
+    learnt: list[Learnt | None] = []
+    reports: list[Report] = []
+    for one in news:
+        delivery = locked.get(one.ref)
+        known = sids_of(histories[one.ref], one.attempt) if delivery else frozenset()
+        if delivery is None:
+            learnt.append(Learnt.NO_DELIVERY)
+        elif known and one.told.sid not in known:
+            learnt.append(Learnt.OTHER_TEXT)
+        else:
+            event = event_of(one.told, delivery, one.attempt, histories[one.ref], tx.now, source)
+            reports.append(Report(one.tenant, event, queue_id=one.told.sid))
+            learnt.append(None)
+    recorded = iter(await tracking.record(tx, reports, locked=locked) if reports else ())
+    return [one or (Learnt.RECORDED if next(recorded).new else Learnt.KNOWN) for one in learnt]
 
 
 def sids_of(history: Sequence[Event], attempt: int) -> frozenset[str]:

@@ -7,7 +7,7 @@ was begun) moves no stage, but what it learnt still counts as evidence.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -94,20 +94,28 @@ class Recorded:
     """The stage changed."""
 
 
-async def record(tx: Tx, reports: Sequence[Report]) -> list[Recorded]:
-    """Idempotent and order-free. Deliveries that do not exist (any more) are skipped: `new` is False."""
+async def record(
+    tx: Tx, reports: Sequence[Report], *, locked: Mapping[Ref, Delivery] | None = None
+) -> list[Recorded]:
+    """Idempotent and order-free. Deliveries that do not exist (any more) are skipped: `new` is False.
+
+    `locked`: those that the caller has locked in this very transaction, all that the reports are about.
+    """
     refs: list[Ref] = sorted({(r.tenant, r.event.delivery_id) for r in reports})
-    locked = await tx.deliveries.lock(refs)
+    if locked is None:
+        locked = await tx.deliveries.lock(refs)
     known = [r for r in reports if (r.tenant, r.event.delivery_id) in locked]
     new = await tx.events.append([(r.tenant, r.event) for r in known])
     fresh = [r for r in known if (r.event.delivery_id, r.event.key) in new]
-    touched = sorted({(r.tenant, r.event.delivery_id) for r in fresh})
+    by_delivery: dict[Ref, list[Report]] = {}
+    for report in fresh:
+        by_delivery.setdefault((report.tenant, report.event.delivery_id), []).append(report)
+    touched = sorted(by_delivery)
     histories = await tx.events.of(touched)
     changes, moved = [], set()
     for ref in touched:
         delivery = locked[ref]
-        mine = [r for r in fresh if (r.tenant, r.event.delivery_id) == ref]
-        change = _change(delivery, histories[ref], mine, tx.now)
+        change = _change(delivery, histories[ref], by_delivery[ref], tx.now)
         changes.append(change)
         if change.stage is not delivery.stage:
             moved.add(ref)
@@ -118,7 +126,14 @@ async def record(tx: Tx, reports: Sequence[Report]) -> list[Recorded]:
     await bump_cards(tx, [locked[ref] for ref in touched])
     if any(change.stage is Stage.QUEUED for change in changes):
         tx.signal("deliveries")
-    return [Recorded(r, r in fresh, (r.tenant, r.event.delivery_id) in moved) for r in reports]
+    return [
+        Recorded(
+            r,
+            new=(r.tenant, r.event.delivery_id) in by_delivery and (r.event.delivery_id, r.event.key) in new,
+            moved=(r.tenant, r.event.delivery_id) in moved,
+        )
+        for r in reports
+    ]
 
 
 async def hand_over(tx: Tx, reports: Sequence[Report]) -> set[Ref]:
@@ -328,7 +343,7 @@ def _final(verdict: Verdict, history: Sequence[Event]) -> bool:
     return verdict.outcome in (Outcome.BOUNCED, Outcome.FAILED)
 
 
-async def _suppress(tx: Tx, locked: dict[Ref, Delivery], fresh: Sequence[Report]) -> None:
+async def _suppress(tx: Tx, locked: Mapping[Ref, Delivery], fresh: Sequence[Report]) -> None:
     """A hard bounce about the recipient, or their complaint, suppresses that one address; nothing else ever
     does here.
 

@@ -125,6 +125,23 @@ class Interactions(Repository):
         )
         return bool(result.rowcount)
 
+    async def finish_many(self, items: Sequence[Interaction]) -> None:
+        """Done, several at once and across tenants; those that another runner took over are left to it."""
+        c = interactions.c
+        for batch in batched(items, BATCH):
+            named = [(item.tenant, item.id, item.attempt) for item in batch]
+            await self._tx.conn.execute(
+                update(interactions)
+                .where(tuple_(c.tenant_id, c.id, c.attempt).in_(named))
+                .values(
+                    state=InteractionState.DONE,
+                    error=None,
+                    body=b"",
+                    finished_at=self._tx.now,
+                    lease_until=None,
+                )
+            )
+
     async def use_response(self, item: Interaction) -> int:
         """Counts one use of the response_url before it is used; gives the number of this use."""
         row = await self._tx.conn.execute(
