@@ -14,7 +14,7 @@ from bot.wiring import build_services, open_store
 from handlers.contract import Services
 from handlers.csv_cells import safe
 from handlers.reply import UserError
-from handlers.runs import REASONS, STANDING_WORDS, issued_since
+from handlers.runs import LEDGER_HEAD, REASONS, STANDING_WORDS, issued_since
 from handlers.workflows.run_ledger import lines
 from store import migrate
 from store.engine import DatabaseError
@@ -22,7 +22,6 @@ from store.models import Ledger
 
 DAYS = 31
 """Back from today, where no day is named."""
-HEAD = ("invoice", "account", "issued_on", "standing", "reason")
 
 
 async def notify_ledger(config: Config, key: str, since: str | None, file: Path | None, out: Console) -> int:
@@ -72,7 +71,7 @@ async def _write(services: Services, tenant: int, first: date, last: date, file:
     try:
         with file.open("w", newline="", encoding="utf-8") as target:
             writer = csv.writer(target)
-            writer.writerow(HEAD)
+            writer.writerow(LEDGER_HEAD)
             async for line in lines(services, tenant, first, last):
                 writer.writerow([safe(cell) for cell in line])
     except OSError as error:

@@ -1,14 +1,15 @@
-"""Looks after invoice runs in the worker half: writes on what was cut off, pauses what fails."""
+"""Looks after invoice runs in the worker half: writes on, pauses what fails, reconciles."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from uuid import UUID
 
 import structlog
 
 from handlers.contract import Services
-from handlers.workflows.run_watch import judge, take_up
+from handlers.workflows.run_watch import judge, reconcile, take_up
 
 log = structlog.get_logger()
 _Look = Callable[[Services, int], Awaitable[int]]
@@ -17,6 +18,7 @@ _Look = Callable[[Services, int], Awaitable[int]]
 class RunWatch:
     def __init__(self, services: Services, every_s: float = 3.0) -> None:
         self._services, self._every_s = services, every_s
+        self._reconciled: dict[int, set[UUID]] = {tenant: set() for tenant in services.tenants}
 
     async def writing(self) -> None:
         """Until cancelled. Apart from judging: a million notices take minutes."""
@@ -25,6 +27,14 @@ class RunWatch:
     async def judging(self) -> None:
         """Until cancelled."""
         await self._looking("run judging", judge)
+
+    async def reconciling(self) -> None:
+        """Until cancelled."""
+
+        async def look(services: Services, tenant: int) -> int:
+            return await reconcile(services, tenant, self._reconciled[tenant])
+
+        await self._looking("run reconciling", look)
 
     async def _looking(self, name: str, look: _Look) -> None:
         async with self._services.store.duty(name) as duty:

@@ -193,6 +193,7 @@ def profile_of(config: Config, key: str, tenant: TenantConfig) -> TenantProfile:
             burst=tenant.oncall.burst,
             burst_window=timedelta(minutes=tenant.oncall.burst_minutes),
         ),
+        limits={route: found for (of, route), found in route_limits(config.app).items() if of == tenant.id},
         runs=RunsProfile(tenant.runs.approve_above, tenant.runs.stop_at_percent),
         portal_url=tenant.portal_url,
         escalation=(
@@ -342,7 +343,7 @@ class Runtime:
             sweeps = [OncallWatch(services).run, DnsLooks(services).run, QuestionSweep(services).run]
             sweeps.append(RetentionDuty(store, list(services.tenants)).run)
             runs = RunWatch(services)
-            loops += [worker.run, *sweeps, Upkeep(store).run, runs.writing, runs.judging]
+            loops += [worker.run, *sweeps, Upkeep(store).run, runs.writing, runs.judging, runs.reconciling]
             loops += self._billing_half(store, services, presence.name, dead)
         if self._bot:
             bot_loops, runner = await self._bot_half(

@@ -10,6 +10,7 @@ from enum import IntEnum
 from zoneinfo import ZoneInfo
 
 from notifier.channels import Route, SmsRoute
+from notifier.limits import RouteLimits
 
 
 class Role(IntEnum):
@@ -100,6 +101,8 @@ class TenantProfile:
     """None: this provider sends no texts."""
     oncall: OncallProfile = field(default_factory=OncallProfile)
     runs: RunsProfile = field(default_factory=RunsProfile)
+    limits: Mapping[str, RouteLimits] = field(default_factory=dict)
+    """What is set for each way out, by its name: how long a run takes."""
     portal_url: str = ""
     """Where subscribers pay; empty: texts name the telephone number instead."""
     escalation: EscalationProfile | None = None

@@ -127,6 +127,7 @@ def issued_since(text: str, today: date) -> Criteria:
     return Criteria(What.ISSUED, today, since)
 
 
+LEDGER_HEAD = ("invoice", "account", "issued_on", "standing", "reason")
 STANDING_WORDS: Mapping[Standing, str] = {
     Standing.ACCEPTED: "accepted by their servers",
     Standing.HANDED: "handed to the relay and may still bounce",

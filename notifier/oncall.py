@@ -203,9 +203,9 @@ CAUSES: dict[str, CauseKind] = {
     ),
     "ledger_gap": CauseKind(
         "The run {about} ended with a gap in its ledger",
-        "Open the run's ledger: it names the invoices that have neither a notice nor a reason.",
+        "Press More on the run's card: the ledger says how many have neither a notice nor a reason.",
         Urgent.NEVER,
-        About.WATCH,
+        About.OTHER,
     ),
     "failure_band": CauseKind(
         "Far more mails than usual fail by {about}",

@@ -14,6 +14,7 @@ from handlers.workflows.invoices import invoice_context
 from handlers.workflows.run_audience import BATCH, Decided, audience, decide
 from notifier import templates
 from notifier.estimate import LONG_CODE, PER_CONNECTION, Ceiling, Estimate, estimate
+from notifier.limits import NONE, rate_words
 from notifier.links import CODE_LENGTH
 from notifier.local_time import zones_of
 from notifier.quiet import next_opening
@@ -190,15 +191,27 @@ class _Tally:
 
 
 def takes(profile: TenantProfile, domains: Mapping[str, int], mails: int, segments: int) -> Estimate | None:
-    """By the limits of the profile; what waits for the morning is not counted."""
+    """By the limits that are set; where there are none, by what a relay and a long code commonly take."""
     route, sms = profile.route(), profile.sms
-    way = Ceiling(
-        PER_CONNECTION * route.connections, f"{route.connections} connections of the route {route.name}"
-    )
+    limits = profile.limits.get(route.name, NONE)
+    per_s = PER_CONNECTION * route.connections
+    way = Ceiling(per_s, f"{route.connections} connections of the route {route.name}")
+    if limits.per_s is not None and limits.per_s < per_s:
+        way = Ceiling(limits.per_s, f"the route {route.name}: {rate_words(limits.per_s)}")
+
+    def of_domain(domain: str) -> Ceiling | None:
+        found = limits.of_domain(domain) if domain else None
+        return Ceiling(found, f"{domain}: {rate_words(found)}") if found is not None else None
+
     known = sum(domains.values())
     counted = dict(domains) | ({"": mails - known} if mails > known else {})
-    sender = Ceiling(LONG_CODE, "one segment a second of the texting number") if sms else None
-    return estimate(counted, segments, route=way, sender=sender)
+    return estimate(counted, segments, route=way, sender=_sender(profile) if sms else None, domain=of_domain)
+
+
+def _sender(profile: TenantProfile) -> Ceiling:
+    name = profile.sms.route.name if profile.sms is not None else ""
+    per_s = profile.limits.get(name, NONE).per_s or LONG_CODE
+    return Ceiling(per_s, f"the texting number: {rate_words(per_s, 'segments' if per_s != 1 else 'segment')}")
 
 
 def _scaled(counted: Sequence[int], number: int) -> int:

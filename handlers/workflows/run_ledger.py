@@ -15,13 +15,16 @@ Line = tuple[str, str, str, str, str]
 """(invoice, account, issued on, standing, reason)."""
 
 
-async def of_run(tx: Tx, run: Run) -> tuple[Ledger, Ledger | None]:
-    """Of its audience; and of all invoices issued on its days, where it tells of new ones."""
+async def of_run(tx: Tx, run: Run) -> tuple[Ledger, Ledger | None, list[str]]:
+    """Of its audience; and of all invoices issued on its days, where it tells of new ones, with the numbers
+    of the first that are missing."""
     criteria = Criteria.from_json(run.criteria)
     mine = await tx.run_ledger.of_run(run)
     if criteria.what is not What.ISSUED or criteria.since is None:
-        return mine, None
-    return mine, await tx.run_ledger.of_days(criteria.since, criteria.today)
+        return mine, None, []
+    days = await tx.run_ledger.of_days(criteria.since, criteria.today)
+    missing = await tx.run_ledger.examples(criteria.since, criteria.today) if days.gap else []
+    return mine, days, missing
 
 
 async def lines(services: Services, tenant: int, first: date, last: date) -> AsyncIterator[Line]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from uuid import UUID
 
 import structlog
 
@@ -25,6 +26,7 @@ from store.unit import Tx
 log = structlog.get_logger()
 STILL = timedelta(seconds=30)
 """A run that nobody has written at for so long was cut off. Two that write the same one share it."""
+_LATELY = 20
 LEAST = 10
 """So many failures at least: one of two stops no run."""
 
@@ -48,9 +50,26 @@ async def judge(services: Services, tenant: int) -> int:
     for run, reason in stopped:
         await pause(services, tenant, run.id, ERRORS, f"run:{run.id}:{run.resumed_at}", reason)
         async with services.store.begin(tenant) as tx:
-            await _tell(tx, profile, run)
+            await _alert(tx, profile, Cause(RUN_STOPPED, _about(run)))
         log.warning("run_paused_by_errors", run=str(run.id))
     return len(stopped)
+
+
+async def reconcile(services: Services, tenant: int, known: set[UUID]) -> int:
+    """Raises an incident for each run that ended with a gap in its ledger; how many.
+
+    `known`: those that were looked at; it only saves work.
+    """
+    profile = services.profile(tenant)
+    async with services.store.read(tenant) as tx:
+        over = [run for run in await tx.runs.latest(_LATELY) if run.settled_at is not None]
+        gaps = [run for run in over if run.id not in known and (await tx.run_ledger.of_run(run)).gap]
+    known.update(run.id for run in over)
+    for run in gaps:
+        async with services.store.begin(tenant) as tx:
+            await _alert(tx, profile, Cause("ledger_gap", _about(run)))
+        log.error("run_ledger_gap", run=str(run.id))
+    return len(gaps)
 
 
 async def too_many(tx: Tx, run: Run) -> str:
@@ -79,9 +98,12 @@ def reason_of(failed: int, ended: int, stop_at: int, tally: Sequence[Tally]) -> 
     )
 
 
-async def _tell(tx: Tx, profile: TenantProfile, run: Run) -> None:
+async def _alert(tx: Tx, profile: TenantProfile, cause: Cause) -> None:
     """An edit of its card would be seen by nobody: an alert stands in the on-call channel."""
-    cause = Cause(RUN_STOPPED, run.label.replace(":", " "))
     raised = await tx.incidents.alarm(cause.key, cause.title)
     await tx.posts.want(INCIDENT_SURFACE, str(raised.incident.id), profile.oncall_channel)
     await tx.posts.bump(INCIDENT_SURFACE, [(tx.tenant, str(raised.incident.id))])
+
+
+def _about(run: Run) -> str:
+    return run.label.replace(":", " ")

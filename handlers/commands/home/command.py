@@ -16,6 +16,8 @@ from handlers.workflows.failures import load
 from store.models import Run, RunState, Stage
 from store.unit import Tx
 
+_OPEN = (RunState.WAITING, RunState.RUNNING, RunState.PAUSED)
+
 
 class AppHome:
     spec = CommandSpec(
@@ -45,7 +47,7 @@ class AppHome:
 
 async def _look(tx: Tx, profile: TenantProfile) -> view.Desk:
     conversations, paused = await tx.conversations.count_open()
-    running = [run for run in await tx.runs.latest() if run.state is RunState.RUNNING]
+    running = [run for run in await tx.runs.latest() if run.state in _OPEN]
     return view.Desk(
         now=tx.now,
         incidents=await tx.incidents.unresolved(),

@@ -11,7 +11,7 @@ from handlers.blocks import Mrkdwn, actions, button, context, divider, header, l
 from handlers.failures import Failing
 from handlers.profile import CommandSpec, Role, TenantProfile
 from handlers.reply import Block, Home, Reply
-from store.models import Incident, Reason, Run, Stage
+from store.models import Incident, Reason, Run, RunState, Stage
 
 DAYS = 3
 """Failures of these days, today included: `/isp failures 3 days`."""
@@ -169,6 +169,10 @@ def _under_way(desk: Desk) -> str:
 
 
 def _run(run: Run, handed_over: bool) -> Mrkdwn:
+    if run.state is RunState.WAITING:
+        return md(":raised_hand: Run “{}” waits for approval", run.label)
+    if run.state is RunState.PAUSED:
+        return md(":double_vertical_bar: Run “{}” is paused", run.label)
     if handed_over:
         return md(":outbox_tray: Run “{}” is all sent, and may still bounce", run.label)
     return md(":arrows_counterclockwise: Run “{}” is going on", run.label)

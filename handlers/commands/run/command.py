@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from uuid import UUID
 
-from handlers.commands.run import view
+from handlers.commands.run import ledger_view, view
 from handlers.contract import CommandRequest, Services, audit
 from handlers.format import day
 from handlers.profile import CommandSpec, Role
@@ -133,20 +133,21 @@ class RunCommand:
         async with services.store.read(request.tenant) as tx:
             run = await control.standing(tx, UUID(request.value["r"]))
             if request.action == "more":
-                mine, days = await ledgers.of_run(tx, run)
+                mine, days, missing = await ledgers.of_run(tx, run)
         criteria = Criteria.from_json(run.criteria)
         if request.action == "more":
             since = f"since {day(criteria.since, profile.locale)}" if criteria.since is not None else ""
-            return [view.ledger(mine, run.label, days, since, {"r": str(run.id)})]
+            value = {"r": str(run.id)}
+            return [ledger_view.ledger(mine, run.label, days, since, value, missing)]
         await _looked(services, request, f"ledger of run {run.id}")
         first = criteria.since or criteria.today
         lines: list[ledgers.Line] = []
         async for line in ledgers.lines(services, request.tenant, first, criteria.today):
             lines.append(line)
-            if len(lines) > view.MOST_ROWS:
+            if len(lines) > ledger_view.MOST_ROWS:
                 break
-        file = view.file(lines[: view.MOST_ROWS], cut=len(lines) > view.MOST_ROWS)
-        return [file, view.exported()]
+        file = ledger_view.file(lines[: ledger_view.MOST_ROWS], cut=len(lines) > ledger_view.MOST_ROWS)
+        return [file, ledger_view.exported()]
 
     async def _who(self, request: CommandRequest, services: Services) -> Reply:
         profile = services.profile(request.tenant)

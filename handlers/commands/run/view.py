@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 from handlers.blocks import (
@@ -23,15 +21,13 @@ from handlers.blocks import (
     select_input,
     text_input,
 )
-from handlers.csv_cells import safe
 from handlers.failures import BulkPlan
 from handlers.masks import shown_name
 from handlers.profile import TenantProfile
-from handlers.reply import Block, File, Modal, Reply, To
+from handlers.reply import Block, Modal, Reply, To
 from handlers.runs import (
     PRESSING,
     REASONS,
-    STANDING_WORDS,
     Approval,
     Criteria,
     LeftOut,
@@ -43,12 +39,9 @@ from handlers.runs import (
     lasts,
     odd,
 )
-from store.models import Channel, Exclusion, Ledger, Run, RunState, Subscriber
+from store.models import Channel, Exclusion, Run, RunState, Subscriber
 
 PAGE = 30
-MOST_ROWS = 50_000
-"""Lines of a file in Slack."""
-LEDGER_HEAD = ("invoice", "account", "issued_on", "standing", "reason")
 _WHAT = {
     What.ISSUED: "New invoices, issued since a day",
     What.OVERDUE: "Overdue notices",
@@ -348,46 +341,3 @@ def tried_again(number: int) -> Reply:
     text = f"{count(number, 'message')} on the way. The card tells who was told after all."
     text = text if number else "They are on their way already: nothing went out twice."
     return Reply(text, [section(md(":outbox_tray: {}", text))], To.REPLACE)
-
-
-def ledger(made: Ledger, label: str, days: Ledger | None, days_words: str, value: Mapping[str, str]) -> Reply:
-    """Of one run, and of all invoices issued on its days."""
-    title = f"Ledger: {label}"
-    blocks: list[Block] = [header(title), section(lines(_sums(made, "invoices in its audience")))]
-    if days is not None:
-        rows = [md("*All invoices issued {}*", days_words), *_sums(days, "issued")]
-        blocks.append(section(lines(rows)))
-    blocks += actions(button("Export", "run.ledger", value))
-    return Reply(title, fit(blocks))
-
-
-def _sums(made: Ledger, what: str) -> list[Mrkdwn]:
-    rows = [md("*{}* {}", f"{made.issued:,}", what)]
-    rows += [
-        md("{} {}", f"{made.notified[s]:,}", STANDING_WORDS[s]) for s in STANDING_WORDS if s in made.notified
-    ]
-    order = sorted(made.left_out.items(), key=lambda item: -item[1])
-    rows += [md("{} left out: {}", f"{number:,}", REASONS.get(reason, reason)) for reason, number in order]
-    if made.outside:
-        rows.append(md("{} in no run so far", f"{made.outside:,}"))
-    if made.gap:
-        rows.append(md(":rotating_light: *{} missing*: tell whoever runs this bot", f"{made.gap:,}"))
-    else:
-        rows.append(md(":white_check_mark: it adds up"))
-    return rows
-
-
-def exported() -> Reply:
-    return said(":page_facing_up:", "The file is in your direct message with me.")
-
-
-def file(rows: Iterable[Sequence[str]], *, cut: bool) -> File:
-    """One line an invoice; no name and no address."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(LEDGER_HEAD)
-    writer.writerows([safe(cell) for cell in row] for row in rows)
-    text = "The ledger, one line an invoice."
-    if cut:
-        text += f" It was cut after {MOST_ROWS:,}: `ispbot notify ledger --csv FILE` writes all of them."
-    return File("ledger.csv", text, out.getvalue().encode())

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
+from rich.console import Console
 
 from bot.config import load_config
-from bot.notify import ASKER
+from bot.notify import ASKER, Wanted, notify_invoices
 from bot.wiring import open_store
 from handlers.runs import issued_since
 from handlers.workflows import run as workflow
+from notifier import tracking
+from notifier.tracking import Report
 from store.engine import Engine
-from store.models import Run, Standing
-from tests.builders import billing_email, invoice_record, subscriber_record
-from tests.unit.bot.deployment import ENVIRON, write
+from store.models import EventKind, Run, RunState, Standing
+from store.unit import Store
+from tests.builders import billing_email, event, invoice_record, subscriber_record
+from tests.unit.bot.deployment import ENVIRON, load, tenant, write
 from tests.unit.bot.test_cli import ispbot
 
 
@@ -32,15 +38,19 @@ def config(tmp_path: Path) -> Path:
 async def _fill(path: Path) -> None:
     store = open_store(load_config(path, dict(ENVIRON)))
     try:
-        async with store.begin(1) as tx:
-            for account in ("1001", "1002", "1003", "1004"):
-                points = () if account == "1004" else (billing_email(f"p{account}@inbox.example"),)
-                ids = await tx.subscribers.upsert([subscriber_record(account, points=points)])
-                await tx.invoices.upsert([invoice_record(ids[account], f"2{account}")])
-                if account == "1001":
-                    await tx.invoices.upsert([invoice_record(ids[account], "21001b")])
+        await add_to(store)
     finally:
         await store.close()
+
+
+async def add_to(store: Store) -> None:
+    async with store.begin(1) as tx:
+        for account in ("1001", "1002", "1003", "1004"):
+            points = () if account == "1004" else (billing_email(f"p{account}@inbox.example"),)
+            ids = await tx.subscribers.upsert([subscriber_record(account, points=points)])
+            await tx.invoices.upsert([invoice_record(ids[account], f"2{account}")])
+            if account == "1001":
+                await tx.invoices.upsert([invoice_record(ids[account], "21001b")])
 
 
 def runs(path: Path) -> list[tuple[Run, dict[Standing, int], dict[str, int]]]:
@@ -135,3 +145,56 @@ def test_what_makes_no_sense_is_said_in_a_sentence(config: Path, options: list[A
     assert done.exit_code == 2
     assert sentence in done.output
     assert "Traceback" not in done.output
+
+
+def test_a_run_above_the_threshold_waits_for_a_lead(tmp_path: Path) -> None:
+    path = write(tmp_path, tenants={"cascade": tenant() | {"runs": {"approve_above": 3}}})
+    assert ispbot("migrate", "-c", path).exit_code == 0
+    asyncio.run(_fill(path))
+    done = ispbot("notify", "invoices", "--issued-since", "2026-01-01", "-c", path)
+    assert done.exit_code == 0, done.output
+    assert "nothing goes out before somebody with the role lead approves it" in " ".join(done.output.split())
+    ((run, standings, _),) = runs(path)
+    assert (run.state, standings) == (RunState.WAITING, {})
+
+
+def test_the_ledger_adds_up_and_writes_a_line_an_invoice(config: Path, tmp_path: Path) -> None:
+    file = tmp_path / "ledger.csv"
+    before = ispbot("notify", "ledger", "--since", "2026-01-01", "-c", config)
+    assert before.exit_code == 0, before.output
+    assert "in no run so far" in before.output
+    ispbot("notify", "invoices", "--issued-since", "2026-01-01", "-c", config)
+    done = ispbot("notify", "ledger", "--since", "2026-01-01", "--csv", str(file), "-c", config)
+    assert "It adds up." in done.output
+    assert len(file.read_text().splitlines()) == 6
+    wrong = ispbot("notify", "ledger", "--csv", str(tmp_path / "no" / "x.csv"), "-c", config)
+    assert (wrong.exit_code, "cannot be written" in wrong.output) == (2, True)
+
+
+async def test_follow_waits_beside_the_product_until_all_are_sent(
+    tmp_path: Path, postgres_store: Store, postgres_url: str
+) -> None:
+    config = load(tmp_path, {"ISPBOT_DATABASE_URL": postgres_url})
+    await add_to(postgres_store)
+    out = Console(file=io.StringIO(), width=200)
+    wanted = Wanted(issued_since="2026-01-01", follow=True)
+    told = postgres_store.signals.subscribe("deliveries")
+    await postgres_store.start()
+    following = asyncio.create_task(
+        notify_invoices(config, "cascade", wanted, out, Console(file=io.StringIO()))
+    )
+    while not (waiting := await _queued(postgres_store)):
+        await told.wait(1.0)
+    assert not following.done()
+    for delivery_id in waiting:
+        async with postgres_store.system() as tx:
+            await tracking.record(tx, [Report(1, event(delivery_id, EventKind.DELIVERED, attempt=0))])
+    await asyncio.wait_for(following, 20)
+    assert "4 accepted by their servers, 1 left out" in out.file.getvalue()  # type: ignore[attr-defined]
+    told.close()
+
+
+async def _queued(store: Store) -> list[UUID]:
+    async with store.read(1) as tx:
+        found = await tx.runs.latest(1)
+        return await tx.runs.waiting(1, found[0].id) if found and found[0].ready_at else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 
@@ -12,7 +13,8 @@ from handlers.reply import File, Reply
 from handlers.surfaces.run import SURFACE
 from handlers.workflows import run as workflow
 from handlers.workflows.incidents import INCIDENT_SURFACE
-from handlers.workflows.run_watch import LEAST, judge, take_up
+from handlers.workflows.run_watch import LEAST, judge, reconcile, take_up
+from notifier import runs as following
 from notifier import tracking
 from notifier.tracking import RUN_SURFACE, Report
 from store.models import Channel, Confidence, Delivery, EventKind, InvoicePdf, Run, RunState, Stage
@@ -186,6 +188,25 @@ async def test_a_run_of_which_too_many_fail_pauses_itself_once_and_tells(
     await boss.presses(shown, "run.resume")
     assert await judge(services, 1) == 0, "what failed before it went on is known"
     assert (await only_run(store)).state is RunState.RUNNING
+
+
+async def test_a_run_that_ends_with_a_gap_raises_one_incident(services: Services, store: Store) -> None:
+    await people(store, 2)
+    await lead(services).presses(await lead(services).types(ASK), "run.start")
+    run, known = await only_run(store), set[UUID]()
+    for item in await deliveries(store, run):
+        await learn(store, event(item.id, EventKind.DELIVERED, attempt=0))
+    await following.sweep(store)
+    assert await reconcile(services, 1, known) == 0
+    async with store.begin(1) as tx:  # as if a batch had been counted whose rows were lost
+        await tx.runs.written(run.id, "99999", 1)
+    assert await reconcile(services, 1, known) == 0, "looked at already"
+    assert await reconcile(services, 1, set()) == 1
+    more = await lead(services).presses(await card(services, run), "run.more")
+    assert "*1 missing*: tell whoever runs this bot" in said(more)
+    async with store.read(1) as tx:
+        (incident,) = await tx.incidents.unresolved()
+    assert incident.title == "The run Invoices issued since Feb 1, 2026 ended with a gap in its ledger"
 
 
 async def test_a_run_that_mostly_succeeds_goes_on(services: Services, store: Store) -> None:
