@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from uuid import UUID
 
+from notifier.breaker import State
 from store.filed import LegalHold
 from store.models import (
     Aside,
@@ -65,6 +66,22 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
+class BreakerLine:
+    """A breaker that an incident has to do with. `operator` is empty for a whole route."""
+
+    route: str
+    operator: str
+    state: State
+    held: int
+    probe_at: datetime | None = None
+    closed_at: datetime | None = None
+    to: str = ""
+    """The other way out of a failover; `trial` is how that goes (a notifier.failover.Trial, or empty)."""
+    trial: str = ""
+    moved: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class IncidentData:
     incident: Incident
     people: int
@@ -79,6 +96,9 @@ class IncidentData:
     now: datetime
     record: DomainRecord | None = None
     """Of an incident about one: the record as it was seen last."""
+    breakers: tuple[BreakerLine, ...] = ()
+    refused: int = 0
+    """Once it seems over: how many of what it caught could be sent again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,17 +31,21 @@ MOST_DAYS = 90
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Since local midnight, of the last days, or of one run (empty: the latest)."""
+    """Since local midnight, of the last days, of one run (empty: the latest), or of one incident."""
 
     days: int = 1
     run: str | None = None
+    incident: str | None = None
+    """What it caught and could be sent again."""
 
     def as_json(self) -> dict[str, Any]:
+        if self.incident is not None:
+            return {"i": self.incident}
         return {"d": self.days} | ({} if self.run is None else {"r": self.run})
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> Scope:
-        return Scope(int(value.get("d", 1)), value.get("r"))
+        return Scope(int(value.get("d", 1)), value.get("r"), value.get("i"))
 
 
 def read_scope(text: str, command: str) -> Scope:
@@ -70,6 +74,8 @@ class Bulk(StrEnum):
     RETRY = "retry"
 
 
+REFUSED = "refused"
+"""The one group of an incident's scope."""
 RETRY_HELPS = frozenset(
     {"mailbox_full", "rate_limited", "temporary", "blocked_auth", "blocked_reputation", "filtered", "too_big"}
 )

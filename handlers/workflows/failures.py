@@ -13,7 +13,7 @@ from datetime import datetime, time, timedelta
 from uuid import UUID
 
 from handlers.contract import CommandRequest, Services, audit
-from handlers.failures import Bulk, BulkPlan, Failing, Group, Row, Scope, grouped
+from handlers.failures import REFUSED, Bulk, BulkPlan, Failing, Group, Row, Scope, grouped
 from handlers.profile import TenantProfile
 from handlers.reply import UserError
 from handlers.runs import NEEDS_A_PERSON, REASONS, Criteria, Notice, What
@@ -39,11 +39,15 @@ from store.models import Channel, Invoice, NotificationKind, Point, Priority, Re
 from store.unit import Tx
 
 _MOST_LEFT_OUT = 5000
+_MOST_CAUGHT = 50_000
 
 
 async def load(tx: Tx, profile: TenantProfile, scope: Scope) -> Failing:
     """Everybody in the scope, with who takes care of them."""
     run: Run | None = None
+    if scope.incident is not None:
+        rows = _unique(await refused_in(tx, UUID(scope.incident)))
+        return Failing(scope, (Group(REFUSED, tuple(rows)),) if rows else ())
     if scope.run is not None:
         run = await _run(tx, scope.run)
         failed, runs = await tx.failures.of_run(run.id), [run]
@@ -62,6 +66,17 @@ async def _run(tx: Tx, run_id: str) -> Run:
     if found is None:
         raise UserError("There is no run yet.", "Failures of single messages: leave the word run out.")
     return found
+
+
+async def refused_in(tx: Tx, incident_id: UUID) -> list[Row]:
+    """What an incident caught that has failed, was not made good since, and may be sent again."""
+    incident = await tx.incidents.get(incident_id)
+    if incident is None:
+        return []
+    caught = {member.delivery_id for member in await tx.incidents.members(incident_id, limit=_MOST_CAUGHT)}
+    # A mail is known to have failed when it is put off no more: never before what it was caught for.
+    failed = [f for f in await tx.failures.since(incident.first_at) if f.delivery.id in caught]
+    return [row for row in await _rows(tx, failed) if row.may_retry]
 
 
 def _since(profile: TenantProfile, now: datetime, days: int) -> datetime:

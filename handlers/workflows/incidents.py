@@ -9,6 +9,9 @@ from handlers.cards import Example, IncidentData
 from handlers.contract import CommandRequest, audit
 from handlers.profile import TenantProfile
 from handlers.reply import UserError
+from handlers.workflows import incident_breakers
+from handlers.workflows.failures import refused_in
+from notifier.breaker import State
 from notifier.oncall import DRIFT, NEXT, QUIET, About, Cause, Ignored, Press, Urgent, kind_of, parse
 from notifier.tracking import DELIVERY_SURFACE
 from store.incidents import Waiting
@@ -79,6 +82,9 @@ async def load_incident(tx: Tx, incident: Incident) -> IncidentData:
     unresolved = incident.state is not IncidentState.RESOLVED
     now = await standing(tx, incident) if unresolved else Standing(Waiting(), over=False)
     examples = await load_examples(tx, incident.id, 0, EXAMPLES)
+    breakers = await incident_breakers.of_incident(tx, incident)
+    held = any(line.state is not State.CLOSED for line in breakers)
+    recovered = not held and (now.over or bool(breakers) or not unresolved)
     return IncidentData(
         incident=incident,
         people=(await tx.incidents.people([incident.id]))[incident.id],
@@ -89,6 +95,8 @@ async def load_incident(tx: Tx, incident: Incident) -> IncidentData:
         texts=await _texts(tx, incident),
         now=tx.now,
         record=await _record(tx, incident) if kind_of(incident.cause).about is About.RECORD else None,
+        breakers=breakers,
+        refused=len(await refused_in(tx, incident.id)) if recovered else 0,
     )
 
 

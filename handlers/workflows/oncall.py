@@ -15,6 +15,7 @@ from uuid import UUID
 from handlers.contract import Services
 from handlers.format import clock_time
 from handlers.profile import TenantProfile
+from handlers.workflows.incident_breakers import of_incident
 from handlers.workflows.incidents import INCIDENT_SURFACE, Standing, standing, text_key, text_obstacle
 from notifier.breaking import count_reports
 from notifier.contexts import brand_context
@@ -68,6 +69,8 @@ class Watch:
         """Events of the overlap that were added up already."""
         self._over: dict[UUID, bool] = {}
         """What the cards say of whether it seems over."""
+        self._breakers: dict[UUID, tuple[object, ...]] = {}
+        """What they say of breakers."""
 
     async def sweep(self) -> int:
         """Adds up what was recorded since; gives how many failures were new to this process."""
@@ -110,16 +113,24 @@ class Watch:
         """At what is unresolved: is it urgent now, does it seem over, has somebody to be texted?"""
         async with self._services.store.read(self._profile.id) as tx:
             found = [(incident, await standing(tx, incident)) for incident in await tx.incidents.unresolved()]
+            states: dict[UUID, tuple[object, ...]] = {
+                incident.id: tuple(
+                    (b.route, b.operator, b.state, b.trial) for b in await of_incident(tx, incident)
+                )
+                for incident, _ in found
+            }
         for incident, now in found:
-            await self._judge(incident, now)
+            await self._judge(incident, now, states[incident.id])
         self._over = {incident.id: now.over for incident, now in found}
+        self._breakers = states
 
-    async def _judge(self, incident: Incident, standing: Standing) -> None:
+    async def _judge(self, incident: Incident, standing: Standing, breakers: tuple[object, ...]) -> None:
         """Writes only where something changes."""
         profile, now = self._profile, self._services.now()
         urgent = incident.urgent or _urgent(incident, standing, profile, now)
         number = text_due(incident, profile, now) if urgent and not standing.over else None
         told = self._over.get(incident.id, False) == standing.over
+        told = told and self._breakers.get(incident.id, ()) == breakers
         if told and urgent == incident.urgent and number is None:
             return
         async with self._services.store.begin(profile.id) as tx:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from handlers.blocks import is_user
 from handlers.commands.failures import view
 from handlers.contract import CommandRequest, Services, audit
-from handlers.failures import Bulk, Failing, Group, Scope, read_scope
+from handlers.failures import REFUSED, Bulk, Failing, Group, Scope, read_scope
 from handlers.profile import CommandSpec, Role
 from handlers.reply import Answer, FieldErrors, File, Reply
 from handlers.workflows import failures as workflow
@@ -29,8 +29,10 @@ class Failures:
             "mine": Role.AGENT,
             "plan": Role.AGENT,
             "do": Role.AGENT,
+            "again": Role.LEAD,
+            "do_again": Role.LEAD,
         },
-        action_max_age={"do": timedelta(hours=1)},
+        action_max_age={"do": timedelta(hours=1), "do_again": timedelta(hours=1)},
     )
 
     async def answer(self, request: CommandRequest, services: Services) -> Answer:
@@ -45,7 +47,7 @@ class Failures:
             return [view.dismissed()]
         profile = services.profile(request.tenant)
         scope = _scope(request, profile.command)
-        if request.action == "do":
+        if request.action in ("do", "do_again"):
             return [await self._do(request, services, scope)]
         async with services.store.begin(request.tenant) as tx:
             failing = await workflow.load(tx, profile, scope)
@@ -54,13 +56,14 @@ class Failures:
             await audit(tx, request, "subscriber.list", "failures", detail=scope.as_json())
             if request.action == "export":
                 return self._export(request, failing)
-            if request.action not in ("cause", "plan"):
+            if request.action not in ("cause", "plan", "again"):
                 return [view.overview(failing, profile)]
-            group = failing.group(str(request.value["k"]))
+            again = request.action == "again"  # the button on an incident's card
+            group = failing.group(REFUSED if again else str(request.value["k"]))
             if group is None:
                 return [view.gone()]
-            if request.action == "plan":
-                bulk = Bulk(request.value["b"])
+            if again or request.action == "plan":
+                bulk = Bulk.RETRY if again else Bulk(request.value["b"])
                 made = await workflow.plan(tx, services, profile, group, bulk)
                 return [view.bulk_preview(made, scope.as_json(), profile, request.id)]
         offset = int(request.value.get("o", 0))
@@ -89,6 +92,8 @@ class Failures:
     async def _do(self, request: CommandRequest, services: Services, scope: Scope) -> Reply:
         """Planned again: a payment or a STOP since the preview counts."""
         profile, preview = services.profile(request.tenant), str(request.value["p"])
+        if (scope.incident is not None) != (request.action == "do_again"):
+            return view.gone()  # what a lead may send again is not an agent's to send
         async with services.store.read(request.tenant) as tx:
             failing = await workflow.load(tx, profile, scope)
             group: Group | None = failing.group(str(request.value["k"]))
@@ -103,6 +108,8 @@ class Failures:
 def _scope(request: CommandRequest, command: str) -> Scope:
     if request.action == "run":  # the button on a run's card
         return Scope(run=str(request.value["r"]))
+    if request.action == "again":
+        return Scope(incident=str(request.value["i"]))
     if request.action:
         return Scope.from_json(request.value["s"])
     return read_scope(request.text, command)

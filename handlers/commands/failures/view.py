@@ -138,8 +138,9 @@ def bulk_preview(made: BulkPlan, scope: dict[str, object], profile: TenantProfil
     blocks: list[Block] = [header(title), section(lines(rows))]
     if number:
         value = {"s": scope, "k": made.group.cause, "b": made.bulk, "p": preview_id, "n": number}
+        do = "failures.do_again" if "i" in scope else "failures.do"
         blocks += actions(
-            button(f"Send {number:,}", "failures.do", value, style="primary"),
+            button(f"Send {number:,}", do, value, style="primary"),
             button("Cancel", "failures.dismiss"),
         )
     else:

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 
 from handlers import words
 from handlers.blocks import Mrkdwn, actions, button, code, context, divider, fit, header, lines, md, section
-from handlers.cards import Example, IncidentData
+from handlers.cards import BreakerLine, Example, IncidentData
 from handlers.domain_words import before_and_after, meaning
 from handlers.incident_words import person, when
 from handlers.masks import mask_in_text
 from handlers.profile import Role, TenantProfile
 from handlers.reply import Block, Reply, To
+from notifier.breaker import State
 from notifier.oncall import About, kind_of, parse
 from store.models import Delivery, Incident, IncidentState, Outcome
 
@@ -118,7 +119,31 @@ def _news(data: IncidentData, profile: TenantProfile) -> list[str]:
         rows.append(md(":white_check_mark: *Seems over:* {}. Resolve it?", _OVER))
     if data.earlier is not None:
         rows.append(_earlier(data.earlier, data, profile))
+    for line in data.breakers:
+        rows += _breaker(line, data, profile)
     return rows
+
+
+def _breaker(line: BreakerLine, data: IncidentData, profile: TenantProfile) -> list[Mrkdwn]:
+    """What is held for it, when it is tried next, and by which other way mail goes meanwhile."""
+    whose = (
+        md("Mail to *{}* by {}", line.operator, line.route)
+        if line.operator
+        else md("Mail by *{}*", line.route)
+    )
+    if line.state is State.CLOSED:
+        at = when(line.closed_at, profile, data.now) if line.closed_at else "now"
+        return [md(":white_check_mark: {} goes again since {}", whose, at)]
+    number = _plural(line.held, "message")
+    rows = [md(":double_vertical_bar: {} is held ({}); one mail at a time tries it", whose, number)]
+    if line.state is State.OPEN and line.probe_at is not None:
+        rows[0] = md("{}, next at {}", rows[0], when(line.probe_at, profile, data.now))
+    told = {
+        "trial": md(":arrow_right: {} of them try the way by *{}* first", line.moved, line.to),
+        "going": md(":arrow_right: They go by *{}* meanwhile: {} so far", line.to, f"{line.moved:,}"),
+        "refused": md(":no_entry: *{}* did not take the first ones: nothing goes that way", line.to),
+    }
+    return rows + ([told[line.trial]] if line.trial in told else [])
 
 
 def _grown(incident: Incident) -> str:
@@ -158,6 +183,7 @@ def _buttons(data: IncidentData, role: Role) -> list[Block]:
     unresolved = acts and i.state is not IncidentState.RESOLVED
     spf = kind_of(i.cause).about is About.ENVELOPE or (_of_record(i) and cause.detail == "spf")
     resolve = button("Resolve", "incidents.resolve", value, style="primary" if data.over else None)
+    again = button(f"Send the {data.refused:,} refused again", "failures.again", value)
     return actions(
         button("Acknowledge", "incidents.acknowledge", value, style=None if data.over else "primary")
         if open_
@@ -166,6 +192,7 @@ def _buttons(data: IncidentData, role: Role) -> list[Block]:
         button("Check SPF", "spf.open", {"d": cause.about}) if spf else None,
         button("Look again", "mail.recheck") if unresolved and _of_record(i) else None,
         button("What waits", "queue.open") if unresolved and _watched(i) else None,
+        again if acts and data.refused else None,
         button("Show affected", "incidents.affected", value) if data.people else None,
         button("What was said", "incidents.raw", value) if data.examples else None,
     )
