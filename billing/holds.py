@@ -80,12 +80,14 @@ async def touching(tx: Tx, person: Subscriber) -> tuple[Hold, ...]:
     return tuple((await standing(tx, [person], payers=False)).get(person.id, ()))
 
 
-def wait_for(notification: Notification, person: Subscriber | None, holds: Touching) -> Wait | None:
+def wait_for(notification: Notification, holds: Touching) -> Wait | None:
     """A payer who promised to pay is not reminded of what they pay for others either."""
-    if person is None or notification.kind not in AREA_KINDS:
+    if notification.subscriber_id is None or notification.kind not in AREA_KINDS:
         return None
     counting = [
-        hold for hold in holds.get(person.id, ()) if hold.scope != ACCOUNT or notification.kind in HELD_KINDS
+        hold
+        for hold in holds.get(notification.subscriber_id, ())
+        if hold.scope != ACCOUNT or notification.kind in HELD_KINDS
     ]
     if not counting:
         return None

@@ -70,20 +70,22 @@ class BillingTruth:
         self, tx: Tx, deliveries: Sequence[tuple[Delivery, Notification]]
     ) -> Mapping[UUID, Decision]:
         suppressed = await tx.suppressions.active([(d.channel, d.address) for d, _ in deliveries])
-        invoices = await tx.invoices.by_ids(list({n.invoice_id for _, n in deliveries if n.invoice_id}))
-        people = await tx.subscribers.by_ids(
-            list({sid for d, n in deliveries for sid in (n.subscriber_id, d.subscriber_id) if sid})
+        # Only what speaks against a message is fetched: of a run of thousands that is next to nothing.
+        invoices = await tx.invoices.not_due(list({n.invoice_id for _, n in deliveries if n.invoice_id}))
+        owners = await tx.subscribers.not_to_notify(
+            list({n.subscriber_id for _, n in deliveries if n.subscriber_id and n.kind in _NOTICES})
         )
-        held = await _holds(tx, [n for _, n in deliveries], people)
-        states = await tx.runs.states(list({n.run_id for _, n in deliveries if n.run_id}))
         withdrawn = await _withdrawn(tx, [d.address for d, _ in deliveries if d.channel is Channel.SMS])
         paused = await pauses.standing(tx, [d for d, _ in deliveries])
         settled = await _settled(tx, [n for _, n in deliveries])
         mode, quiet = self._send_mode(tx.tenant), self._quiet(tx.tenant)
+        held = await _holds(tx, [n for _, n in deliveries])
+        readers = await _readers(tx, quiet, deliveries)
+        states = await tx.runs.states(list({n.run_id for _, n in deliveries if n.run_id}))
         decisions: dict[UUID, Decision] = {}
         for delivery, notification in deliveries:
             invoice = invoices.get(notification.invoice_id) if notification.invoice_id else None
-            person = people.get(notification.subscriber_id) if notification.subscriber_id else None
+            person = owners.get(notification.subscriber_id) if notification.subscriber_id else None
             key = (Channel(delivery.channel), delivery.address)
             decisions[delivery.id] = (
                 _expired(delivery, tx)
@@ -92,25 +94,39 @@ class BillingTruth:
                 or settled.get(notification.id)
                 or _billing(notification, invoice, person, tx.now)
                 or pauses.of_run(notification, states)
-                or holds.wait_for(notification, person, held)
+                or holds.wait_for(notification, held)
                 or pauses.wait_for(delivery, notification, paused)
                 or _mode(mode, delivery)
-                or _quiet(quiet, delivery, notification, people, tx.now)
+                or _quiet(quiet, delivery, notification, readers, tx.now)
                 or Go()
             )
         return decisions
 
 
-async def _holds(
-    tx: Tx, notifications: Sequence[Notification], people: Mapping[UUID, Subscriber]
-) -> holds.Touching:
-    """Asked only for those whom a hold may stop, and by account only for reminders."""
-    notices = {n.subscriber_id for n in notifications if n.kind in holds.AREA_KINDS}
-    if not notices:
-        return {}
+async def _holds(tx: Tx, notifications: Sequence[Notification]) -> holds.Touching:
+    """Asked only for those whom a hold may stop: by account for reminders, by area only where one stands."""
+    notices = {n.subscriber_id for n in notifications if n.subscriber_id and n.kind in holds.AREA_KINDS}
     reminders = any(n.kind in holds.HELD_KINDS for n in notifications)
-    concerned = [person for person in people.values() if person.id in notices]
-    return await holds.standing(tx, concerned, accounts=reminders)
+    if not notices or not (reminders or await tx.notes.standing()):
+        return {}
+    people = await tx.subscribers.by_ids(list(notices))
+    return await holds.standing(tx, list(people.values()), accounts=reminders)
+
+
+async def _readers(
+    tx: Tx, quiet: QuietHours | None, deliveries: Sequence[tuple[Delivery, Notification]]
+) -> Mapping[UUID, Subscriber]:
+    """Who gets texts that may have to wait for the morning where they live."""
+    if quiet is None:
+        return {}
+    ids = {d.subscriber_id for d, n in deliveries if d.subscriber_id and _waits_for_morning(d, n)}
+    return await tx.subscribers.by_ids(list(ids)) if ids else {}
+
+
+def _waits_for_morning(delivery: Delivery, notification: Notification) -> bool:
+    if delivery.channel is not Channel.SMS:
+        return False
+    return delivery.priority is not Priority.URGENT and notification.kind not in _ANY_HOUR
 
 
 async def _settled(tx: Tx, notifications: Sequence[Notification]) -> dict[UUID, Stop]:
@@ -194,7 +210,7 @@ def _billing(
     if invoice is not None and invoice.status is InvoiceStatus.VOID:
         told = "The invoice was voided", invoice.facts
     elif notification.kind in _NOTICES:
-        told = _of_invoice(invoice) or _of_account(notification.kind, invoice, person)
+        told = _of_invoice(invoice) or _of_account(notification, person)
     if told is None:
         return None
     sentence, facts = told
@@ -211,9 +227,7 @@ def _of_invoice(invoice: Invoice | None) -> tuple[str, Facts] | None:
     return None
 
 
-def _of_account(
-    kind: NotificationKind, invoice: Invoice | None, person: Subscriber | None
-) -> tuple[str, Facts] | None:
+def _of_account(notification: Notification, person: Subscriber | None) -> tuple[str, Facts] | None:
     if person is None:
         return None
     if person.status is SubscriberStatus.ARCHIVED:
@@ -221,9 +235,9 @@ def _of_account(
     if not person.invoice_notices:
         return "Invoice notices are switched off for this account", person.facts
     # facts/billing.md: nobody in credit is asked for money; nobody who owes nothing is reminded of it.
-    if invoice is not None and person.balance.minor < 0:
+    if notification.invoice_id is not None and person.balance.minor < 0:
         return "The account is in credit, which covers the invoice", person.facts
-    if kind in holds.HELD_KINDS and person.balance.minor == 0:
+    if notification.kind in holds.HELD_KINDS and person.balance.minor == 0:
         return "The account owes nothing any more", person.facts
     return None
 
@@ -253,9 +267,7 @@ def _quiet(
     now: datetime,
 ) -> Later | None:
     """Texts that nobody waits for come by day, in the time of whoever gets them."""
-    if quiet is None or delivery.channel is not Channel.SMS:
-        return None
-    if delivery.priority is Priority.URGENT or notification.kind in _ANY_HOUR:
+    if quiet is None or not _waits_for_morning(delivery, notification):
         return None
     person = people.get(delivery.subscriber_id) if delivery.subscriber_id else None
     zones = zones_of(person, delivery.address, quiet.home)

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, select
+from sqlalchemy import ColumnElement, Row, Select, or_, select
 
 from store.models import Facts, Invoice, InvoiceStatus
 from store.money import Money
@@ -72,6 +72,17 @@ class Invoices(Repository):
                 .with_for_update()
             )
             await self._tx.conn.execute(statement)
+
+    async def not_due(self, ids: Sequence[UUID]) -> dict[UUID, Invoice]:
+        """Those of these whose notice may have to stop: void, written off, nothing to pay. Few or none."""
+        c = invoices.c
+        found: dict[UUID, Invoice] = {}
+        ended = [InvoiceStatus.VOID, InvoiceStatus.PAID, InvoiceStatus.UNCOLLECTIBLE]
+        for batch in batched(ids, BATCH):
+            over = or_(c.status.in_(ended), c.paid_minor >= c.total_minor)
+            rows = await self._tx.conn.execute(self._mine().where(c.id.in_(batch), over))
+            found.update((row.id, _invoice(row)) for row in rows)
+        return found
 
     async def by_ids(self, ids: Sequence[UUID]) -> dict[UUID, Invoice]:
         found: dict[UUID, Invoice] = {}

@@ -121,6 +121,18 @@ class Subscribers(Repository):
             found.update((row.id, _subscriber(row)) for row in rows)
         return found
 
+    async def not_to_notify(self, ids: Sequence[UUID]) -> dict[UUID, Subscriber]:
+        """Those of these to whom a notice may have to stop: archived, switched off, or nothing owed. Few."""
+        c = subscribers.c
+        found: dict[UUID, Subscriber] = {}
+        for batch in batched(ids, BATCH):
+            against = or_(
+                c.status == SubscriberStatus.ARCHIVED, c.invoice_notices.is_(False), c.balance_minor <= 0
+            )
+            rows = await self._tx.conn.execute(self._mine().where(c.id.in_(batch), against))
+            found.update((row.id, _subscriber(row)) for row in rows)
+        return found
+
     async def by_accounts(self, accounts: Sequence[str]) -> dict[str, Subscriber]:
         found: dict[str, Subscriber] = {}
         for batch in batched(accounts, BATCH):

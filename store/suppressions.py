@@ -94,17 +94,19 @@ class Suppressions(Repository):
         self, addresses: Sequence[tuple[Channel, str]]
     ) -> dict[tuple[Channel, str], Suppression]:
         found: dict[tuple[Channel, str], Suppression] = {}
-        for batch in batched(addresses, BATCH):
-            statement = select(suppressions).where(
-                suppressions.c.tenant_id == self._tenant,
-                suppressions.c.released_at.is_(None),
-                tuple_(suppressions.c.channel, suppressions.c.address).in_(batch),
-            )
-            for row in await self._tx.conn.execute(statement):
-                channel = Channel(row.channel)
-                found[(channel, row.address)] = Suppression(
-                    channel, row.address, row.reason, row.created_at, row.delivery_id
+        for channel in Channel:  # not as pairs, which take three times as long to bind
+            mine = [address for of, address in addresses if of == channel]
+            for batch in batched(mine, BATCH):
+                statement = select(suppressions).where(
+                    suppressions.c.tenant_id == self._tenant,
+                    suppressions.c.released_at.is_(None),
+                    suppressions.c.channel == channel,
+                    suppressions.c.address.in_(batch),
                 )
+                for row in await self._tx.conn.execute(statement):
+                    found[(channel, row.address)] = Suppression(
+                        channel, row.address, row.reason, row.created_at, row.delivery_id
+                    )
         return found
 
     async def history(
