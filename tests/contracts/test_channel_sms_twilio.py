@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -184,6 +186,35 @@ async def asking(phones: Phones, **more: Any) -> AsyncIterator[TwilioInquiry]:
 
 def test_it_is_the_channel_for_texts() -> None:
     assert CHANNEL.channel is Channel.SMS
+
+
+async def test_calls_that_follow_at_once_share_a_connection_and_a_closed_one_is_never_used(
+    phones: Phones,
+) -> None:
+    opened: list[asyncio.StreamWriter] = []
+
+    async def twilio(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        opened.append(writer)
+        body = b'{"sid": "SM1", "status": "queued"}'
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                await reader.readexactly(int(re.findall(rb"content-length: (\d+)", head.lower())[0]))
+                writer.write(b"HTTP/1.1 201 CREATED\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    server = await asyncio.start_server(twilio, "127.0.0.1", 0)
+    async with (
+        server,
+        texting(phones, api_url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as session,
+    ):
+        for _ in range(2):
+            assert isinstance(await session.submit(text_to()), Accepted)
+        assert len(opened) == 1
+        opened[0].transport.abort()
+        await asyncio.sleep(0)  # so that the server's end is closed; the client's loop has not looked yet
+        assert isinstance(await session.submit(text_to()), Accepted)
+        assert len(opened) == 2
+        for writer in opened:
+            writer.close()
 
 
 async def test_the_message_sid_comes_with_the_acceptance(phones: Phones) -> None:
