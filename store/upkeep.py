@@ -20,7 +20,7 @@ from store.unit import Store
 log = structlog.get_logger()
 EVERY_S = 2.0
 MONTHS_EVERY_S = 3600.0
-CHANGED_SHARE, CHANGED_LEAST = 0.1, 5_000
+CHANGED_SHARE, CHANGED_LEAST = 0.1, 1_000
 """A table is looked at again when so much of it has changed, and at least so many rows."""
 # Of a partitioned table, its parts: the planner adds up what it knows of each.
 _STALE = text(
