@@ -18,7 +18,7 @@ from store.models import Priority
 
 AHEAD_S = 0.2
 MOST_AHEAD = 400
-UNWRITTEN = 8
+UNWRITTEN = 16
 """Ends of attempts that one connection may leave unwritten while it goes on."""
 
 

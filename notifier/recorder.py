@@ -14,7 +14,7 @@ from store.unit import Store, Tx
 
 log = structlog.get_logger()
 MOST_TRIES = 5
-BUSY = 16
+BUSY = 4
 """So many ends within one window: they come fast, and a longer one makes fewer and larger groups."""
 BUSY_WINDOWS = 3
 

@@ -87,7 +87,7 @@ class Invoices(Repository):
     async def by_ids(self, ids: Sequence[UUID]) -> dict[UUID, Invoice]:
         found: dict[UUID, Invoice] = {}
         for batch in batched(ids, BATCH):
-            rows = await self._tx.conn.execute(self._mine().where(invoices.c.id.in_(batch)))
+            rows = await self._tx.conn.execute(self._mine().where(self._among(invoices.c.id, batch)))
             found.update((row.id, _invoice(row)) for row in rows)
         return found
 

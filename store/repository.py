@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Table
+from sqlalchemy import Column, ColumnElement, Table, any_, literal
 from sqlalchemy.dialects import postgresql, sqlite
 
 if TYPE_CHECKING:
@@ -31,6 +31,13 @@ class Repository:
     def _insert(self, table: Table) -> Any:
         """INSERT with `on_conflict_*`: the two dialects spell it alike, in classes of their own."""
         return (sqlite.insert if self._tx.sqlite else postgresql.insert)(table)
+
+    def _among(self, column: Column[Any], values: Iterable[Any]) -> ColumnElement[bool]:
+        """`column` is one of these. PostgreSQL gets them as one array: one text, prepared and planned once,
+        for however many there are."""
+        if self._tx.sqlite:
+            return column.in_(list(values))
+        return column == any_(literal(list(values), postgresql.ARRAY(column.type)))
 
     async def _upsert(self, table: Table, key: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
         """Insert rows; where `key` exists, take the new values but keep id and created_at.

@@ -117,7 +117,7 @@ class Subscribers(Repository):
     async def by_ids(self, ids: Sequence[UUID]) -> dict[UUID, Subscriber]:
         found: dict[UUID, Subscriber] = {}
         for batch in batched(ids, BATCH):
-            rows = await self._tx.conn.execute(self._mine().where(subscribers.c.id.in_(batch)))
+            rows = await self._tx.conn.execute(self._mine().where(self._among(subscribers.c.id, batch)))
             found.update((row.id, _subscriber(row)) for row in rows)
         return found
 

@@ -101,7 +101,7 @@ class Suppressions(Repository):
                     suppressions.c.tenant_id == self._tenant,
                     suppressions.c.released_at.is_(None),
                     suppressions.c.channel == channel,
-                    suppressions.c.address.in_(batch),
+                    self._among(suppressions.c.address, batch),
                 )
                 for row in await self._tx.conn.execute(statement):
                     found[(channel, row.address)] = Suppression(
