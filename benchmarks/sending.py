@@ -13,7 +13,7 @@ from billing.invoice_pdf import Letterhead
 from billing.pdfs import InvoicePdfs
 from billing.truth import BillingTruth, SendMode
 from handlers.profile import Brand
-from notifier.channels import Route, email_smtp, sms_twilio
+from notifier.channels import AnyProvider, Route, email_smtp, sms_twilio
 from notifier.compose import Composer
 from notifier.worker import Worker
 from store.models import Channel
@@ -51,11 +51,13 @@ class LetterheadOfAll(InvoicePdfs):
         super().__init__(store, {TENANT.id: letterhead})
 
 
-def worker(store: Store, way: Route, name: str = "w1", **more: Any) -> Worker:
+def worker(
+    store: Store, way: Route, name: str = "w1", provider: AnyProvider = email_smtp.CHANNEL, **more: Any
+) -> Worker:
     return Worker(
         store=store,
         routes={TENANT.id: [way]},
-        providers={Channel.EMAIL: email_smtp.CHANNEL, Channel.SMS: sms_twilio.CHANNEL},
+        providers={Channel.EMAIL: provider, Channel.SMS: sms_twilio.CHANNEL},
         truth=BillingTruth(lambda tenant: SendMode("live")),
         composer=Composer(KEYRING, store.clock),
         name=name,
