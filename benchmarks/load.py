@@ -13,6 +13,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+AGAIN_S = 0.02
+"""Who is told to come again later does, as Twilio and every relay do."""
 HTTP_END = b"\r\n\r\n"
 
 
@@ -34,10 +36,15 @@ async def _http(host: str, port: int, requests: list[bytes]) -> int:
     reader, writer = await asyncio.open_connection(host, port)
     bad = 0
     while requests:
-        writer.write(requests.pop())
+        request = requests.pop()
+        writer.write(request)
         head = await reader.readuntil(HTTP_END)
         length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
         await reader.readexactly(length)
+        if head.startswith(b"HTTP/1.1 503"):
+            requests.append(request)
+            await asyncio.sleep(AGAIN_S)
+            continue
         bad += not head.startswith(b"HTTP/1.1 200")
     writer.close()
     return bad
@@ -52,10 +59,18 @@ async def _smtp(host: str, port: int, requests: list[bytes]) -> int:
         pass
     bad = 0
     while requests:
-        line = b""
-        for part in requests.pop().split(b"\x00"):
+        request, line = requests.pop(), b""
+        for part in request.split(b"\x00"):
             writer.write(part)
             line = await reader.readline()
+            if line.startswith(b"4"):
+                break
+        if line.startswith(b"4"):
+            requests.append(request)
+            writer.write(b"RSET\r\n")
+            await reader.readline()
+            await asyncio.sleep(AGAIN_S)
+            continue
         bad += not line.startswith(b"250")
     writer.write(b"QUIT\r\n")
     writer.close()

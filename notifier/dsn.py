@@ -340,7 +340,8 @@ async def _record(
                 wanted.append((number, len(lines[number]) - 1, tracking.Report(one.tenant, event)))
     reports = [report for _, _, report in wanted]
     before = await _complained(tx, reports, found)
-    done = await tracking.record(tx, reports, locked=locked) if reports else []
+    read = known if locked is not None else None
+    done = await tracking.record(tx, reports, locked=locked, histories=read) if reports else []
     for (number, index, _), one_done in zip(wanted, done, strict=True):
         if one_done.new:
             lines[number][index] = replace(lines[number][index], new=True)

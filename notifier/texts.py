@@ -96,7 +96,7 @@ async def learn_many(tx: Tx, news: Sequence[News], source: EventSource) -> list[
             event = event_of(one.told, delivery, one.attempt, histories[one.ref], tx.now, source)
             reports.append(Report(one.tenant, event, queue_id=one.told.sid))
             learnt.append(None)
-    recorded = iter(await tracking.record(tx, reports, locked=locked) if reports else ())
+    recorded = iter(await tracking.record(tx, reports, locked=locked, histories=histories) if reports else ())
     return [one or (Learnt.RECORDED if next(recorded).new else Learnt.KNOWN) for one in learnt]
 
 

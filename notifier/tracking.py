@@ -32,6 +32,7 @@ from notifier.schedule import (
 from notifier.sms_codes import RETRY_AFTER
 from store.deliveries import DeliveryChange, Ref
 from store.ends import Alike, HandOver, plain
+from store.events import kept
 from store.models import (
     Channel,
     Confidence,
@@ -45,6 +46,7 @@ from store.models import (
     Reason,
     Stage,
 )
+from store.suppressions import Suppressing
 from store.unit import Tx
 
 MOST_DOUBTS = 4
@@ -95,11 +97,16 @@ class Recorded:
 
 
 async def record(
-    tx: Tx, reports: Sequence[Report], *, locked: Mapping[Ref, Delivery] | None = None
+    tx: Tx,
+    reports: Sequence[Report],
+    *,
+    locked: Mapping[Ref, Delivery] | None = None,
+    histories: Mapping[Ref, Sequence[Event]] | None = None,
 ) -> list[Recorded]:
     """Idempotent and order-free. Deliveries that do not exist (any more) are skipped: `new` is False.
 
-    `locked`: those that the caller has locked in this very transaction, all that the reports are about.
+    `locked`: those that the caller has locked in this very transaction, all that the reports are about, and
+    `histories` the events of them that it has read since.
     """
     refs: list[Ref] = sorted({(r.tenant, r.event.delivery_id) for r in reports})
     if locked is None:
@@ -111,7 +118,11 @@ async def record(
     for report in fresh:
         by_delivery.setdefault((report.tenant, report.event.delivery_id), []).append(report)
     touched = sorted(by_delivery)
-    histories = await tx.events.of(touched)
+    if histories is None:
+        histories = await tx.events.of(touched)
+    else:
+        said = {ref: [kept(r.event, tx.now) for r in mine] for ref, mine in by_delivery.items()}
+        histories = {ref: [*histories[ref], *_once(said[ref])] for ref in touched}
     changes, moved = [], set()
     for ref in touched:
         delivery = locked[ref]
@@ -134,6 +145,11 @@ async def record(
         )
         for r in reports
     ]
+
+
+def _once(events: Sequence[Event]) -> list[Event]:
+    """The same thing told twice is one event."""
+    return list({event.key: event for event in reversed(events)}.values())[::-1]
 
 
 async def hand_over(tx: Tx, reports: Sequence[Report]) -> set[Ref]:
@@ -349,22 +365,26 @@ async def _suppress(tx: Tx, locked: Mapping[Ref, Delivery], fresh: Sequence[Repo
 
     That somebody has opted out of texts is their word: it stands in the ledger of consents too. Mail goes on.
     """
-    for report in fresh:
-        if report.event.kind in (EventKind.BOUNCED, EventKind.COMPLAINT) and report.event.hard:
-            complained = report.event.kind is EventKind.COMPLAINT
-            delivery = locked[(report.tenant, report.event.delivery_id)]
-            await tx.suppressions.suppress(
+    ending = [r for r in fresh if r.event.kind in (EventKind.BOUNCED, EventKind.COMPLAINT) and r.event.hard]
+    wanted = []
+    for report in ending:
+        complained = report.event.kind is EventKind.COMPLAINT
+        delivery = locked[(report.tenant, report.event.delivery_id)]
+        wanted.append(
+            Suppressing(
+                report.tenant,
                 delivery.channel,
                 delivery.address,
                 reason=COMPLAINT if complained else report.event.cls,
                 actor="complaint" if complained else "bounce",
                 delivery_id=delivery.id,
-                tenant=report.tenant,
             )
-            if report.event.reason is Reason.OPTED_OUT:
-                await tx.of(report.tenant).consents.withdraw(
-                    delivery.channel, delivery.address, source=CARRIER, evidence=report.event.key
-                )
+        )
+        if report.event.reason is Reason.OPTED_OUT:
+            await tx.of(report.tenant).consents.withdraw(
+                delivery.channel, delivery.address, source=CARRIER, evidence=report.event.key
+            )
+    await tx.suppressions.suppress_many(wanted)
 
 
 def worker_event(delivery: Delivery, kind: EventKind, at: datetime, **more: object) -> Event:

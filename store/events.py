@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, select, tuple_
 
 from store.deliveries import Ref
+from store.inserts import Insert
 from store.models import Confidence, Event, EventKind, EventSource, Reason
 from store.repository import BATCH, Repository, batched, storable
 from store.tables import events
-from store.types import derived_id
+from store.types import derived_id, micros
 
 
 def _event(row: Row[Any]) -> Event:
@@ -37,42 +40,88 @@ def _event(row: Row[Any]) -> Event:
     )
 
 
+_INSERT = Insert(
+    "events",
+    {
+        "tenant_id": "int4",
+        "id": "uuid",
+        "delivery_id": "uuid",
+        "attempt": "int2",
+        "kind": "text",
+        "key": "text",
+        "at": "timestamptz",
+        "recorded_at": "timestamptz",
+        "source": "text",
+        "reason": "text",
+        "confidence": "text",
+        "hard": "bool",
+        "reply_code": "text",
+        "status": "text",
+        "diagnostic": "text",
+        "remote": "text",
+        "cls": "text",
+        "actor": "text",
+        "took_ms": "int4",
+    },
+)
+
+
+def kept(event: Event, now: datetime) -> Event:
+    """As it is read again: foreign text fit to be stored, and when it was recorded."""
+    return replace(
+        event,
+        recorded_at=now,
+        reply_code=storable(event.reply_code, 8),
+        status=storable(event.status, 16),
+        diagnostic=storable(event.diagnostic, 2000),
+        remote=storable(event.remote, 255),
+    )
+
+
+def _row(tenant: int, event_id: UUID, item: Event) -> tuple[Any, ...]:
+    return (
+        tenant,
+        event_id,
+        item.delivery_id,
+        item.attempt,
+        item.kind.value,
+        item.key,
+        item.at,
+        item.recorded_at,
+        item.source.value,
+        item.reason.value,
+        item.confidence.value,
+        item.hard,
+        item.reply_code,
+        item.status,
+        item.diagnostic,
+        item.remote,
+        item.cls,
+        item.actor,
+        item.took_ms,
+    )
+
+
+def _for_sqlite(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    tenant, event_id, delivery_id, attempt, kind, key, at, recorded_at, *rest = row
+    ids = event_id.hex, delivery_id.hex
+    return (tenant, *ids, attempt, kind, key, micros(at), micros(recorded_at), *rest)
+
+
 class Events(Repository):
     async def append(self, items: Sequence[tuple[int, Event]]) -> set[tuple[UUID, str]]:
         """(tenant, event) rows; gives (delivery id, key) of those that were new."""
+        lite, now = self._tx.sqlite, self._tx.now
         new: set[tuple[UUID, str]] = set()
         for batch in batched(items, BATCH):
-            rows = [
-                {
-                    "tenant_id": tenant,
-                    "id": derived_id(item.delivery_id, "event", item.key),
-                    "delivery_id": item.delivery_id,
-                    "attempt": item.attempt,
-                    "kind": item.kind,
-                    "key": item.key,
-                    "at": item.at,
-                    "recorded_at": self._tx.now,
-                    "source": item.source,
-                    "reason": item.reason,
-                    "confidence": item.confidence,
-                    "hard": item.hard,
-                    "reply_code": storable(item.reply_code, 8),
-                    "status": storable(item.status, 16),
-                    "diagnostic": storable(item.diagnostic, 2000),
-                    "remote": storable(item.remote, 255),
-                    "cls": item.cls,
-                    "actor": item.actor,
-                    "took_ms": item.took_ms,
-                }
-                for tenant, item in batch
-            ]
-            insert = (
-                self._insert(events)
-                .values(rows)
-                .on_conflict_do_nothing()
-                .returning(events.c.delivery_id, events.c.key)
-            )
-            new.update((row.delivery_id, row.key) for row in await self._tx.conn.execute(insert))
+            named = {}
+            rows = []
+            for tenant, item in batch:
+                event_id = derived_id(item.delivery_id, "event", item.key)
+                row = _row(tenant, event_id, kept(item, now))
+                rows.append(_for_sqlite(row) if lite else row)
+                named[rows[-1][0], rows[-1][1]] = (item.delivery_id, item.key)
+            new.update(named[key] for key in await _INSERT.new(self._tx, rows))
         return new
 
     async def of(self, refs: Sequence[Ref]) -> dict[Ref, list[Event]]:

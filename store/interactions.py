@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, and_, delete, func, or_, select, tuple_, update
 
+from store.inserts import Insert
 from store.models import Interaction, InteractionKind, InteractionState
 from store.repository import BATCH, Repository, batched
 from store.tables import interactions
-from store.types import db_now, db_now_plus
+from store.types import db_now, db_now_plus, micros
 
 
 def _interaction(row: Row[Any]) -> Interaction:
@@ -29,35 +31,50 @@ def _interaction(row: Row[Any]) -> Interaction:
     )
 
 
+_INSERT = Insert(
+    "interactions",
+    {
+        "tenant_id": "int4",
+        "id": "text",
+        "kind": "text",
+        "payload": "json",
+        "body": "bytea",
+        "response_url": "bytea",
+        "worker": "text",
+        "received_at": "timestamptz",
+    },
+    {
+        "response_uses": ("0", "0"),
+        "state": ("'running'", "'running'"),
+        "attempt": ("1", "1"),
+        "lease_until": (
+            "clock_timestamp() + make_interval(secs => ?::float8)",
+            "CAST((julianday('now') - 2440587.5) * 86400000000 + ? * 1000000 AS INTEGER)",
+        ),
+    },
+)
+
+
 class Interactions(Repository):
     async def add(self, items: Sequence[Interaction], *, worker: str, lease_s: float) -> set[tuple[int, str]]:
         """Keeps what is new, claimed by `worker`, which runs it next; (tenant, id) of the new ones."""
+        lite = self._tx.sqlite
         new: set[tuple[int, str]] = set()
         for batch in batched(items, BATCH):
             rows = [
-                {
-                    "tenant_id": item.tenant,
-                    "id": item.id,
-                    "kind": item.kind,
-                    "payload": dict(item.payload),
-                    "body": item.body,
-                    "response_url": item.response_url,
-                    "response_uses": 0,
-                    "state": InteractionState.RUNNING,
-                    "attempt": 1,
-                    "worker": worker,
-                    "lease_until": db_now_plus(lease_s),
-                    "received_at": item.received_at,
-                }
+                (
+                    item.tenant,
+                    item.id,
+                    item.kind.value,
+                    json.dumps(dict(item.payload)),
+                    item.body,
+                    item.response_url,
+                    worker,
+                    micros(item.received_at) if lite else item.received_at,
+                )
                 for item in batch
             ]
-            insert = (
-                self._insert(interactions)
-                .values(rows)
-                .on_conflict_do_nothing()
-                .returning(interactions.c.tenant_id, interactions.c.id)
-            )
-            new.update((row.tenant_id, row.id) for row in await self._tx.conn.execute(insert))
+            new |= await _INSERT.new(self._tx, rows, float(lease_s))
         return new
 
     async def claim_left(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, tuple_, update
@@ -11,7 +14,35 @@ from sqlalchemy import select, tuple_, update
 from store.models import Channel, Suppression
 from store.repository import BATCH, Repository, batched
 from store.tables import suppression_log, suppressions
-from store.types import new_id
+from store.types import micros, new_id
+
+
+@dataclass(frozen=True, slots=True)
+class Suppressing:
+    """An address that is not to be sent to any more, and why."""
+
+    tenant: int
+    channel: Channel
+    address: str
+    reason: str
+    actor: str
+    delivery_id: UUID | None = None
+
+
+_INTO = "INSERT INTO suppressions (tenant_id, channel, address, reason, actor, delivery_id, created_at)"
+_AGAIN = """ON CONFLICT (tenant_id, channel, address) DO UPDATE SET reason = excluded.reason,
+    actor = excluded.actor, delivery_id = excluded.delivery_id, created_at = excluded.created_at,
+    released_at = NULL, released_by = NULL
+WHERE suppressions.released_at IS NOT NULL RETURNING tenant_id, channel, address"""
+_POSTGRESQL = f"""{_INTO} SELECT r.*, $7 FROM unnest($1::int4[], $2::text[], $3::text[], $4::text[],
+    $5::text[], $6::uuid[]) AS r {_AGAIN}"""  # noqa: S608  # no value in it
+_SQLITE = f"""{_INTO} SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, ?2
+FROM json_each(?1) WHERE true {_AGAIN}"""  # noqa: S608  # no value in it
+
+
+def _row(item: Suppressing, *, lite: bool) -> tuple[Any, ...]:
+    blamed = item.delivery_id.hex if item.delivery_id and lite else item.delivery_id
+    return item.tenant, item.channel.value, item.address, item.reason, item.actor, blamed
 
 
 class Suppressions(Repository):
@@ -29,51 +60,40 @@ class Suppressions(Repository):
 
         `tenant` names the delivery's own when the transaction is across tenants.
         """
-        row = {
-            "reason": reason,
-            "actor": actor,
-            "delivery_id": delivery_id,
-            "created_at": self._tx.now,
-            "released_at": None,
-            "released_by": None,
-        }
-        insert = self._insert(suppressions).values(
-            tenant_id=self._tenant if tenant is None else tenant, channel=channel, address=address, **row
-        )
-        changed = await self._tx.conn.execute(
-            insert.on_conflict_do_update(
-                index_elements=["tenant_id", "channel", "address"],
-                set_=row,
-                where=suppressions.c.released_at.is_not(None),
-            ).returning(suppressions.c.address)
-        )
-        if changed.first() is not None:
-            owner = self._tenant if tenant is None else tenant
-            await self._note(owner, channel, address, "suppressed", reason, actor, delivery_id)
+        owner = self._tenant if tenant is None else tenant
+        await self.suppress_many([Suppressing(owner, channel, address, reason, actor, delivery_id)])
 
-    async def _note(
-        self,
-        tenant: int,
-        channel: Channel,
-        address: str,
-        change: str,
-        reason: str,
-        actor: str,
-        delivery_id: UUID | None,
-    ) -> None:
-        await self._tx.conn.execute(
-            suppression_log.insert().values(
-                tenant_id=tenant,
-                id=new_id(),
-                channel=channel,
-                address=address,
-                change=change,
-                reason=reason,
-                delivery_id=delivery_id,
-                actor=actor,
-                at=self._tx.now,
-            )
-        )
+    async def suppress_many(self, items: Sequence[Suppressing]) -> None:
+        """As one after the other, in two statements; across tenants."""
+        first = {(item.tenant, item.channel, item.address): item for item in reversed(items)}
+        for batch in batched([first[key] for key in sorted(first)], BATCH):
+            said = self._tx.conn.exec_driver_sql
+            lite = self._tx.sqlite
+            rows = [_row(item, lite=lite) for item in batch]
+            if lite:
+                changed = await said(_SQLITE, (json.dumps(rows), micros(self._tx.now)))
+            else:
+                columns = [list(column) for column in zip(*rows, strict=True)]
+                changed = await said(_POSTGRESQL, (*columns, self._tx.now))
+            keys: Iterable[Sequence[Any]] = changed.all()
+            news = [first[tenant, Channel(channel), address] for tenant, channel, address in keys]
+            if news:
+                await self._tx.conn.execute(
+                    suppression_log.insert(), [self._change(item, "suppressed") for item in news]
+                )
+
+    def _change(self, item: Suppressing, change: str) -> dict[str, Any]:
+        return {
+            "tenant_id": item.tenant,
+            "id": new_id(),
+            "channel": item.channel,
+            "address": item.address,
+            "change": change,
+            "reason": item.reason,
+            "delivery_id": item.delivery_id,
+            "actor": item.actor,
+            "at": self._tx.now,
+        }
 
     async def release(self, channel: Channel, address: str, *, actor: str) -> bool:
         result = await self._tx.conn.execute(
@@ -87,7 +107,8 @@ class Suppressions(Repository):
             .values(released_at=self._tx.now, released_by=actor)
         )
         if result.rowcount:
-            await self._note(self._tenant, channel, address, "released", "", actor, None)
+            let_go = Suppressing(self._tenant, channel, address, "", actor)
+            await self._tx.conn.execute(suppression_log.insert(), [self._change(let_go, "released")])
         return bool(result.rowcount)
 
     async def active(
