@@ -1,7 +1,8 @@
 """Mails a second over persistent connections to the sink: our client, aiosmtplib, the least that could do.
 
 All three run on uvloop in this process with the same octets; `limit` writes and reads without looking at what
-it is told. `smtp` lets two messages overlap on each connection, `smtp_turns` waits for each one's end.
+it is told. `smtp` lets two messages overlap on each connection, `smtp_turns` waits for each one's end;
+`smtp_postfix_sink` is the first of them to Postfix's sink, where that is installed.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ import asyncio
 import resource
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from statistics import median
 from typing import Any, cast
 
 import aiosmtplib
 import uvloop
 
-from benchmarks.sink import sink
+from benchmarks.sink import POSTFIX_SINK, postfix_sink, sink
 from notifier.channels import Accepted, OutgoingMessage, Route
 from notifier.channels.email_smtp import CHANNEL
 
@@ -109,32 +111,37 @@ async def _least(host: str, port: int) -> None:
     await asyncio.gather(*(line.done for line in lines))
 
 
-async def _rate(send: Callable[[], Awaitable[None]], taken: Callable[[], int]) -> float:
-    before, began = taken(), time.perf_counter()
+async def _rate(send: Callable[[], Awaitable[None]], taken: Callable[[], int] | None = None) -> float:
+    before, began = taken() if taken else 0, time.perf_counter()
     await send()
     took = time.perf_counter() - began
-    if taken() - before != MAILS:
+    if taken and taken() - before != MAILS:
         raise RuntimeError(f"{taken() - before} of {MAILS} mails arrived")
     return MAILS / took
 
 
 async def _measure() -> list[dict[str, Any]]:
-    async with sink() as (host, port, taken):
-        ways: dict[str, Callable[[], Awaitable[None]]] = {
-            "smtp": lambda: _own(host, port, 2),
-            "smtp_turns": lambda: _own(host, port, 1),
-            "limit": lambda: _least(host, port),
-            "peer": lambda: _peer(host, port),
+    async with AsyncExitStack() as stack:
+        host, port, taken = await stack.enter_async_context(sink())
+        ways: dict[str, Callable[[], Awaitable[float]]] = {
+            "smtp": lambda: _rate(lambda: _own(host, port, 2), taken),
+            "smtp_turns": lambda: _rate(lambda: _own(host, port, 1), taken),
+            "limit": lambda: _rate(lambda: _least(host, port), taken),
+            "peer": lambda: _rate(lambda: _peer(host, port), taken),
         }
+        if POSTFIX_SINK is not None:
+            other = await stack.enter_async_context(postfix_sink())
+            ways["smtp_postfix_sink"] = lambda: _rate(lambda: _own(*other, 2))
         rates: dict[str, list[float]] = {name: [] for name in ways}
         for _ in range(ROUNDS):
-            for name, send in ways.items():
-                rates[name].append(await _rate(send, taken))
+            for name, measured in ways.items():
+                rates[name].append(await measured())
     found = {name: round(median(values), 1) for name, values in rates.items()}
     rss = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
     return [
-        {"name": n, "rate": found[n], "limit": found["limit"], "peer": found["peer"], "rss_mb": rss}
-        for n in ("smtp", "smtp_turns")
+        {"name": name, "rate": rate, "limit": found["limit"], "peer": found["peer"], "rss_mb": rss}
+        for name, rate in found.items()
+        if name.startswith("smtp")
     ]
 
 

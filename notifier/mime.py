@@ -206,7 +206,7 @@ def _encoded(content: bytes) -> bytes:
     return _CRLF.join([*lines, b""])
 
 
-_kept = lru_cache(maxsize=32)(_encoded)
+_kept = lru_cache(maxsize=16)(_encoded)
 
 
 @lru_cache(maxsize=8)
