@@ -104,9 +104,17 @@ def _serve(config: Config, *, bot: bool, worker: bool) -> None:
     async def main() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for name in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(name, stop.set)
         log = structlog.get_logger()
+
+        def told_to_stop(name: signal.Signals) -> None:
+            if not stop.is_set():
+                stop.set()
+            else:  # whoever asks twice does not want to wait: as a kill, and with what a kill leaves in doubt
+                log.warning("stopped_at_once", signal=name.name)
+                os._exit(128 + name)
+
+        for name in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(name, told_to_stop, name)
         await Runtime(config, bot=bot, worker=worker).run(lambda: log.info("started"), stop)
 
     try:

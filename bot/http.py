@@ -27,8 +27,8 @@ def application(store: Store, slack: SlackRim, routes: Sequence[web.RouteDef] = 
         try:
             async with asyncio.timeout(2), store.system() as tx:
                 await tx.tenants.all()
-        except Exception as error:  # noqa: BLE001  # whatever it is, the answer is "not ready"
-            log.warning("not_ready", error=type(error).__name__)
+        except Exception as error:  # whatever it is, the answer is "not ready"
+            log.warning("not_ready", error=type(error).__name__, exc_info=error)
             return web.json_response({"ready": False, "why": "the database does not answer"}, status=503)
         return web.json_response({"ready": True})
 

@@ -10,6 +10,8 @@ from typing import Any, TextIO
 
 import structlog
 
+from store.outage import quieten
+
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"xox[a-z]-[A-Za-z0-9-]+|xapp-[A-Za-z0-9-]+"), "[token]"),
     # Up to the last @ before the path: people forget to quote one in a password.
@@ -61,7 +63,7 @@ def configure(stream: TextIO | None = None) -> None:
         structlog.processors.JSONRenderer(),
     ]
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[quieten, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,

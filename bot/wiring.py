@@ -232,6 +232,17 @@ def open_store(config: Config) -> Store:
     return Store(Engine(config.database_url), BusinessClock(offset))
 
 
+async def schema_fits(url: str) -> None:
+    """DatabaseError where this version cannot work on the schema that is there."""
+    problems = await migrate.unfit(url)
+    if not problems:
+        return
+    raise DatabaseError(
+        f"The database's schema is not that of this version: {'; '.join(problems[:3])}. Run `ispbot migrate` "
+        "of the newest version, and start that one (in a demo: `ispbot demo --fresh`)."
+    )
+
+
 async def ensure_tenants(store: Store, config: Config) -> None:
     async with store.system() as tx:
         for key, tenant in config.app.tenants.items():
@@ -323,11 +334,7 @@ class Runtime:
         store = open_store(config)
         stack.push_async_callback(store.close)
         store.engine.lock_process()
-        if await migrate.current(config.database_url) != migrate.head():
-            raise DatabaseError(
-                "The database's schema is not that of this version. Run `ispbot migrate` "
-                "(in a demo: `ispbot demo --fresh`)."
-            )
+        await schema_fits(config.database_url)
         await store.start()
         await ensure_tenants(store, config)
         commands, words = discover_commands()

@@ -107,8 +107,8 @@ class Recorder:
         try:
             async with self._store.system() as tx:
                 await tx.tenants.all()
-        except Exception as error:  # noqa: BLE001  # whatever it is, it does not answer
-            log.warning("database_gone", error=type(error).__name__)
+        except Exception as error:  # whatever it is, it does not answer
+            log.warning("database_does_not_answer", error=type(error).__name__, exc_info=error)
             return False
         return True
 

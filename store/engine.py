@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import socket
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -22,6 +23,9 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncTransaction, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, StaticPool
 
+from store.outage import DatabaseError, DatabaseGone, Outage
+
+__all__ = ["DatabaseError", "DatabaseGone", "Engine", "is_sqlite", "normalise_url", "sqlite_file"]
 T = TypeVar("T")
 
 _OF_THE_POOL = {
@@ -34,10 +38,6 @@ _OF_THE_POOL = {
 
 GROUP_S = 0.005
 """A group commit closes at the latest this long after its first transaction (seconds)."""
-
-
-class DatabaseError(Exception):
-    """The database cannot be used; the message says why and what to do."""
 
 
 def normalise_url(url: str) -> str:
@@ -64,6 +64,18 @@ def is_sqlite(url: str) -> bool:
 def sqlite_file(url: str) -> Path:
     """Where the SQLite database of this URL lies."""
     return Path(str(make_url(normalise_url(url)).database)).absolute()
+
+
+_KEEP_ALIVE: dict[int, int] = {
+    getattr(socket, name): value
+    for name, value in (
+        ("TCP_KEEPIDLE", 10),
+        ("TCP_KEEPINTVL", 5),
+        ("TCP_KEEPCNT", 4),
+        ("TCP_USER_TIMEOUT", 30_000),
+    )
+    if hasattr(socket, name)  # not every system has all of them
+}
 
 
 class ProcessLock:
@@ -240,6 +252,7 @@ class Engine:
         self.url = normalise_url(url)
         self.sqlite = self.url.startswith("sqlite")
         self._lock: ProcessLock | None = None
+        self.outage = Outage()
         if self.sqlite:
             path = sqlite_file(self.url)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -273,6 +286,7 @@ class Engine:
                 hide_parameters=True,  # an error text must not hold what people are called
                 connect_args={"server_settings": {"application_name": "ispbot", "jit": "off"}},
             )
+            _keep_alive(self._write_engine)
             self._read_engine = self._write_engine.execution_options(postgresql_readonly=True)
 
     def lock_process(self) -> None:
@@ -286,23 +300,42 @@ class Engine:
             async with self._writer.transaction() as conn:
                 yield conn
         else:
-            async with self._write_engine.begin() as conn:
+            async with self._session(self._write_engine) as conn:
                 yield conn
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        async with self._read_engine.connect() as conn, conn.begin():
-            yield conn
+        if self.sqlite:
+            async with self._read_engine.connect() as conn, conn.begin():
+                yield conn
+        else:
+            async with self._session(self._read_engine) as conn:
+                yield conn
+
+    @asynccontextmanager
+    async def _session(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        """A transaction on a server, which may go at any moment."""
+        conn = engine.connect()
+        with self.outage.connecting():
+            await conn.start()
+        try:
+            with self.outage.working():
+                async with conn.begin():
+                    yield conn
+        finally:
+            await asyncio.shield(conn.close())
 
     async def raw(self) -> AsyncConnection:
         """A connection of one's own, for LISTEN (PostgreSQL)."""
-        return await self._write_engine.connect()
+        with self.outage.connecting():
+            return await self._write_engine.connect()
 
     async def own_session(self) -> asyncpg.Connection:
         """The driver's connection beside the pool, for advisory locks (PostgreSQL): `terminate()` ends it."""
         _, options = self._write_engine.dialect.create_connect_args(make_url(self.url))
         names = {name: value for name, value in options.items() if name not in _OF_THE_POOL}
-        return await asyncpg.connect(**names, server_settings={"application_name": "ispbot duties"})
+        with self.outage.connecting():
+            return await asyncpg.connect(**names, server_settings={"application_name": "ispbot duties"})
 
     async def close(self) -> None:
         if self.sqlite:
@@ -311,6 +344,18 @@ class Engine:
         await self._write_engine.dispose()
         if self._lock is not None:
             self._lock.release()
+
+
+def _keep_alive(engine: AsyncEngine) -> None:
+    """A server whose machine is gone says nothing: half a minute without an answer counts as gone."""
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def on_connect(dbapi: Any, _record: object) -> None:
+        sock = dbapi.driver_connection._transport.get_extra_info("socket")
+        if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+            for option, seconds in _KEEP_ALIVE.items():
+                sock.setsockopt(socket.IPPROTO_TCP, option, seconds)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
 def _prepare_sqlite(engine: AsyncEngine, *, begin: str, read_only: bool = False) -> None:

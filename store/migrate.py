@@ -16,13 +16,16 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from store.engine import normalise_url
 from store.partitions import is_partition
 from store.tables import metadata
+
+_UPGRADING = 7_244_519_301
+"""An advisory lock of PostgreSQL."""
 
 
 def _config(connection: Connection | None = None) -> Config:
@@ -49,7 +52,14 @@ def _on_connection(url: str, work: Callable[[Connection], Any]) -> Any:
 
 async def upgrade(url: str, revision: str = "head") -> None:
     """Brings the schema up to `revision`; one transaction per step on PostgreSQL."""
-    await asyncio.to_thread(_on_connection, url, lambda conn: command.upgrade(_config(conn), revision))
+
+    def work(conn: Connection) -> None:
+        if conn.dialect.name == "postgresql":  # until the connection ends: of two at once one waits
+            conn.exec_driver_sql(f"SELECT pg_advisory_lock({_UPGRADING})")
+            conn.commit()
+        command.upgrade(_config(conn), revision)
+
+    await asyncio.to_thread(_on_connection, url, work)
 
 
 async def downgrade(url: str, revision: str) -> None:
@@ -71,6 +81,36 @@ def head() -> str:
     if revision is None:
         raise RuntimeError("there are no migrations")
     return revision
+
+
+async def unfit(url: str) -> list[str]:
+    """Why this code cannot work on the database's schema, in words for an operator; nothing when it can.
+
+    Its own revision fits, and so does a newer one in which everything is left that this code knows and
+    nothing has to be given that it does not (docs/operations.md, Upgrades): old workers go on beside new.
+    """
+    found = await current(url)
+    if found == head():
+        return []
+    if found is None or found < head():
+        return [f"it is at revision {found or 'nothing'}, and this version needs {head()}"]
+
+    def compare(conn: Connection) -> list[str]:
+        there = inspect(conn)
+        names = set(there.get_table_names())
+        problems = [f"{table.name} is gone" for table in metadata.sorted_tables if table.name not in names]
+        for table in (table for table in metadata.sorted_tables if table.name in names):
+            columns = {column["name"]: column for column in there.get_columns(table.name)}
+            problems += [f"{table.name}.{c.name} is gone" for c in table.columns if c.name not in columns]
+            problems += [
+                f"{table.name}.{name} has to be filled"
+                for name, column in columns.items()
+                if name not in table.columns and not column["nullable"] and column.get("default") is None
+            ]
+        return problems
+
+    problems: list[str] = await asyncio.to_thread(_on_connection, url, compare)
+    return problems
 
 
 async def drift(url: str) -> list[Any]:

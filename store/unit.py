@@ -35,7 +35,7 @@ from store.dns_watches import DnsWatches
 from store.domain_records import DomainRecords
 from store.duties import Duties, Duty
 from store.ends import Ends
-from store.engine import Engine
+from store.engine import DatabaseGone, Engine
 from store.events import Events
 from store.failed_attempts import FailedAttempts
 from store.failures import Failures
@@ -391,6 +391,8 @@ class Store:
                 finally:
                     await conn.invalidate()
                     await conn.close()
+            except DatabaseGone:
+                pass  # told once already; it is tried until it is back
             except (OSError, SQLAlchemyError, PostgresError, InterfaceError) as error:
                 log.warning("listen_lost", error=type(error).__name__)
             await asyncio.sleep(1)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -22,7 +24,8 @@ class Server:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, home: Path) -> AsyncIterator[Server]:
+    async def open(cls) -> AsyncIterator[Server]:
+        home = Path(tempfile.mkdtemp(prefix="ispbot-killed-"))
         runtime = home / "run"
         runtime.mkdir(mode=0o700, parents=True)
         os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))  # the wheel warns at import when it is missing
@@ -30,9 +33,12 @@ class Server:
 
         server = cls(await asyncio.to_thread(get_server, home / "data", cleanup_mode="delete"), home)
         try:
+            # Processes are killed here, not machines: what was written is there, on the disk or not.
+            await server._run("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
             yield server
         finally:
             await asyncio.to_thread(server._server.cleanup)
+            shutil.rmtree(home, ignore_errors=True)
 
     @property
     def pid(self) -> int:
@@ -47,22 +53,28 @@ class Server:
                         os.kill(pid, signal.SIGKILL)
             await asyncio.sleep(0.01)
         for _ in range(50):
-            for lock in (self._home / "data").glob(".s.PGSQL.*.lock"):
-                lock.unlink()  # where nobody has buried the old one, it looks alive
-            (self._home / "data" / "postmaster.pid").unlink(missing_ok=True)
+            if not working_in((self._home / "data").resolve()):
+                for lock in (self._home / "data").glob(".s.PGSQL.*.lock"):
+                    lock.unlink()  # where nobody has buried the old one, it looks alive
+                (self._home / "data" / "postmaster.pid").unlink(missing_ok=True)
             try:
                 await asyncio.to_thread(self._server.ensure_postgres_running)
-            except subprocess.SubprocessError:  # one of its children is not quite dead yet
-                await asyncio.sleep(0.1)
+            except subprocess.SubprocessError as error:  # the machine is busy: it is still coming up
+                said = getattr(error, "stderr", error)
+                await asyncio.sleep(0.2)
             else:
                 return
-        raise AssertionError("the server does not start again")
+        raise AssertionError(f"the server does not start again: {said}")
 
     async def database(self, name: str) -> str:
-        connection = await asyncpg.connect(self._server.get_uri())
-        try:
-            await connection.execute(f"CREATE DATABASE {name}")
-        finally:
-            await connection.close()
+        await self._run(f"CREATE DATABASE {name}")
         url: str = self._server.get_uri(database=name, driver="asyncpg")
         return url
+
+    async def _run(self, *statements: str) -> None:
+        connection = await asyncpg.connect(self._server.get_uri())
+        try:
+            for statement in statements:
+                await connection.execute(statement)
+        finally:
+            await connection.close()

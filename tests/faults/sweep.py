@@ -129,7 +129,7 @@ async def rounds(number: int, kills: int, say: Callable[[str], None]) -> None:
     home = Path(tempfile.mkdtemp(prefix="ispbot-sweep-"))
     began = time.monotonic()
     try:
-        async with Nursery.open() as nursery, Server.open(home / "server") as server:
+        async with Nursery.open() as nursery, Server.open() as server:
             databases = {"SQLite": (None, ["run"]), "PostgreSQL": ("", ["worker", "worker", "worker", "bot"])}
             for round_ in range(1, number + 1):
                 for name, (database, halves) in databases.items():

@@ -44,8 +44,8 @@ async def test_on_sqlite_kills_at_random_moments_lose_nothing(embedded: Sweep) -
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
-    async with Server.open(tmp_path_factory.mktemp("server")) as opened:
+async def server() -> AsyncIterator[Server]:
+    async with Server.open() as opened:
         yield opened
 
 

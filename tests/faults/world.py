@@ -17,7 +17,6 @@ from uuid import UUID
 
 import aiohttp
 import yaml
-from sqlalchemy.exc import SQLAlchemyError
 
 from bot import demo
 from bot.config import Config, load_config
@@ -26,6 +25,7 @@ from notifier.outbox import Draft, Outbox, email, text
 from sandbox.__main__ import build
 from sandbox.app import Site
 from store import migrate
+from store.engine import DatabaseGone
 from store.models import Channel, Delivery, Event, EventKind, Fallback, NotificationKind, Outcome, Stage
 from store.unit import Store
 from tests.desk import ROOT
@@ -219,11 +219,21 @@ class World:
         drafts += [self._draft(f"{n}:{to.address}", to) for to in texts]
         way = Fallback(Channel.SMS, second, "twilio")
         drafts.append(self._draft(f"{n}:{refused}", email(refused), fallback=(way,)))
+        await self._enqueue(drafts)
+
+    async def enqueue_mails(self, number: int) -> list[UUID]:
+        """Plain ones, which are taken."""
+        self.rounds += 1
+        names = [f"plain{self.rounds}-{n}@inbox.example" for n in range(number)]
+        return await self._enqueue([self._draft(name, email(name)) for name in names])
+
+    async def _enqueue(self, drafts: Sequence[Draft]) -> list[UUID]:
         outbox = Outbox(self.config.secrets.keyring, {1: "mail.cascade.example"})
         async with self.store.begin(1) as tx:
-            found = await outbox.enqueue_many(tx, drafts)
-        self.wanted += [one.notification_id for one in found]
-        self.under_way += [one.notification_id for one in found]
+            found = [one.notification_id for one in await outbox.enqueue_many(tx, drafts)]
+        self.wanted += found
+        self.under_way += found
+        return found
 
     def _draft(self, key: str, to: Any, **more: Any) -> Draft:
         context = {"brand": BRAND, "route": "visp", "body": f"Notice {key}."}
@@ -246,7 +256,7 @@ class World:
         while not until():
             try:
                 open_rows = [d for d in await self.deliveries(self.under_way) if not _ended(d)]
-            except (OSError, SQLAlchemyError):  # the server was killed; whoever killed it starts it again
+            except DatabaseGone:  # the server was killed; whoever killed it starts it again
                 await asyncio.sleep(STEP_S)
                 continue
             self.under_way = list({d.notification_id for d in open_rows})
