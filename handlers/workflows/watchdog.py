@@ -15,14 +15,16 @@ from uuid import UUID
 
 from handlers.contract import Services
 from handlers.workflows.incidents import INCIDENT_SURFACE, show_again
-from notifier.oncall import About, Cause, kind_of
-from store.models import Incident, IncidentState
+from notifier.oncall import Cause, Urgent, kind_of, parse
+from store.models import RouteCounts
 from store.processes import Process
 from store.queue import Head
 from store.unit import Tx
 
 SILENT_S = 120.0
 """No sign of a worker for so long: none runs."""
+START_S, DAY_S = 30.0, 24 * 3600.0
+"""A worker whose sign is old gets so long to come back; older signs than a day tell nothing."""
 STILL_S = 120.0
 """The head of a line did not move for so long, while it was due."""
 SLOW_S = 5.0
@@ -33,6 +35,15 @@ PILE = 50
 """Reports without a match within a day; a few come always."""
 PILE_OVER = 35
 BY = "watchdog"
+OWN = frozenset({"no_worker", "stalled", "slow_database", "orphans", "clock_skew", "failure_band"})
+"""The incidents that it raises, and resolves when it does not see them any more."""
+BAND_EVERY_S = 600.0
+"""A route's failures are compared so often: the days before are read for it."""
+BAND_WINDOW, BAND_BEFORE = timedelta(hours=1), timedelta(days=3)
+BAND_LEAST, BAND_NORMAL, BAND_TIMES = 30, 200, 3.0
+"""So many mails in the window, and in the time before, are enough to compare; so many times is not usual."""
+BAND_FLOOR = 0.10
+"""Below this share no alarm, whatever was usual."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +74,8 @@ class Watchdog:
         self._began = clock()
         self._lines: dict[str, _Line] = {}
         self._before: frozenset[str] = frozenset()
+        self._compared: float | None = None
+        self._out_of_band: list[Trouble] = []
 
     async def look(self) -> list[Trouble]:
         """One look; gives what stands twice in a row, which is told."""
@@ -77,14 +90,16 @@ class Watchdog:
         began = self._clock()
         async with self._services.store.read(self._profile.id) as tx:
             alive = await tx.processes.alive(SILENT_S)
+            known = any(process.works for process in await tx.processes.alive(DAY_S))
             still = await self._still(tx)
             piled = await self._piled(tx)
-        troubles = _clocks(alive) + piled
+            band = await self._band(tx)
+        troubles = _clocks(alive) + piled + band
         if not any(process.works for process in alive):
-            # Whoever has just begun has not seen the worker's sign yet, nor had the worker time to give one.
-            return troubles + (
-                [Trouble(Cause("no_worker"))] if self._clock() - self._began >= SILENT_S else []
-            )
+            # Where none ever gave a sign, one may just be starting: it gets the time to.
+            grace = START_S if known else SILENT_S
+            silent = self._clock() - self._began >= grace
+            return troubles + ([Trouble(Cause("no_worker"))] if silent else [])
         if still and self._clock() - began > SLOW_S:
             return [*troubles, Trouble(Cause("slow_database"))]
         return troubles + still
@@ -117,9 +132,22 @@ class Watchdog:
         standing = cause.key in self._before  # it is over well below where it began
         return [Trouble(cause)] if count >= (PILE_OVER if standing else PILE) else []
 
+    async def _band(self, tx: Tx) -> list[Trouble]:
+        """Routes by which far more fails than in the days before; the last answer stands meanwhile."""
+        now = self._clock()
+        if self._compared is not None and now - self._compared < BAND_EVERY_S:
+            return self._out_of_band
+        routes = [route.name for route in self._profile.routes]
+        recent = await tx.mail_health.routes(routes, tx.now - BAND_WINDOW)
+        longer = await tx.mail_health.routes(routes, tx.now - BAND_WINDOW - BAND_BEFORE)
+        self._compared = now
+        out = [r for r in routes if out_of_band(*_sums(recent[r]), *_sums(longer[r]))]
+        self._out_of_band = [Trouble(Cause("failure_band", route)) for route in out]
+        return self._out_of_band
+
     async def _tell(self, standing: Sequence[Trouble], seen: frozenset[str]) -> None:
         async with self._services.store.read(self._profile.id) as tx:
-            open_ = {i.cause: i for i in await tx.incidents.unresolved() if _watched(i)}
+            open_ = {i.cause: i for i in await tx.incidents.unresolved() if parse(i.cause).name in OWN}
         new = [t for t in standing if t.cause.key not in open_]
         # Whoever has just taken this over has not watched for long enough to say that something is over.
         settled = self._clock() - self._began >= max(STILL_S, SILENT_S)
@@ -128,7 +156,7 @@ class Watchdog:
             return
         async with self._services.store.begin(self._profile.id) as tx:
             for trouble in new:
-                urgent = kind_of(trouble.cause.key).urgent.name == "AT_ONCE"
+                urgent = kind_of(trouble.cause.key).urgent is Urgent.AT_ONCE
                 raised = await tx.incidents.alarm(trouble.cause.key, trouble.title, urgent=urgent)
                 key = str(raised.incident.id)
                 await tx.posts.want(INCIDENT_SURFACE, key, self._profile.oncall_channel)
@@ -137,14 +165,26 @@ class Watchdog:
                     await show_again(tx, incident.id)
 
 
+def _sums(counts: RouteCounts) -> tuple[int, int]:
+    return counts.accepted, counts.refused
+
+
+def out_of_band(accepted: int, refused: int, all_accepted: int, all_refused: int) -> bool:
+    """Whether the share that failed lately is far from what was usual before. `all` counts the recent too.
+
+    A route that was hardly used has no usual share; a few failures are never an alarm.
+    """
+    lately, before = accepted + refused, all_accepted + all_refused - accepted - refused
+    if lately < BAND_LEAST or before < BAND_NORMAL:
+        return False
+    usual = (all_refused - refused) / before
+    return refused / lately > max(BAND_FLOOR, usual * BAND_TIMES)
+
+
 def _clocks(alive: Sequence[Process]) -> list[Trouble]:
     """Each machine once."""
     wrong = {p.name.partition("/")[0] for p in alive if abs(p.skew_ms) > SKEW_MS}
     return [Trouble(Cause("clock_skew", machine)) for machine in sorted(wrong)]
-
-
-def _watched(incident: Incident) -> bool:
-    return kind_of(incident.cause).about is About.WATCH and incident.state is not IncidentState.RESOLVED
 
 
 __all__ = ["BY", "SILENT_S", "STILL_S", "Trouble", "Watchdog"]

@@ -8,11 +8,23 @@ import pytest
 
 from bot.watchdog import SignOfLife
 from handlers.workflows.incidents import INCIDENT_SURFACE, text_obstacle
-from handlers.workflows.watchdog import BY, PILE, SILENT_S, STILL_S, Watchdog
-from store.models import Delivery, EventSource, IncidentState, Priority, Stage, Unmatched
+from handlers.workflows.watchdog import BY, PILE, SILENT_S, STILL_S, Watchdog, out_of_band
+from store.models import (
+    Delivery,
+    EventKind,
+    EventSource,
+    IncidentState,
+    NotificationKind,
+    Outcome,
+    Priority,
+    Reason,
+    Stage,
+    Unmatched,
+)
 from store.presence import Presence
+from store.types import new_id
 from store.unit import Store
-from tests.builders import NOW, delivery
+from tests.builders import NOW, delivery, event, notification
 from tests.conftest import FakeClock
 from tests.contracts.test_oncall_watch import services_on
 from tests.unit.handlers.support import profile
@@ -149,6 +161,61 @@ async def test_reports_that_pile_up_unmatched_are_told(dog: Dog, clock: FakeCloc
     clock.advance(days=2)
     await dog.looks()
     assert await dog.open() == []
+
+
+@pytest.mark.parametrize(
+    ("accepted", "refused", "all_accepted", "all_refused", "told"),
+    [
+        (60, 40, 5060, 90, True),  # 1% before, 40% now
+        (98, 2, 5098, 52, False),  # as ever
+        (85, 15, 900, 115, False),  # 10% before, 15% now
+        (92, 8, 5092, 8, False),  # nothing before, 8% now: under the floor
+        (10, 15, 5010, 15, False),  # too few lately
+        (60, 40, 150, 41, False),  # too few before
+    ],
+)
+def test_a_share_of_failures_counts_against_what_was_usual(
+    accepted: int, refused: int, all_accepted: int, all_refused: int, told: bool
+) -> None:
+    assert out_of_band(accepted, refused, all_accepted, all_refused) is told
+
+
+async def test_a_route_that_fails_far_more_than_usual_is_told(dog: Dog) -> None:
+    made = 0
+    for age, accepted, refused in ((timedelta(days=1), 250, 2), (timedelta(minutes=5), 30, 20)):
+        rows = [(Outcome.SENT, Reason.NONE)] * accepted + [(Outcome.BOUNCED, Reason.RECIPIENT)] * refused
+        items, events = [], []
+        for outcome, reason in rows:
+            at, made = NOW - age, made + 1
+            notice = notification(kind=NotificationKind.INVOICE_ISSUED, created_at=at)
+            item = delivery(
+                f"a{made}@a.example",
+                id=new_id(),
+                notification_id=notice.id,
+                route="visp",
+                stage=Stage.CLOSED,
+                outcome=outcome,
+                reason=reason,
+                outcome_at=at,
+                created_at=at,
+            )
+            items.append((notice, item))
+            if outcome is Outcome.BOUNCED:
+                events.append((1, event(item.id, EventKind.BOUNCED, at=at, recorded_at=at)))
+        async with dog.store.begin(1) as tx:
+            tx.now = NOW - age
+            await tx.notifications.add([notice for notice, _ in items])
+            await tx.deliveries.add([item for _, item in items])
+            await tx.events.append(events)
+    assert await dog.looks() == ["failure_band:visp"]
+
+
+async def test_an_alert_that_somebody_else_raised_is_not_its_own_to_end(dog: Dog) -> None:
+    async with dog.store.begin(1) as tx:
+        await tx.incidents.alarm("ledger_gap:March", "The run March ended with a gap in its ledger")
+    await dog.looks(STILL_S)
+    await dog.looks(STILL_S)
+    assert await dog.open() == ["ledger_gap:March"]
 
 
 async def test_a_sign_of_life_tells_its_role_and_its_clock(store: Store) -> None:

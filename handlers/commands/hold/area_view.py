@@ -9,7 +9,7 @@ from handlers import format as fmt
 from handlers.blocks import actions, button, context, fit, lines, md, section
 from handlers.note_lines import hold_line
 from handlers.profile import TenantProfile
-from handlers.reply import Block, Reply
+from handlers.reply import Block, Reply, To
 from handlers.sticky import AreaData
 from store.models import MOST_COUNTED, TOWN
 
@@ -57,7 +57,7 @@ def preview(data: AreaData, until: date, reason: str, profile: TenantProfile) ->
     return Reply(f"{title} It touches {_accounts(data)}.", fit(blocks))
 
 
-def shown(data: AreaData, profile: TenantProfile, *, just_set: bool = False) -> Reply:
+def shown(data: AreaData, profile: TenantProfile, *, just_set: bool = False, to: To = To.ASKER) -> Reply:
     named = thing(data.scope, data.key)
     if not data.holds:
         text = f"There is no hold on {named}."
@@ -87,4 +87,4 @@ def shown(data: AreaData, profile: TenantProfile, *, just_set: bool = False) -> 
         blocks.append(context(md("It took the place of the hold until {}.", days)))
     if just_set:
         blocks.append(context("It shows on the card of each of them. You get a message when it is over."))
-    return Reply(title, fit(blocks))
+    return Reply(title, fit(blocks), to)

@@ -14,7 +14,7 @@ from handlers.commands.hold import area_view, view
 from handlers.contract import CommandRequest, Services
 from handlers.dates import EXAMPLES, ahead, leading_day
 from handlers.profile import CommandSpec, Role
-from handlers.reply import Answer, FieldErrors, Reply, UserError
+from handlers.reply import Answer, FieldErrors, Reply, To, UserError
 from handlers.sticky import REASON_MAX
 from handlers.workflows import area_holds, holds
 from handlers.workflows.pointing import asked_for
@@ -81,7 +81,7 @@ class HoldCommand:
             data = await area_holds.load(services, request.tenant, value["sc"], value["k"])
             until = ahead(date.fromisoformat(value["d"]), today)
             data = await area_holds.set_hold(services, request, data, until, str(value.get("r", "")))
-            return area_view.shown(data, profile, just_set=True)
+            return area_view.shown(data, profile, just_set=True, to=To.REPLACE)
         scope, name, day, reason = split_area(request.text, today)
         data = await area_holds.load(services, request.tenant, scope, name)
         if day is None:

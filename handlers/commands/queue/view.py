@@ -42,7 +42,7 @@ def overview(waiting: Waiting, profile: TenantProfile, role: Role, to: To = To.A
 
 def _title(due: int, held: int) -> str:
     if not due and not held:
-        return "Nothing waits"
+        return "Nothing is due, nothing is held"
     told = [f"{due:,} due" if due else "", f"{held:,} held" if held else ""]
     return "What waits now: " + " · ".join(part for part in told if part)
 
