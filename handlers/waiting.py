@@ -36,20 +36,28 @@ class Way:
     """Why those queued for later wait; of the next ones."""
     last_minute: int = 0
     """Handed over within it."""
-    limit: float | None = None
-    """Units a second that all workers together may use, where that limit is in use now."""
     trouble: Incident | None = None
     """An unresolved incident of the route itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """What waits for one limit that is in use now (notifier.ceilings)."""
+
+    way: str
+    subject: str
+    """A recipient domain; empty: the limit of the route itself."""
+    waiting: int
+    sentence: str
+    lasts: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
     ways: tuple[Way, ...]
     held: tuple[Held, ...]
-    lines: Mapping[str, int]
-    """Limit -> how many wait in its line."""
-    rates: Mapping[str, float]
-    """Limit -> units a second."""
+    limited: tuple[Limited, ...]
+    """What waits for a limit."""
     holds: Mapping[str, Hold]
     """Holder -> the hold behind it, where one stands."""
     runs: Mapping[str, Run]
@@ -82,32 +90,31 @@ def ceilings(waiting: Waiting) -> list[Ceiling]:
     for way in waiting.ways:
         found += _lines(way, waiting)
         if way.queued is not None and way.queued.due:
-            found.append(_of_way(way, way.queued.due))
+            limit = next((x for x in waiting.limited if x.way == way.name and not x.subject), None)
+            found.append(_of_way(way, way.queued.due, limit))
     return found
 
 
 def _lines(way: Way, waiting: Waiting) -> list[Ceiling]:
-    """Limits of single domains: only mail there waits for them."""
-    found = []
-    for key, count in sorted(waiting.lines.items(), key=lambda item: -item[1]):
-        kind, _, rest = key.removeprefix("limit:").partition(":")
-        route, _, domain = rest.partition(":")
-        if kind != "domain" or route != way.name:
-            continue
-        rate = waiting.rates.get(f"domain:{rest}")
-        told = f", {_rate(rate)} at most" if rate else ""
-        sentence = f"{count:,} to {domain} wait for its limit{told}; other mail passes them."
-        found.append(Ceiling(way.name, sentence, timedelta(seconds=count / rate) if rate else None))
-    return found
+    """Limits of single domains, and domains that asked us to slow down: only mail there waits for them."""
+    return [
+        Ceiling(
+            way.name,
+            f"{one.waiting:,} to {one.subject} wait in its line ({one.sentence}); other mail passes them.",
+            one.lasts,
+        )
+        for one in waiting.limited
+        if one.way == way.name and one.subject
+    ]
 
 
-def _of_way(way: Way, due: int) -> Ceiling:
+def _of_way(way: Way, due: int, limit: Limited | None) -> Ceiling:
     if way.trouble is not None:
         return Ceiling(way.name, f"{way.trouble.title}: what is due is tried again until it can.")
-    if way.limit:
-        unit = "parts of texts" if way.channel == "text" else "messages"
-        sentence = f"The limit of this route decides: {_rate(way.limit, unit)}, over all workers."
-        return Ceiling(way.name, sentence, timedelta(seconds=due / way.limit))
+    if limit is not None:
+        return Ceiling(
+            way.name, f"The limit of this route decides: {limit.sentence}, all workers together.", limit.lasts
+        )
     ends = timedelta(seconds=due * 60 / way.last_minute) if way.last_minute >= FEW else None
     rate = f" ({way.last_minute:,} in the last minute)" if way.last_minute >= FEW else ""
     if way.in_hand >= way.connections:
@@ -116,12 +123,6 @@ def _of_way(way: Way, due: int) -> Ceiling:
     if way.in_hand:
         return Ceiling(way.name, f"Nothing holds it up: it is being sent{rate}.", ends)
     return Ceiling(way.name, "It is due, and no worker has taken it yet.", ends)
-
-
-def _rate(per_s: float, unit: str = "messages") -> str:
-    if per_s >= 1:
-        return f"{per_s:g} {unit} a second"
-    return f"{per_s * 60:g} {unit} a minute"
 
 
 _PLAIN = {

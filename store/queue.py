@@ -5,7 +5,6 @@ Read along the partial indexes of what is not settled: a backlog of a million is
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -15,8 +14,7 @@ from sqlalchemy import ColumnElement, and_, case, func, select, text
 from store.deliveries import delivery_of
 from store.models import Delivery, Held, Priority, Queued
 from store.repository import Repository
-from store.tables import deliveries, rate_limits
-from store.types import db_now_plus
+from store.tables import deliveries
 
 _QUEUED = text("deliveries.stage = 'queued'")  # literal, as the partial indexes have it
 _HELD = text("deliveries.stage = 'held'")
@@ -24,8 +22,6 @@ _CLAIMED = text("deliveries.stage = 'claimed'")
 _AWAITING = text("deliveries.stage = 'awaiting'")
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 """Every claim has a lease; naming it names its index."""
-IN_USE_S = 5.0
-_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 LOOKED_AT = 2_000
 """Of what is queued for later, the next so many tell why."""
 
@@ -135,15 +131,6 @@ class Queue(Repository):
         )
         row = (await self._tx.conn.execute(statement)).first()
         return Head(row.id, row.attempt, row.due_at) if row else None
-
-    async def limits_in_use(self) -> dict[str, float]:
-        """Of the limits that all workers share, those that something left by just now: units a second."""
-        c = rate_limits.c
-        statement = select(c.key, c.per_s).where(
-            c.tenant_id == self._tenant, c.free_at > db_now_plus(-IN_USE_S)
-        )
-        rows = (await self._tx.conn.execute(statement)).all()
-        return {row.key: float(row.per_s) for row in rows if _NUMBER.fullmatch(row.per_s)}
 
     async def handed_over(self, within: timedelta, kept: timedelta) -> dict[str, int]:
         """Mails handed over lately, by route: `kept` is how long after that they wait for a bounce."""

@@ -7,15 +7,16 @@ from uuid import UUID
 
 from billing.hold_words import held_thing
 from handlers.contract import Services
-from handlers.waiting import Waiting, Way
+from handlers.waiting import Limited, Waiting, Way
 from handlers.workflows.watchdog import SILENT_S
-from notifier.limits import route_key, segments_key
+from notifier.ceilings import Ceiling, Kind, ceilings
 from notifier.oncall import About, kind_of, parse
 from notifier.schedule import PRESUMED_AFTER
 from store.models import ACCOUNT, Held, Hold, Run
 from store.unit import Tx
 
 MINUTE = timedelta(minutes=1)
+_LIMITS = (Kind.ROUTE_RATE, Kind.SEGMENTS, Kind.DOMAIN, Kind.SLOWED)
 
 
 async def load(services: Services, tenant: int) -> Waiting:
@@ -24,16 +25,15 @@ async def load(services: Services, tenant: int) -> Waiting:
         queued = {q.route: q for q in await tx.queue.queued()}
         in_hand, held = await tx.queue.claimed(), await tx.queue.held()
         lately = await tx.queue.handed_over(MINUTE, PRESUMED_AFTER)
-        rates = await tx.queue.limits_in_use()
         troubles = {
             parse(i.cause).about: i
             for i in reversed(await tx.incidents.unresolved())
             if kind_of(i.cause).about is About.ROUTE
         }
-        ways = [(route.name, "e-mail", route.connections, route_key(route.name)) for route in profile.routes]
+        ways = [(route.name, "e-mail", route.connections) for route in profile.routes]
         if profile.sms is not None:
             text = profile.sms.route
-            ways.append((text.name, "text", text.connections, segments_key(text.name)))
+            ways.append((text.name, "text", text.connections))
         found = [
             Way(
                 name,
@@ -43,22 +43,26 @@ async def load(services: Services, tenant: int) -> Waiting:
                 in_hand.get(name, 0),
                 await tx.queue.later(name) if name in queued and queued[name].later else {},
                 lately.get(name, 0),
-                rates.get(key),
                 troubles.get(name),
             )
-            for name, channel, connections, key in ways
+            for name, channel, connections in ways
         ]
         return Waiting(
             ways=tuple(found),
             held=tuple(held),
-            lines=await tx.lines.lengths(),
-            rates=rates,
+            limited=tuple(_limited(c) for c in await ceilings(tx) if c.kind in _LIMITS),
             holds=await _holds(tx, held),
             runs=await _runs(tx, held),
             works=any(process.works for process in await tx.processes.alive(SILENT_S)),
             send_mode=profile.send_mode,
             now=tx.now,
         )
+
+
+def _limited(ceiling: Ceiling) -> Limited:
+    seconds = ceiling.lasts_s
+    lasts = timedelta(seconds=seconds) if seconds is not None else None
+    return Limited(ceiling.route, ceiling.subject, ceiling.waiting, ceiling.sentence, lasts)
 
 
 async def _holds(tx: Tx, held: list[Held]) -> dict[str, Hold]:

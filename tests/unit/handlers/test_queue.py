@@ -10,7 +10,7 @@ import pytest
 from handlers.profile import Role
 from handlers.reply import UserError
 from handlers.surfaces.delivery import SURFACE as CARD
-from handlers.waiting import Waiting, Way, ceilings, span
+from handlers.waiting import Limited, Waiting, Way, ceilings, span
 from notifier.schedule import A_PERSON
 from store.models import (
     Delivery,
@@ -160,8 +160,7 @@ def standing(*ways: Way, **more: Any) -> Waiting:
     fields: dict[str, Any] = {
         "ways": ways,
         "held": (),
-        "lines": {},
-        "rates": {},
+        "limited": (),
         "holds": {},
         "runs": {},
         "works": True,
@@ -177,18 +176,22 @@ def standing(*ways: Way, **more: Any) -> Waiting:
         (standing(way(), works=False), "No worker is running", None),
         (standing(way(), send_mode="off"), "Sending is switched off", None),
         (standing(way(trouble=_incident("The route visp cannot be reached"))), "cannot be reached", None),
-        (standing(way(limit=20.0, in_hand=4)), "The limit of this route decides: 20 messages a second", 1),
-        (standing(way(limit=0.5)), "30 messages a minute", 40),
+        (
+            standing(
+                way(in_hand=4), limited=(Limited("visp", "", 1200, "20 a second", timedelta(minutes=1)),)
+            ),
+            "The limit of this route decides: 20 a second, all workers together",
+            1,
+        ),
         (standing(way(in_hand=4, last_minute=600)), "all connections are busy (600 in the last minute)", 2),
         (standing(way(in_hand=2, last_minute=600)), "Nothing holds it up", 2),
         (standing(way()), "no worker has taken it yet", None),
         (
             standing(
                 way(queued=None),
-                lines={"limit:domain:visp:gmail.example": 600},
-                rates={"domain:visp:gmail.example": 10.0},
+                limited=(Limited("visp", "gmail.example", 600, "10 a second at most", timedelta(minutes=1)),),
             ),
-            "600 to gmail.example wait for its limit, 10 messages a second at most",
+            "600 to gmail.example wait in its line (10 a second at most); other mail passes them",
             1,
         ),
         (standing(way(queued=None)), "", None),
