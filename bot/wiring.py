@@ -350,7 +350,7 @@ class Runtime:
             sweeps = [OncallWatch(services).run, DnsLooks(services).run, QuestionSweep(services).run]
             sweeps.append(RetentionDuty(store, list(services.tenants)).run)
             runs = RunWatch(services)
-            loops += [worker.run, *sweeps, Upkeep(store).run, runs.writing, runs.judging, runs.reconciling]
+            loops += [worker.run, *sweeps, Upkeep(store).run, *runs.loops()]
             loops += self._billing_half(store, services, presence.name, dead)
         if self._bot:
             bot_loops, runner = await self._bot_half(

@@ -44,6 +44,8 @@ class RunCard:
     """Of those that failed: told since by another message, or paid."""
     expires: datetime | None = None
     """When the first of what a paused run holds goes out of date."""
+    next_at: datetime | None = None
+    """When the first of what is queued may go, where only few are left."""
 
     @property
     def notices(self) -> int:
@@ -114,7 +116,7 @@ def _state(made: RunCard, profile: TenantProfile) -> str:
     if run.ready_at is None:
         return f"Writing the notices: {made.notices + made.excluded:,} so far"
     if made.under_way:
-        return f"{bar(made.told, made.notices)} {made.told:,} of {made.notices:,}{_left(made)}"
+        return f"{bar(made.told, made.notices)} {made.told:,} of {made.notices:,}{_left(made, profile)}"
     if made.may_bounce:
         return f"All sent. {made.may_bounce:,} may still bounce"
     return "All sent; waiting for late bounces"
@@ -242,8 +244,11 @@ def bar(done: int, total: int) -> str:
     return f"{'█' * full}{'░' * (_BAR - full)} {int(share * 100)}%"
 
 
-def _left(made: RunCard) -> str:
-    """By the pace of the last minute, else by that so far; nothing while that is a guess."""
+def _left(made: RunCard, profile: TenantProfile) -> str:
+    """By the pace of the last minute, else by that so far; nothing while that is a guess. What is tried again
+    later, or waits for the morning, has its own time."""
+    if made.next_at is not None and made.next_at - made.now > MINUTE:
+        return f", the rest from {fmt.lately(made.next_at, made.now, profile.time_zone, profile.locale)} on"
     elapsed = made.now - (made.run.resumed_at or made.run.approved_at or made.run.created_at)
     if made.a_minute >= 20 and elapsed >= MINUTE:
         left = MINUTE * (made.under_way / made.a_minute)

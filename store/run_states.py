@@ -185,6 +185,14 @@ class RunStates(Repository):
         found = await self._tx.conn.execute(select(or_(exists(queued), exists(unready))))
         return bool(found.scalar_one())
 
+    async def next_due(self, run_id: UUID) -> datetime | None:
+        """When the first of what is queued may go."""
+        c = deliveries.c
+        mine = _notice_of(self._tenant, run_id)
+        statement = select(func.min(c.due_at)).where(c.tenant_id == self._tenant, _QUEUED, mine)
+        value: datetime | None = (await self._tx.conn.execute(statement)).scalar_one()
+        return value
+
     def _held(self, tenant: int, run_id: UUID) -> ColumnElement[bool]:
         return and_(deliveries.c.tenant_id == tenant, _HELD, deliveries.c.stage_by == held_by(run_id))
 

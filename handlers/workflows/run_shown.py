@@ -8,6 +8,9 @@ from handlers.run_card import MINUTE, RunCard
 from store.models import RunState, Standing
 from store.unit import Tx
 
+_FEW = 2000
+"""When so few are left they may be those that are tried again later: it is worth a look."""
+
 
 async def load(tx: Tx, run_id: UUID) -> RunCard | None:
     run = await tx.runs.get(run_id)
@@ -18,6 +21,7 @@ async def load(tx: Tx, run_id: UUID) -> RunCard | None:
     # Only once all are sent: it is looked for message by message.
     over = failed and not standings.get(Standing.UNDER_WAY)
     mended = failed - await tx.failures.still_of_run(run.id) if over else 0
+    few = 0 < standings.get(Standing.UNDER_WAY, 0) <= _FEW and run.state is RunState.RUNNING
     return RunCard(
         run,
         standings,
@@ -26,4 +30,5 @@ async def load(tx: Tx, run_id: UUID) -> RunCard | None:
         tx.now,
         mended=max(mended, 0),
         expires=await tx.runs.first_to_expire(run.id) if run.state is RunState.PAUSED else None,
+        next_at=await tx.runs.next_due(run.id) if few else None,
     )

@@ -19,6 +19,7 @@ from handlers.run_card import ERRORS, causes_of
 from handlers.workflows.incidents import INCIDENT_SURFACE
 from handlers.workflows.run import carry_out
 from handlers.workflows.run_control import pause
+from notifier import runs as following
 from notifier.oncall import RUN_STOPPED, Cause
 from store.models import Run, RunState, Tally
 from store.unit import Tx
@@ -53,6 +54,17 @@ async def judge(services: Services, tenant: int) -> int:
             await _alert(tx, profile, Cause(RUN_STOPPED, _about(run)))
         log.warning("run_paused_by_errors", run=str(run.id))
     return len(stopped)
+
+
+async def draw_again(services: Services, tenant: int) -> int:
+    """The pace on a card gets old by itself: cards of runs that go on are drawn anew; how many."""
+    async with services.store.read(tenant) as tx:
+        going = [run for run in await tx.runs.open_runs() if run.state is RunState.RUNNING]
+        going = [run for run in going if await tx.runs.waits(run.id)]
+    if going:
+        async with services.store.begin(tenant) as tx:
+            await following.bump(tx, [(tenant, str(run.id)) for run in going])
+    return len(going)
 
 
 async def reconcile(services: Services, tenant: int, known: set[UUID]) -> int:

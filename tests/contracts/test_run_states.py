@@ -70,6 +70,8 @@ async def test_the_time_of_a_pause_does_not_count_against_the_notices(store: Sto
         assert await tx.runs.resume(run.id, "U_LEAD")
         assert await runs.let_go(tx, 1, run.id) == 1
         assert await runs.let_go(tx, 1, run.id) == 0
+        assert await tx.runs.next_due(run.id) == tx.now
+        assert await tx.runs.waits(run.id)
     after = await one(store, item)
     assert (after.stage, after.stage_by, after.due_at) == (Stage.QUEUED, None, store.clock())
     assert after.expires_at == item.expires_at + 10 * DAY

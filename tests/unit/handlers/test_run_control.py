@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 
+from handlers import run_card
 from handlers.contract import Services
 from handlers.profile import Role, RunsProfile
 from handlers.reply import File, Reply
 from handlers.surfaces.run import SURFACE
 from handlers.workflows import run as workflow
 from handlers.workflows.incidents import INCIDENT_SURFACE
-from handlers.workflows.run_watch import LEAST, judge, reconcile, take_up
+from handlers.workflows.run_shown import load
+from handlers.workflows.run_watch import LEAST, draw_again, judge, reconcile, take_up
 from notifier import runs as following
 from notifier import tracking
 from notifier.tracking import RUN_SURFACE, Report
@@ -137,6 +140,21 @@ async def test_pause_holds_resume_goes_on_and_the_card_says_who(
     assert "paused Mar 2, 2026, 1:01:00 AM PST by <@U_LEAD> · resumed Mar 2, 2026" in going
     assert "<@U_OTHER>" in going
     assert "not paused" in said(await boss.presses(paused, "run.resume"))
+
+
+async def test_what_is_tried_again_later_has_its_own_time_on_the_card(
+    services: Services, store: Store, clock: FakeClock
+) -> None:
+    await people(store, 2)
+    await lead(services).presses(await lead(services).types(ASK), "run.start")
+    run = await only_run(store)
+    async with store.read(1) as tx:
+        made = await load(tx, run.id)
+    assert made is not None
+    assert made.next_at == store.clock()
+    assert await draw_again(services, 1) == 1
+    later = replace(made, next_at=store.clock() + timedelta(minutes=8))
+    assert "0 of 2, the rest from 1:08 AM on" in said(legal(run_card.card(later, services.profile(1))))
 
 
 async def test_a_run_is_written_held_while_it_is_paused_and_gone_on_with_by_itself(
