@@ -7,6 +7,7 @@ the notification. Pure.
 from __future__ import annotations
 
 from datetime import date
+from functools import lru_cache
 from typing import Protocol
 
 from babel.dates import format_date
@@ -29,10 +30,14 @@ class Brand(Protocol):
     def support_phone(self) -> str: ...
 
 
+# Kept, a bounded number of them: a run writes few different days and prices, and Babel takes longer over one
+# than the database over the whole notice.
+@lru_cache(maxsize=8192)
 def money(value: Money, locale: str = "en_US") -> str:
     return format_currency(value.amount, value.currency, locale=locale)
 
 
+@lru_cache(maxsize=1024)
 def day(value: date, locale: str = "en_US") -> str:
     return format_date(value, format="medium", locale=locale)
 

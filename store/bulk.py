@@ -86,7 +86,7 @@ async def add_deliveries(conn: AsyncConnection, rows: Sequence[Row]) -> None:
     await _put(conn, deliveries, DELIVERY, rows)
 
 
-_KEY = ("tenant_id", "key", "content_hash", "notification_id", "created_at")
+KEY = ("tenant_id", "key", "content_hash", "notification_id", "created_at")
 
 
 _RESERVE = (
@@ -105,7 +105,7 @@ async def reserve_keys(
     """
     if conn.dialect.name == "sqlite":
         rows = ((tenant, key, content, notification_id, now) for key, content, notification_id in keys)
-        return await _insert(conn, idempotency, _KEY, rows, " ON CONFLICT DO NOTHING")
+        return await _insert(conn, idempotency, KEY, rows, " ON CONFLICT DO NOTHING")
     raw = await _driver(conn)
     names, contents, ids = zip(*keys, strict=True)
     with _in_sqlalchemys_words(_RESERVE):
