@@ -36,7 +36,7 @@ from bot.text_statuses import TextStatuses
 from store.models import Channel
 from store.unit import Store
 
-TEXTS, CONNECTIONS = 2_000, 64
+TEXTS, CONNECTIONS = 2_000, 128
 STATUSES = ("sent", "delivered")
 Timing = tuple[float, float]
 

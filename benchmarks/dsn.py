@@ -32,7 +32,7 @@ from bot.bounce_listener import BounceHandler, Gate, Limits, listen
 from store.models import Channel
 from store.unit import Store
 
-MAILS, CONNECTIONS = 1_500, 32
+MAILS, CONNECTIONS = 1_500, 64
 
 
 def gate() -> Gate:
