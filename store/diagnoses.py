@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, delete, select
+from sqlalchemy import Row, Select, select
 
 from store.models import PastDiagnosis
 from store.repository import Repository, storable
@@ -66,7 +66,3 @@ class Diagnoses(Repository):
         ordered = statement.order_by(c.created_at.desc(), c.id.desc()).limit(1)
         row = (await self._tx.conn.execute(ordered)).first()
         return _diagnosis(row) if row else None
-
-    async def purge(self, before: datetime) -> None:
-        """Across tenants: forgets what was shown before `before`."""
-        await self._tx.conn.execute(delete(diagnoses).where(diagnoses.c.created_at < before))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Collection, Sequence
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -125,18 +125,26 @@ class Notes(Repository):
         found = [_hold(row) for row in await self._tx.conn.execute(statement)]
         return [h for h in found if key is None or place_key(h.scope_key) == place_key(key)]
 
-    async def holds_ever(self, account: str) -> list[Hold]:
-        """All that were ever set on this account, ended ones too, oldest first."""
+    async def holds_between(
+        self, account: str, places: Collection[tuple[str, str]], since: datetime, until: datetime
+    ) -> list[Hold]:
+        """All that stood at some time in [since, until) on this account or these places (scope, place_key).
+
+        Ended ones too; oldest first.
+        """
+        c = holds.c
         statement = (
             select(holds)
             .where(
-                holds.c.tenant_id == self._tenant,
-                holds.c.scope == "account",
-                holds.c.scope_key == account,
+                c.tenant_id == self._tenant,
+                or_((c.scope == ACCOUNT) & (c.scope_key == account), c.scope.in_([TOWN, TAG])),
+                c.created_at < until,
+                or_(c.ended_at.is_(None), c.ended_at >= since),
             )
-            .order_by(holds.c.created_at, holds.c.id)
+            .order_by(c.created_at, c.id)
         )
-        return [_hold(row) for row in await self._tx.conn.execute(statement)]
+        found = [_hold(row) for row in await self._tx.conn.execute(statement)]
+        return [h for h in found if h.scope == ACCOUNT or (h.scope, place_key(h.scope_key)) in places]
 
     async def hold(self, hold_id: UUID) -> Hold | None:
         """Standing or ended."""

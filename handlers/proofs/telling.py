@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from billing.hold_words import what_is_held
 from handlers import format as fmt
 from handlers import words
 from handlers.intents import redact_cards
@@ -258,8 +259,8 @@ def _hold_lines(case: ProofCase) -> list[str]:
         end = f", ended {utc(h.ended_at)}" if h.ended_at else ""
         why = f" ({h.reason})" if h.reason else ""
         rows.append(
-            f"{both(h.created_at, case.profile)}: reminders held until {h.until.isoformat()}{why} "
-            f"by {who(h.owner)}{end}"
+            f"{both(h.created_at, case.profile)}: {what_is_held(h)}: "
+            f"reminders held until {h.until.isoformat()}{why} by {who(h.owner)}{end}"
         )
     for legal in case.legal_holds:
         end = f", released {utc(legal.ended_at)}" if legal.ended_at else ", stands"

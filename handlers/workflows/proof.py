@@ -25,7 +25,8 @@ from handlers.proofs.period import Period, usual
 from handlers.reply import File, UserError
 from handlers.workflows.lookup import payer_of
 from store.filed import Asked, ChainHead, LegalHold
-from store.models import Channel, Subscriber
+from store.models import TAG, TOWN, Channel, Subscriber
+from store.subscribers import place_key
 from store.types import derived_id
 from store.unit import Tx
 
@@ -115,7 +116,9 @@ async def _load(
         (p.channel, p.address) for p in points
     }
     overrides = await tx.overrides.made_for([subscriber.id, payer.id])
-    holds = await tx.notes.holds_ever(subscriber.account)
+    tags = (await tx.tags.of([subscriber.id])).get(subscriber.id, [])
+    places = {(TOWN, place_key(subscriber.city)), *((TAG, place_key(tag)) for tag in tags)}
+    holds = await tx.notes.holds_between(subscriber.account, places, asked.since, asked.until)
     left_out = await tx.runs.left_out_of(subscriber.id, asked.since, asked.until)
     ids = {f.notification.invoice_id for f in filed} | {e.invoice_id for _, e, _ in left_out}
     consents = await tx.consents.history([key for key in sorted(used) if key[0] is Channel.SMS])
@@ -149,7 +152,7 @@ async def _load(
             if asked.since <= c.at < asked.until
         ],
         left_out=left_out,
-        holds=[h for h in holds if asked.since <= h.created_at < asked.until],
+        holds=holds,
         legal_holds=await tx.legal_holds.of(subscriber.id),
         deeds=await tx.audit.between(account, list(DEEDS), asked.since, asked.until),
         head=await tx.audit.head(),

@@ -65,23 +65,6 @@ async def test_the_latest_of_an_account_is_found_within_a_time(store: Store, clo
         assert await tx.diagnoses.latest(sid, since=NOW) is None
 
 
-async def test_old_ones_are_forgotten_across_providers(store: Store) -> None:
-    sid, theirs = await somebody(store), await somebody(store, tenant=2)
-    old, new = result(sid), result(sid, created_at=NOW + timedelta(days=2))
-    async with store.begin(1) as tx:
-        await tx.diagnoses.add(old)
-        await tx.diagnoses.add(new)
-    async with store.begin(2) as tx:
-        await tx.diagnoses.add(of_two := result(theirs))
-    async with store.system() as tx:
-        await tx.diagnoses.purge(NOW + timedelta(days=1))
-    async with store.begin(1) as tx:
-        assert await tx.diagnoses.get(old.id) is None
-        assert await tx.diagnoses.get(new.id) == new
-    async with store.begin(2) as tx:
-        assert await tx.diagnoses.get(of_two.id) is None
-
-
 async def test_reports_that_wait_are_found_by_whom_they_are_about(store: Store, clock: FakeClock) -> None:
     async def comes(recipient: str, raw: bytes) -> None:
         async with store.begin(1) as tx:

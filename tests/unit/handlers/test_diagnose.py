@@ -31,6 +31,7 @@ from store.models import (
     Reason,
     SubscriberStatus,
 )
+from store.retention import Kept
 from store.unit import Store
 from tests.builders import billing_email, event, invoice_record, mobile, package_record, usd
 from tests.conftest import FakeClock
@@ -748,9 +749,9 @@ async def test_carried_out_twice_one_result_is_kept(agent: Agent) -> None:
 async def test_old_results_are_forgotten(agent: Agent, clock: FakeClock) -> None:
     await bounce_of("mailbox_full", Reason.CAPACITY)(agent.services.store)
     share = await agent.presses(await agent.types("diagnose 1001"), "diagnose.more")
-    clock.advance(days=401)
-    async with agent.services.store.system() as tx:
-        await tx.diagnoses.purge(tx.now - timedelta(days=400))
+    clock.advance(days=900)
+    async with agent.services.store.begin(1) as tx:
+        assert await tx.retention.remove(Kept.DIAGNOSES) == 1
     with pytest.raises(UserError, match="not kept any more"):
         await agent.presses(share, "diagnose.share")
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from bot.retention import RetentionDuty
 from handlers.contract import Services
 from handlers.reply import To, UserError
 from handlers.surfaces.delivery import SURFACE as DELIVERY
@@ -241,3 +242,23 @@ async def test_whoever_turns_a_page_of_a_shared_card_turns_it_for_themselves(age
     assert (await agent.presses(shared, "messages.page:older")).to is To.ASKER
     mine = await agent.types("messages 1001")
     assert (await agent.presses(mine, "messages.page:older")).to is To.REPLACE
+
+
+async def test_what_is_archived_is_shown_with_its_answers_and_said_to_be(
+    agent: Agent, store: Store, clock: FakeClock
+) -> None:
+    sid = await cast.dana(store)
+    _, (item,) = await cast.sent(store, "old", sid, "dana@inbox.example", invoice="20001")
+    refused = {"diagnostic": "552 5.2.2 mailbox full", "status": "5.2.2", "cls": "mailbox_full"}
+    await cast.learn(store, event(item.id, EventKind.BOUNCED, attempt=0, **refused))
+    clock.advance(days=900)
+    await cast.sent(store, "new", sid, "dana@inbox.example", invoice="20001")
+    await RetentionDuty(store, [1], pause_s=0).sweep(1)
+    page = await agent.types("messages 1001")
+    assert "1 to 2 of 2" in said(page)
+    assert "Not delivered: the mailbox is full" in said(page)
+    assert said(page).count("archived") == 1
+    timeline = await agent.presses(page, "messages.timeline:1")
+    assert "552 5.2.2 mailbox full" in said(timeline)
+    assert "every answer is kept for seven years" in said(timeline)
+    assert "come from the archive" in said(await agent.types("diagnose 1001"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -14,7 +15,7 @@ from handlers.reply import File, Reply, UserError
 from handlers.workflows import proof
 from store.models import AuditEntry, Confidence, EventKind, NotificationKind, Reason
 from store.unit import Store
-from tests.builders import event
+from tests.builders import event, hold_of
 from tests.conftest import FakeClock
 from tests.pdf_text import texts
 from tests.unit.handlers import cast
@@ -189,11 +190,19 @@ async def test_a_legal_hold_is_set_shown_told_in_the_record_and_released(
     lead: Agent, store: Store, clock: FakeClock
 ) -> None:
     await story(store, clock)
+    async with store.begin(1) as tx:  # it began before the time asked for, and stands in it
+        await tx.notes.add_hold(hold_of("1001", created_at=clock() - timedelta(days=500)))
+        await tx.notes.add_hold(hold_of("bend", scope="town", reason="fire"))
+        await tx.notes.add_hold(hold_of("Salem", scope="town", reason="flood"))
     held = await lead.types("proof hold 1001 letter of counsel, case 77")
     assert "nothing of it is removed by age" in said(held)
     assert "letter of counsel, case 77" in said(await lead.types("find 1001"))
     file, _ = await make(lead, "1001")
-    assert "legal hold by a member of staff (Slack U_LEAD), stands" in whole(file.content)
+    told = whole(file.content)
+    assert "legal hold by a member of staff (Slack U_LEAD), stands" in told
+    assert "Account 1001: reminders held until 2026-03-20 (promise to pay)" in told
+    assert "The town bend: reminders held until 2026-03-20 (fire)" in told
+    assert "Salem" not in told
     await lead.presses(await lead.types("proof 1001"), "proof.released")
     assert "letter of counsel" not in said(await lead.types("find 1001"))
     async with store.read(1) as tx:
