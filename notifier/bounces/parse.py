@@ -6,6 +6,7 @@ The order is by strength of proof; a message that proves nothing is no bounce. N
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from . import dsn, notices, reports
 from .addresses import addresses
@@ -115,8 +116,14 @@ def _mailbox(raw: bytes) -> list[bytes]:
     return [raw[a:b] for a, b in zip(starts, [*starts[1:], len(raw)], strict=True)]
 
 
+@lru_cache(maxsize=1)
+def _taken_apart(raw: bytes) -> _Message:
+    """Whoever asks for the reports asks for the returned headers too: one reading does for both."""
+    return _Message(raw)
+
+
 def _parse(raw: bytes, depth: int) -> list[BounceReport]:
-    message = _Message(raw)
+    message = _taken_apart(raw)
     found = reports.feedback_report(message.parts, message.returned)
     if not found:
         found = _delivery_reports(message)
@@ -224,7 +231,7 @@ def _notice(message: _Message) -> list[BounceReport]:
 
 def returned_headers(raw: bytes) -> dict[str, str]:
     """Message-ID and X-Delivery-Ref of the mail that came back, where the bounce holds them."""
-    message = _Message(raw)
+    message = _taken_apart(raw)
     found: dict[str, str] = {}
     for name, shown in _RETURNED_FIELDS.items():
         value = message.returned.first(name)
