@@ -181,8 +181,11 @@ class Worker:
     async def _sweep_once(self) -> None:
         # Each in its own transaction: one that goes on locking while it holds the cards of what it has
         # done would wait for a recorder that waits for it.
-        async with self._store.system() as tx:
-            lost = await tracking.sweep_lost(tx)
+        lost = 0
+        # After an outage every lease is over, and its owner is well: it gets the time of one to say so.
+        if not self._store.engine.outage.lately(self._pace.lease_s):
+            async with self._store.system() as tx:
+                lost = await tracking.sweep_lost(tx)
         async with self._store.system() as tx:
             settled = await tracking.sweep_settled(tx)
         async with self._store.system() as tx:

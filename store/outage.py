@@ -38,6 +38,7 @@ class Outage:
 
     def __init__(self) -> None:
         self._since: float | None = None
+        self._back: float | None = None
 
     @contextmanager
     def connecting(self) -> Iterator[None]:
@@ -67,8 +68,15 @@ class Outage:
 
     def over(self) -> None:
         if self._since is not None:
-            log.warning("database_back", after_s=round(time.monotonic() - self._since, 1))
+            self._back = time.monotonic()
+            log.warning("database_back", after_s=round(self._back - self._since, 1))
             self._since = None
+
+    def lately(self, within_s: float) -> bool:
+        """Whether it is gone or came back less than that ago: nobody could renew a lease or write an end."""
+        if self._since is not None:
+            return True
+        return self._back is not None and time.monotonic() - self._back < within_s
 
 
 def quieten(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 import pytest_asyncio
@@ -69,6 +70,40 @@ async def test_a_database_that_is_gone_for_a_while_is_told_in_one_line_and_nothi
     assert ledger.waiting == 0
 
 
+async def test_an_outage_longer_than_the_lease_repeats_no_mail_that_was_on_the_wire(
+    sweep: Sweep, server: Server
+) -> None:
+    world = sweep.world
+    await world.control("mail/behaviour", relay="visp", accept_delay_s=0.7)
+    halves = [await world.start("worker"), await world.start("worker")]
+    notices = await world.enqueue_mails(6)
+    try:
+        async with asyncio.timeout(20):
+            while not await _all_claimed(world, notices):  # noqa: ASYNC110  # another process's rows
+                await asyncio.sleep(0.02)
+        await asyncio.sleep(0.3)  # by now the relay has them, and takes its time to say so
+        kill_server(server.pid)
+        await asyncio.sleep(2)  # two leases
+        await server.restart()
+        assert await world.settle(lambda: any(child.ended.done() for child in halves))
+    finally:
+        await world.control("mail/behaviour", relay="visp", accept_delay_s=None)
+        codes = [await child.stop(signal.SIGTERM) for child in halves]
+    assert codes == [0, 0]
+    assert await world.copies(notices) == [1] * 6
+
+
+async def _all_claimed(world: World, notices: Sequence[UUID]) -> bool:
+    return all(d.stage is Stage.CLAIMED for d in await world.deliveries(notices))
+
+
+async def _doubts(world: World, notices: Sequence[UUID]) -> int:
+    rows = await world.deliveries(notices)
+    async with world.store.read(1) as tx:
+        histories = await tx.events.of([(d.tenant, d.id) for d in rows])
+    return sum(e.kind is EventKind.IN_DOUBT for history in histories.values() for e in history)
+
+
 async def test_a_worker_that_is_told_to_stop_ends_what_is_on_the_wire_and_leaves_nothing_in_doubt(
     sweep: Sweep,
 ) -> None:
@@ -92,9 +127,7 @@ async def test_a_worker_that_is_told_to_stop_ends_what_is_on_the_wire_and_leaves
     assert Stage.CLAIMED not in stages
     assert Stage.QUEUED in stages, "it took no more than it had begun"
     assert Stage.AWAITING in stages, "what was on the wire was ended"
-    async with world.store.read(1) as tx:
-        histories = await tx.events.of([(d.tenant, d.id) for d in rows])
-    assert not any(e.kind is EventKind.IN_DOUBT for history in histories.values() for e in history)
+    assert await _doubts(world, notices) == 0
     await sweep.settle()
 
 

@@ -304,6 +304,11 @@ class World:
         names = ("accepted", "bounced", "failed", "suppressed", "cancelled", "expired", "waiting")
         return Ledger(enqueued=len(self.wanted), copies=copies, **{name: ends[name] for name in names})
 
+    async def copies(self, notices: Sequence[UUID]) -> list[int]:
+        """How often each of their mails has come."""
+        came = await self._by_message_id()
+        return [came.get(d.message_id, 0) for d in await self.deliveries(notices)]
+
     async def _by_message_id(self) -> dict[str, int]:
         async with self.http.get(f"{self.site.url}/sandbox/mail/ledger") as answer:
             found: dict[str, int] = (await answer.json())["by_message_id"]
