@@ -17,7 +17,7 @@ from handlers.reply import Block, Reply
 from handlers.runs import REASONS, count, lasts, odd
 from notifier.run_times import APPROVE_WITHIN, LONGEST_PAUSE, keeps_its_time
 from notifier.schedule import PRESUMED_AFTER
-from store.models import Channel, Confidence, Outcome, Run, RunState, Stage, Standing, Tally
+from store.models import Channel, Outcome, Run, RunState, Standing, Tally
 
 _BAR = 20
 _CAUSES = 3
@@ -70,14 +70,8 @@ class RunCard:
 
     @property
     def may_bounce(self) -> int:
-        """Messages that a relay or provider took, and of which nothing is certain yet."""
-        return sum(
-            t.count
-            for t in self.tally
-            if t.stage is Stage.AWAITING
-            and t.outcome is Outcome.SENT
-            and t.confidence is not Confidence.ACCEPTED_BY_SERVER
-        )
+        """Notices that a relay or provider took, and of which nothing is certain yet."""
+        return self.standings.get(Standing.HANDED, 0)
 
     @property
     def a_minute(self) -> int:
@@ -186,7 +180,9 @@ def _buttons(made: RunCard) -> list[Block | None]:
     going = run.state is RunState.RUNNING and (run.ready_at is None or made.under_way > 0)
     paused = run.state is RunState.PAUSED
     waits = run.state is RunState.WAITING
-    unreached = any(made.standings.get(s) for s in (Standing.FAILED, Standing.SUPPRESSED, Standing.EXPIRED))
+    unreached = made.failed > made.mended or any(
+        made.standings.get(s) for s in (Standing.SUPPRESSED, Standing.EXPIRED)
+    )
     again = made.failed > made.mended and not waits
     return [
         button("Approve", "run.approve", value, style="primary", confirm=_approval(run)) if waits else None,

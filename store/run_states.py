@@ -34,6 +34,9 @@ from store.tables import deliveries, notifications, runs
 HOLDING = "run:"
 """How `stage_by` begins where a paused run holds; behind it stands the run's id."""
 PAUSED = "Its run is paused"
+_LINE = (deliveries.c.route, deliveries.c.priority, deliveries.c.due_at)
+"""The order of the index of what is queued: SQLite, which knows no sizes, would begin with all deliveries of
+the tenant (tests/contracts/test_store_plans.py)."""
 _QUEUED = text("deliveries.stage = 'queued'")  # literal, as the partial index has it (store.deliveries)
 _HELD = text("deliveries.stage = 'held'")
 
@@ -165,6 +168,7 @@ class RunStates(Repository):
         waiting = (
             select(c.id)
             .where(c.tenant_id == tenant, _QUEUED, mine)
+            .order_by(*_LINE)
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
@@ -178,20 +182,28 @@ class RunStates(Repository):
     async def waits(self, run_id: UUID) -> bool:
         """Whether something of it is still to be written or sent."""
         c = deliveries.c
-        queued = select(c.id).where(c.tenant_id == self._tenant, _QUEUED, _notice_of(self._tenant, run_id))
+        queued = (
+            select(c.id)
+            .where(c.tenant_id == self._tenant, _QUEUED, _notice_of(self._tenant, run_id))
+            .order_by(*_LINE)
+            .limit(1)
+        )
         unready = select(runs.c.id).where(
             runs.c.tenant_id == self._tenant, runs.c.id == run_id, runs.c.ready_at.is_(None)
         )
-        found = await self._tx.conn.execute(select(or_(exists(queued), exists(unready))))
-        return bool(found.scalar_one())
+        found = [(await self._tx.conn.execute(statement)).first() for statement in (unready, queued)]
+        return any(row is not None for row in found)
 
     async def next_due(self, run_id: UUID) -> datetime | None:
         """When the first of what is queued may go."""
         c = deliveries.c
-        mine = _notice_of(self._tenant, run_id)
-        statement = select(func.min(c.due_at)).where(c.tenant_id == self._tenant, _QUEUED, mine)
-        value: datetime | None = (await self._tx.conn.execute(statement)).scalar_one()
-        return value
+        first_of_each = (
+            select(func.min(c.due_at))
+            .where(c.tenant_id == self._tenant, _QUEUED, _notice_of(self._tenant, run_id))
+            .group_by(c.route, c.priority)
+            .order_by(c.route, c.priority)
+        )
+        return min((await self._tx.conn.execute(first_of_each)).scalars(), default=None)
 
     def _held(self, tenant: int, run_id: UUID) -> ColumnElement[bool]:
         return and_(deliveries.c.tenant_id == tenant, _HELD, deliveries.c.stage_by == held_by(run_id))
@@ -202,7 +214,6 @@ class RunStates(Repository):
         found = (
             select(c.id, c.due_at, c.expires_at)
             .where(self._held(tenant, run_id))
-            .order_by(c.id)
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
@@ -231,7 +242,8 @@ class RunStates(Repository):
 
     async def first_to_expire(self, run_id: UUID) -> datetime | None:
         """When the first of what a paused run holds goes out of date."""
-        statement = select(func.min(deliveries.c.expires_at)).where(self._held(self._tenant, run_id))
+        first = select(func.min(deliveries.c.expires_at))
+        statement = first.where(self._held(self._tenant, run_id))
         value: datetime | None = (await self._tx.conn.execute(statement)).scalar_one()
         return value
 
@@ -240,7 +252,6 @@ class RunStates(Repository):
         statement = (
             select(deliveries)
             .where(self._held(tenant, run_id), deliveries.c.expires_at <= self._tx.now)
-            .order_by(deliveries.c.id)
             .limit(limit)
             .with_for_update(skip_locked=True)
         )

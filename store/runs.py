@@ -144,7 +144,10 @@ class Runs(RunStates):
         found: set[UUID] = set()
         for batch in batched(invoice_ids, BATCH):
             statement = select(c.invoice_id).where(
-                c.tenant_id == self._tenant, c.run_id == run_id, c.invoice_id.in_(batch)
+                c.tenant_id == self._tenant,
+                # Not along the run: that would read all that it left out, once a batch.
+                func.coalesce(c.run_id, c.run_id) == run_id,
+                c.invoice_id.in_(batch),
             )
             found.update((await self._tx.conn.execute(statement)).scalars())
         return found
