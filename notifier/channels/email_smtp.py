@@ -187,8 +187,6 @@ class SmtpSession:
         return await self._connect(hosts[-1])
 
     async def _connect(self, host: str) -> SmtpConnection:
-        if self._by_mx and (found := self._usable()) is not None:
-            return found
         self._connection = await open_connection(server_of(self._route, host), self._tls)
         return self._connection
 
