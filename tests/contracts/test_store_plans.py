@@ -12,12 +12,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 
+from store.claims import _CLAIM
 from store.failed_attempts import NOTHING
 from store.models import Channel, Outcome, Priority
 from store.unit import Store, Tx
-from tests.builders import NOW
+from tests.builders import NOW, delivery
 
 RUN = UUID(int=7)
 SINCE = NOW - timedelta(minutes=10)
@@ -131,3 +132,21 @@ def _narrow(read: re.Match[str]) -> bool:
         "ix_orphans_waiting",
     }
     return partial or (bool(read[3]) and read[3] != "tenant_id=?")
+
+
+async def test_a_claim_on_postgresql_merges_the_partitions_due_indexes_and_finds_its_rows_by_id(
+    postgres_store: Store,
+) -> None:
+    """The generic plan, which a worker's prepared statement has: it knows neither how many nor which rows."""
+    async with postgres_store.system() as tx:
+        await tx.partitions.make_ahead("deliveries", months=12)
+        await tx.deliveries.add([delivery(f"{n}@example.com") for n in range(2_000)])
+        await tx.conn.execute(text("ANALYZE deliveries"))
+        types = "int, text, int, timestamptz, int, text, float8, timestamptz"
+        await tx.conn.exec_driver_sql(f"PREPARE claim ({types}) AS {_CLAIM}")
+        await tx.conn.exec_driver_sql("SET LOCAL plan_cache_mode = force_generic_plan")
+        values = "1, 'relay', 5, now(), 200, 'w', 30, now()"
+        plan = "\n".join((await tx.conn.exec_driver_sql(f"EXPLAIN EXECUTE claim ({values})")).scalars().all())
+    assert "Merge Append" in plan
+    assert "id = ANY" in plan, "rows are found by id"
+    assert "Seq Scan on deliveries_first" not in plan
