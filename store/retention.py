@@ -273,28 +273,44 @@ class Retention(Repository):
         The deliveries are locked first: a report that comes meanwhile waits, and then finds the message gone,
         which keeps it as unmatched (store.orphans).
         """
-        n = notifications.c
-        where = self._settled(before(self._tx.now, Kept.MESSAGES))
+        at, n, d = before(self._tx.now, Kept.MESSAGES), notifications.c, deliveries.c
+        old = [n.tenant_id == self._tenant, n.id < _bound(at), n.created_at < at]
         if after is not None:
-            where.append(n.id > after)
-        chosen = (
-            select(notifications).where(*where, ~_message_held(notifications)).order_by(n.id).limit(limit)
-        )
+            old.append(n.id > after)
+        chosen = select(notifications).where(*old).order_by(n.id).limit(limit)
         messages = {row.id: row for row in await self._tx.conn.execute(chosen)}
         if not messages:
             return Archived(0, None)
-        ids = list(messages)
-        d = deliveries.c
+        last = max(messages)
         locked = (
             select(deliveries)
-            .where(d.tenant_id == self._tenant, d.notification_id.in_(ids))
+            .where(d.tenant_id == self._tenant, d.notification_id.in_(list(messages)))
             .order_by(d.id)
             .with_for_update()
         )
         items = (await self._tx.conn.execute(locked)).all()
-        await self._keep(messages, items)
-        await self._forget(ids, [item.id for item in items])
-        return Archived(len(items), ids[-1])
+        stay = {item.notification_id for item in items if item.stage != Stage.CLOSED}
+        stay |= await self._held_of(messages, items)
+        going = {one: row for one, row in messages.items() if one not in stay}
+        leaving = [item for item in items if item.notification_id in going]
+        await self._keep(going, leaving)
+        await self._forget(list(going), [item.id for item in leaving])
+        return Archived(len(leaving), last)
+
+    async def _held_of(self, messages: Mapping[UUID, Row[Any]], items: Sequence[Row[Any]]) -> set[UUID]:
+        """Those that a legal hold keeps: on their account, on whoever was written to, or on whose invoice."""
+        h, i = legal_holds.c, invoices.c
+        standing = select(h.subscriber_id).where(h.tenant_id == self._tenant, h.ended_at.is_(None))
+        held = set((await self._tx.conn.execute(standing)).scalars())
+        if not held:
+            return set()
+        about = {row.invoice_id for row in messages.values() if row.invoice_id}
+        owned = select(i.id).where(i.tenant_id == self._tenant, i.id.in_(about), i.subscriber_id.in_(held))
+        of_held = set((await self._tx.conn.execute(owned)).scalars())
+        found = {
+            one for one, row in messages.items() if row.subscriber_id in held or row.invoice_id in of_held
+        }
+        return found | {item.notification_id for item in items if item.subscriber_id in held}
 
     async def last_round(self, name: str) -> datetime | None:
         """When a round of this tenant last came to its end; None: never."""
