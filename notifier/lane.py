@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -18,8 +19,38 @@ from store.models import Priority
 
 AHEAD_S = 0.2
 MOST_AHEAD = 400
+LET_BY_S = 0.05
 UNWRITTEN = 16
 """Ends of attempts that one connection may leave unwritten while it goes on."""
+
+
+class FirstGo:
+    """Urgent work under way in this process: other connections begin nothing meanwhile, for a moment at most.
+
+    One process has one loop: what twenty bulk mails do between two steps of an urgent one, it waits for.
+    """
+
+    def __init__(self) -> None:
+        self._under_way = 0
+        self._over = asyncio.Event()
+
+    @contextmanager
+    def urgent(self) -> Iterator[None]:
+        self._under_way += 1
+        self._over.clear()
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._over.set()
+
+    async def let_by(self) -> None:
+        """Waits until no urgent work is under way; no longer than LET_BY_S, since its server may be slow."""
+        if self._under_way:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LET_BY_S):
+                    await self._over.wait()
 
 
 class Ordered(Protocol):

@@ -12,6 +12,7 @@ import hashlib
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -32,7 +33,7 @@ from notifier.channels import (
 )
 from notifier.ends import describe, not_composed, tried_again_soon
 from notifier.in_flight import InFlight
-from notifier.lane import Lane
+from notifier.lane import FirstGo, Lane
 from notifier.mime import Attachment
 from notifier.recorder import Recorder
 from notifier.schedule import FIRST_RETRY, ROUTE_RETRY, next_attempt
@@ -89,12 +90,13 @@ class RouteRunner:
         pace: Pace,
         in_flight: InFlight,
         stopping: asyncio.Event,
+        first_go: FirstGo,
         destinations: Destinations | None,
     ) -> None:
         self._way, self._tenant, self._route = way, way.tenant, way.route
         self._store, self._truth, self._gate, self._recorder = store, truth, gate, recorder
         self._name, self._pace, self._in_flight = name, pace, in_flight
-        self._stopping, self._destinations = stopping, destinations
+        self._stopping, self._destinations, self._first_go = stopping, destinations, first_go
         self._sources: dict[str, TemplateSource] = {}
         self._sequence = 0
         lanes = (
@@ -136,13 +138,16 @@ class RouteRunner:
         """Takes as much as there are free places for; waits for news when there is less than that."""
         free = await lane.room()
         claimed = 0
-        with self._in_flight.claiming():
+        with self._in_flight.claiming(), self._going_first(lane):
             allowed = await self._gate.allowance(self._way, lane.highest, free)
             if allowed and not self._stopping.is_set():
                 claimed, going = await self._claim(lane.highest, lane.lowest, allowed)
                 lane.put(going)
         if claimed < allowed:  # what was put aside left its place free for the next at once
             await due.wait(self._gate.patience(self._way, self._pace.poll_s))
+
+    def _going_first(self, lane: Lane[_Work]) -> AbstractContextManager[None]:
+        return self._first_go.urgent() if lane.highest is Priority.URGENT else nullcontext()
 
     def _connection(self, lane: Lane[_Work]) -> Callable[[], Awaitable[None]]:
         async def run() -> None:
@@ -166,9 +171,12 @@ class RouteRunner:
         """One message after the other. What breaks over one of them must not take another along that is on
         the wire: it is told, and after a pause the next one is tried."""
         while True:
+            if lane.highest is not Priority.URGENT:
+                await self._first_go.let_by()
             work = await lane.take()
             try:
-                await self._carry(lane, session, work)
+                with self._going_first(lane):
+                    await self._carry(lane, session, work)
             except Exception as error:
                 log.exception("worker_loop_failed", error=type(error).__name__)
                 await asyncio.sleep(self._pace.poll_s)

@@ -20,6 +20,7 @@ from notifier.attachments import Attachments, NoAttachments
 from notifier.channels import AnyProvider, Destinations, Route, SmsRoute, TextProvider
 from notifier.compose import Composer
 from notifier.in_flight import InFlight
+from notifier.lane import FirstGo
 from notifier.recorder import Recorder
 from notifier.route_runner import Pace, RouteRunner
 from notifier.text_desk import TextDesk
@@ -64,7 +65,7 @@ class Worker:
         self._recorder = Recorder(store, self._pace.record_s)
         self._gate = gate or NoLimits()
         self._in_flight = InFlight()
-        self._stopping = asyncio.Event()
+        self._stopping, first_go = asyncio.Event(), FirstGo()
         ways = [
             Way(
                 tenant,
@@ -98,6 +99,7 @@ class Worker:
                 pace=self._pace,
                 in_flight=self._in_flight,
                 stopping=self._stopping,
+                first_go=first_go,
                 destinations=destinations,
             )
             for way in ways

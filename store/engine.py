@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from urllib.parse import quote
 import asyncpg
 from sqlalchemy import event
 from sqlalchemy.engine import URL, ExceptionContext, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncTransaction, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, StaticPool
 
@@ -36,6 +37,8 @@ _OF_THE_POOL = {
 }
 """What a URL may say to SQLAlchemy and the driver does not know."""
 
+RESTED_S = 0.5
+"""After so long without use a PostgreSQL connection is asked first whether it is still there."""
 GROUP_S = 0.005
 """A group commit closes at the latest this long after its first transaction (seconds)."""
 
@@ -282,11 +285,11 @@ class Engine:
                 self.url,
                 pool_size=10,
                 max_overflow=10,
-                pool_pre_ping=True,
                 hide_parameters=True,  # an error text must not hold what people are called
                 connect_args={"server_settings": {"application_name": "ispbot", "jit": "off"}},
             )
             _keep_alive(self._write_engine)
+            _ping_after_a_pause(self._write_engine)
             self._read_engine = self._write_engine.execution_options(postgresql_readonly=True)
 
     def lock_process(self) -> None:
@@ -356,6 +359,29 @@ def _keep_alive(engine: AsyncEngine) -> None:
             for option, seconds in _KEEP_ALIVE.items():
                 sock.setsockopt(socket.IPPROTO_TCP, option, seconds)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+
+def _ping_after_a_pause(engine: AsyncEngine) -> None:
+    """A connection that has rested is asked whether it is still there, as `pool_pre_ping` does for each one.
+
+    One that was in use a moment ago is not: a round trip before each transaction is what an urgent mail waits
+    for, and whoever meets a database that went in that moment tries again all the same.
+    """
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def on_checkin(_dbapi: Any, record: Any) -> None:
+        record.info["rests_since"] = time.monotonic()
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def on_checkout(dbapi: Any, record: Any, _proxy: Any) -> None:
+        since = record.info.get("rests_since")  # None: it was opened just now
+        if since is None or time.monotonic() - since < RESTED_S:
+            return
+        dialect = engine.sync_engine.dialect
+        try:
+            dialect.do_ping(dbapi)
+        except dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError("it is gone") from error  # the pool opens another one
 
 
 def _prepare_sqlite(engine: AsyncEngine, *, begin: str, read_only: bool = False) -> None:

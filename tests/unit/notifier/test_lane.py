@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from notifier.lane import MOST_AHEAD, UNWRITTEN, Ahead, Lane
+from notifier.lane import MOST_AHEAD, UNWRITTEN, Ahead, FirstGo, Lane
 from store.models import Priority
 
 
@@ -99,3 +99,20 @@ async def test_what_no_connection_has_taken_can_be_given_back() -> None:
     await lane.take()
     assert lane.clear() == items[1:]
     assert lane.clear() == []
+
+
+async def test_other_work_lets_urgent_work_by_and_goes_on_when_it_is_over() -> None:
+    first_go = FirstGo()
+    await first_go.let_by()  # nothing urgent is under way
+    with first_go.urgent():
+        with first_go.urgent():
+            waiting = asyncio.ensure_future(first_go.let_by())
+        await asyncio.sleep(0)
+        assert not waiting.done(), "one of the two is still under way"
+    await waiting
+
+
+async def test_urgent_work_that_its_server_holds_up_stops_other_work_for_a_moment_only() -> None:
+    first_go = FirstGo()
+    with first_go.urgent():
+        await first_go.let_by()
