@@ -69,7 +69,7 @@ def _way(way: Way, waiting: Waiting) -> Mrkdwn | None:
         urgent = f", {q.urgent:,} of them urgent" if q.urgent else ""
         told.append(f"{q.due:,} due{urgent}, the first for {age(q.oldest_due, waiting.now)}")
     if way.in_hand:
-        told.append(f"{way.in_hand:,} being sent now")
+        told.append(f"{way.in_hand:,} with a worker now")
     if q is not None and q.later:
         told.append(f"{q.later:,} for later{_reasons(way)}")
     return md("*{}* ({}): {}", way.name, way.channel, "; ".join(told)) if told else None
@@ -104,10 +104,12 @@ def _held(index: int, one: Held, waiting: Waiting, role: Role) -> list[Block]:
     )
     hold = waiting.holds.get(one.by)
     may_end = hold is not None and role >= (Role.AGENT if hold.scope == ACCOUNT else Role.LEAD)
+    resumes = one.by in waiting.runs and role >= Role.LEAD
     return [
         section(text),
         *actions(
             button("Decide…" if one.by == A_PERSON else "List", f"queue.list:{index}", {"by": one.by}),
+            button("Resume", f"run.resume:{index}", {"r": one.by.removeprefix("run:")}) if resumes else None,
             button("End hold", f"hold.end:{index}", {"h": str(hold.id)}) if hold and may_end else None,
         ),
     ]

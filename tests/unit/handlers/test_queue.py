@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from handlers.commands.queue import view
 from handlers.profile import Role
 from handlers.reply import UserError
 from handlers.surfaces.delivery import SURFACE as CARD
@@ -15,6 +16,7 @@ from notifier.schedule import A_PERSON
 from store.models import (
     Delivery,
     EventKind,
+    Held,
     Incident,
     IncidentState,
     NotificationKind,
@@ -26,8 +28,9 @@ from store.models import (
 from store.types import new_id
 from tests.builders import NOW, delivery, event, hold_of, notification
 from tests.conftest import FakeClock
+from tests.contracts.test_runs import run_of
 from tests.unit.handlers import cast
-from tests.unit.handlers.support import Agent, buttons, golden, legal, said
+from tests.unit.handlers.support import Agent, buttons, golden, legal, profile, said
 
 
 @pytest.fixture
@@ -209,3 +212,13 @@ def test_the_one_thing_that_decides_how_fast_it_goes_is_named(
 def test_a_span_is_told_roughly() -> None:
     told = {40: "about 40 seconds", 100: "about 2 minutes", 7200: "about 2 hours", 1: "about 1 second"}
     assert {seconds: span(timedelta(seconds=seconds)) for seconds in told} == told
+
+
+def test_a_lead_goes_on_with_a_paused_run_from_here() -> None:
+    run = run_of()
+    by = f"run:{run.id}"
+    found = standing(way(queued=None), held=(Held(by, "visp", 15, NOW),), runs={by: run})
+    reply = legal(view.overview(found, profile(), Role.LEAD))
+    assert "*15* by its run, which is paused: Invoices issued" in said(reply)
+    assert buttons(reply)["run.resume:0"] == {"r": str(run.id)}
+    assert "run.resume:0" not in buttons(view.overview(found, profile(), Role.AGENT))
