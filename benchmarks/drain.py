@@ -30,8 +30,11 @@ from pgqueuer.domain.types import QueueExecutionMode
 from pgqueuer.queries import Queries
 
 from benchmarks import backlog, databases
-from benchmarks.sending import CONNECTIONS, LetterheadOfAll, quiet, route, worker
+from benchmarks.sending import CONNECTIONS, quiet, route, worker
 from benchmarks.sink import sink
+from billing.invoice_pdf import Letterhead
+from billing.pdfs import InvoicePdfs
+from handlers.profile import Brand
 from notifier import templates
 from notifier.channels import OutgoingMessage, Route, email_smtp
 from notifier.compose import Composer
@@ -45,6 +48,15 @@ _SEED = 500
 """Different messages; the limit and the peer send them over and over."""
 
 Row = dict[str, Any]
+
+
+class LetterheadOfAll(InvoicePdfs):
+    """PDFs as the product keeps them, under one letterhead."""
+
+    def __init__(self, store: Store) -> None:
+        brand = Brand("Cascade Fiber", "help@cascade.example", "+1 541 555 0100")
+        letterhead = Letterhead(brand, "US", "en_US", "https://portal.cascade.example")
+        super().__init__(store, {databases.TENANT.id: letterhead})
 
 
 async def messages(way: Route) -> list[OutgoingMessage]:
@@ -162,7 +174,7 @@ async def processes(server: str, way: Route, taken: Callable[[], int], count: in
             await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                "benchmarks.drain",
+                "benchmarks.sending",
                 store.engine.url,
                 way.host,
                 str(way.port),
@@ -228,13 +240,3 @@ async def _measure() -> list[Row]:
 
 def run() -> list[Row]:
     return uvloop.run(_measure())
-
-
-async def _one_worker(url: str, host: str, port: str, name: str) -> None:
-    quiet()
-    async with databases.opened(url) as store:
-        await worker(store, route(host, int(port)), name).run()
-
-
-if __name__ == "__main__":
-    uvloop.run(_one_worker(*sys.argv[1:]))

@@ -38,7 +38,7 @@ async def head(store: Store, way: Route, taken: Any) -> tuple[float, float]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "benchmarks.drain",
+        "benchmarks.sending",
         store.engine.url,
         way.host,
         str(way.port),

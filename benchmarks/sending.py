@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
+import sys
 from typing import Any
 
 import structlog
+import uvloop
 
 from benchmarks.backlog import DOMAIN, KEYRING, ROUTE
-from benchmarks.databases import TENANT
-from billing.invoice_pdf import Letterhead
-from billing.pdfs import InvoicePdfs
+from benchmarks.databases import TENANT, opened
 from billing.truth import BillingTruth, SendMode
-from handlers.profile import Brand
 from notifier.channels import AnyProvider, Route, email_smtp, sms_twilio
 from notifier.compose import Composer
 from notifier.worker import Worker
@@ -42,15 +41,6 @@ def quiet() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
 
 
-class LetterheadOfAll(InvoicePdfs):
-    """PDFs as the product keeps them, under one letterhead."""
-
-    def __init__(self, store: Store) -> None:
-        brand = Brand("Cascade Fiber", "help@cascade.example", "+1 541 555 0100")
-        letterhead = Letterhead(brand, "US", "en_US", "https://portal.cascade.example")
-        super().__init__(store, {TENANT.id: letterhead})
-
-
 def worker(
     store: Store, way: Route, name: str = "w1", provider: AnyProvider = email_smtp.CHANNEL, **more: Any
 ) -> Worker:
@@ -63,3 +53,13 @@ def worker(
         name=name,
         **more,
     )
+
+
+async def _one(url: str, host: str, port: str, name: str) -> None:
+    quiet()
+    async with opened(url) as store:
+        await worker(store, route(host, int(port)), name).run()
+
+
+if __name__ == "__main__":  # a worker in a process of its own, which loads no more than one needs
+    uvloop.run(_one(*sys.argv[1:]))
