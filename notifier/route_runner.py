@@ -352,8 +352,10 @@ class RouteRunner:
         now, jitter = self._store.clock(), random.random()  # noqa: S311  # spreads retries, hides nothing
         kind, fields, queue_id = describe(outcome, self._route.confidence)
         down, soon = isinstance(outcome, Deferred) and outcome.route_down, tried_again_soon(outcome)
+        named = outcome.named if isinstance(outcome, Deferred) else None
         if kind is EventKind.DEFERRED:
-            again = next_attempt(delivery.attempt, now, jitter, ROUTE_RETRY if soon else FIRST_RETRY)
+            first = ROUTE_RETRY if soon else FIRST_RETRY
+            again = next_attempt(delivery.attempt, now, jitter, first, named)
             if again >= delivery.expires_at:  # no attempt would come in time: this answer was the last
                 hard = isinstance(outcome, Deferred) and outcome.verdict is not None and outcome.verdict.hard
                 kind = EventKind.BOUNCED if hard and not down else EventKind.FAILED
@@ -365,6 +367,7 @@ class RouteRunner:
             fenced=True,
             jitter=jitter,
             soon=soon,
+            named=named,
             queue_id=queue_id,
             content_hash=content_hash,
             pdf_hash=hashlib.sha256(attached[0].content).hexdigest() if attached else None,

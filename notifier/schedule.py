@@ -153,11 +153,24 @@ def next_check(handed_over: datetime, checks: int) -> datetime:
     return handed_over + RECEIPT_CHECKS[min(checks, len(RECEIPT_CHECKS) - 1)]
 
 
-def next_attempt(attempts: int, now: datetime, jitter: float, first: timedelta = FIRST_RETRY) -> datetime:
+NAMED_TRIES = 4
+"""So often a time that the other side names is taken at its word; then ours counts if it is later."""
+
+
+def next_attempt(
+    attempts: int,
+    now: datetime,
+    jitter: float,
+    first: timedelta = FIRST_RETRY,
+    named: timedelta | None = None,
+) -> datetime:
     """When to try again after `attempts` tries; `jitter` in [0, 1) spreads it by up to a fifth.
 
+    `named`: for how long the other side asked us to wait (notifier.retry_after); never tried earlier.
     Callers compare with `expires_at`: a retry that would come later is a failure now.
     """
     doublings = min(max(attempts - 1, 0), 10)
     wait = min(first * (1 << doublings), LAST_RETRY)
+    if named is not None:
+        wait = named if attempts <= NAMED_TRIES else max(named, wait)
     return now + wait * (1 + 0.2 * jitter)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from notifier import fallback
@@ -79,6 +79,8 @@ class Report:
     jitter: float = 0.0
     soon: bool = False
     """Our own way out failed, not the receiving side: tried again sooner."""
+    named: timedelta | None = None
+    """For how long the receiving side asked us to wait."""
     queue_id: str = ""
     content_hash: str | None = None
     """SHA-256 of the bytes that were handed to the channel."""
@@ -309,7 +311,7 @@ def _may_move(delivery: Delivery, report: Report, stage: Stage) -> bool:
 def _step(step: Next, report: Report, delivery: Delivery, now: datetime) -> tuple[Stage, datetime]:
     if step is Next.RETRY:
         first = ROUTE_RETRY if report.soon else FIRST_RETRY
-        return Stage.QUEUED, next_attempt(delivery.attempt, now, report.jitter, first)
+        return Stage.QUEUED, next_attempt(delivery.attempt, now, report.jitter, first, report.named)
     if step is Next.RETRY_SOON:
         return Stage.QUEUED, next_attempt(delivery.attempt, now, report.jitter, DOUBT_RETRY)
     if step is Next.SETTLE:

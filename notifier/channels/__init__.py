@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol, TypeVar
 
 from notifier.bounces import BounceVerdict
@@ -148,6 +148,8 @@ class Deferred:
     text: str
     verdict: BounceVerdict | TextVerdict | None = None
     route_down: bool = False
+    named: timedelta | None = None
+    """For how long it asked us to wait, where it said so (notifier.retry_after)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from notifier.channels import (
 )
 from notifier.mime import is_addr_spec
 from notifier.mx import MailHosts
+from notifier.retry_after import in_words
 from notifier.smtp import (
     CLOSING,
     Answer,
@@ -214,7 +215,10 @@ class SmtpSession:
         verdict = classify_reply(code, status, text)
         if code >= 500 and not route_down:
             return Refused(self._route.name, str(code), status, f"{code} {text}", verdict)
-        return Deferred(self._route.name, str(code), status, f"{code} {text}", verdict, route_down=route_down)
+        named = None if route_down else in_words(text)
+        return Deferred(
+            self._route.name, str(code), status, f"{code} {text}", verdict, route_down=route_down, named=named
+        )
 
     async def _leave(self) -> None:
         connection, self._connection = self._connection, None

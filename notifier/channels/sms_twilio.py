@@ -12,6 +12,7 @@ import json
 import logging
 import select
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 from weakref import WeakSet
@@ -38,6 +39,7 @@ from notifier.channels import (
     SmsRoute,
     SubmitOutcome,
 )
+from notifier.retry_after import header
 from notifier.sms_codes import refusal_of
 from store.models import Channel, Reason
 from store.unit import in_transaction
@@ -91,6 +93,8 @@ class OwnHttp(AsyncHttpClient):  # type: ignore[misc]  # the library has no type
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(_CONNECT_S, timeout_s))
         self._session: aiohttp.ClientSession | None = None
         self._auth: tuple[Any, str] = (None, "")
+        self.retry_after = ""
+        """Of the latest answer: the library's exception has no headers."""
 
     async def request(
         self,
@@ -115,6 +119,7 @@ class OwnHttp(AsyncHttpClient):  # type: ignore[misc]  # the library has no type
         async with session.request(
             method, uri, params=params, data=body, headers=sent, allow_redirects=False
         ) as response:
+            self.retry_after = response.headers.get("Retry-After", "")
             octets = await response.read()
             return Response(response.status, octets.decode("utf-8", "replace"), response.headers)
 
@@ -188,7 +193,8 @@ class TwilioSession:
             about_sender = verdict.reason in (Reason.CONFIG, Reason.INFRASTRUCTURE)
             return Refused(name, reply_code, "", text, verdict, about_sender=about_sender)
         login = verdict.reason is Reason.CONFIG
-        return Deferred(name, reply_code, "", text, verdict, route_down=login)
+        named = header(self._http.retry_after, datetime.now(UTC)) if self._http.retry_after else None
+        return Deferred(name, reply_code, "", text, verdict, route_down=login, named=named)
 
     async def close(self) -> None:
         await self._http.close()
