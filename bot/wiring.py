@@ -383,6 +383,7 @@ class Runtime:
                 route_limits(self._config.app),
                 failover=failovers(self._config.app),
                 destinations=lambda domain: destination(services.resolver, domain),
+                worker=name,
             ),
             pace=Pace(lease_s=pace.lease_s, poll_s=pace.poll_s, sweep_s=pace.sweep_s),
         )

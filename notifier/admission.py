@@ -14,6 +14,7 @@ from typing import Protocol
 from uuid import UUID
 
 from notifier.channels import SubmitOutcome
+from notifier.connections import Share
 from notifier.way import Way
 from store.models import Delivery, Priority
 
@@ -61,6 +62,10 @@ class Gate(Protocol):
         """
         ...
 
+    def share(self, way: Way, wanted: int) -> Share:
+        """The connections that this worker may hold for what is not urgent; asked once, at the start."""
+        ...
+
     def patience(self, way: Way, poll_s: float) -> float:
         """How long to wait for news when nothing is due; shorter while a line moves."""
         ...
@@ -83,6 +88,9 @@ class NoLimits:
 
     async def allowance(self, way: Way, highest: Priority, wanted: int) -> int:
         return wanted
+
+    def share(self, way: Way, wanted: int) -> Share:
+        return Share(wanted, wanted)
 
     def patience(self, way: Way, poll_s: float) -> float:
         return poll_s

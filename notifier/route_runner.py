@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import structlog
 
@@ -31,6 +31,7 @@ from notifier.channels import (
     Session,
     SubmitOutcome,
 )
+from notifier.connections import Share
 from notifier.ends import describe, not_composed, tried_again_soon
 from notifier.in_flight import InFlight
 from notifier.lane import FirstGo, Lane
@@ -97,6 +98,7 @@ class RouteRunner:
         self._store, self._truth, self._gate, self._recorder = store, truth, gate, recorder
         self._name, self._pace, self._in_flight = name, pace, in_flight
         self._stopping, self._destinations, self._first_go = stopping, destinations, first_go
+        self._share = gate.share(way, self._route.connections)
         self._sources: dict[str, TemplateSource] = {}
         self._sequence = 0
         lanes = (
@@ -112,7 +114,7 @@ class RouteRunner:
         loops: list[Callable[[], Awaitable[None]]] = []
         for lane in self._lanes:
             loops.append(self._claimer(lane))
-            loops += [self._connection(lane) for _ in range(lane.connections)]
+            loops += [self._connection(lane, number) for number in range(lane.connections)]
         return loops
 
     async def let_go(self) -> None:
@@ -149,17 +151,43 @@ class RouteRunner:
     def _going_first(self, lane: Lane[_Work]) -> AbstractContextManager[None]:
         return self._first_go.urgent() if lane.highest is Priority.URGENT else nullcontext()
 
-    def _connection(self, lane: Lane[_Work]) -> Callable[[], Awaitable[None]]:
+    def _connection(self, lane: Lane[_Work], number: int) -> Callable[[], Awaitable[None]]:
+        if lane.highest is Priority.URGENT:  # its own, on each worker
+            return lambda: self._connected(lane, lambda: True, set())
+
         async def run() -> None:
-            session = self._way.provider.session(self._route, self._destinations)
-            try:
-                async with asyncio.TaskGroup() as group:
-                    for _ in range(self._overlapping):
-                        group.create_task(self._carrier(lane, session))
-            finally:
-                await session.close()
+            """As often as it is this one's turn among the connections of all workers."""
+            share = self._share
+            while True:
+                await share.turn(number)
+                resting: set[asyncio.Task[None]] = set()
+                ends = asyncio.create_task(self._end_resting(share, number, resting))
+                try:
+                    await self._connected(lane, lambda: share.has(number), resting)
+                finally:
+                    ends.cancel()
+                    share.closed(number)
+                if not share.allowed:  # all of them are others' now, and so is what waits here
+                    await self.let_go()
 
         return run
+
+    async def _end_resting(self, share: Share, number: int, resting: set[asyncio.Task[None]]) -> None:
+        """Others get this connection: who has a message on the wire ends after it, who waits for one now."""
+        await share.over(number)
+        for task in resting:
+            task.cancel()
+
+    async def _connected(
+        self, lane: Lane[_Work], stay: Callable[[], bool], resting: set[asyncio.Task[None]]
+    ) -> None:
+        session = self._way.provider.session(self._route, self._destinations)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._overlapping):
+                    group.create_task(self._carrier(lane, session, stay, resting))
+        finally:
+            await session.close()
 
     @property
     def _overlapping(self) -> int:
@@ -167,13 +195,22 @@ class RouteRunner:
         the round trip of the last one's end (RFC 2920)."""
         return 2 if isinstance(self._route, Route) and self._route.kind == "relay" else 1
 
-    async def _carrier(self, lane: Lane[_Work], session: Session[Any]) -> None:
+    async def _carrier(
+        self,
+        lane: Lane[_Work],
+        session: Session[Any],
+        stay: Callable[[], bool],
+        resting: set[asyncio.Task[None]],
+    ) -> None:
         """One message after the other. What breaks over one of them must not take another along that is on
         the wire: it is told, and after a pause the next one is tried."""
-        while True:
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        while stay():
             if lane.highest is not Priority.URGENT:
                 await self._first_go.let_by()
+            resting.add(task)
             work = await lane.take()
+            resting.discard(task)
             try:
                 with self._going_first(lane):
                     await self._carry(lane, session, work)

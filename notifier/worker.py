@@ -107,6 +107,9 @@ class Worker:
 
     async def run(self) -> None:
         """Until cancelled. A loop that fails for a passing reason (database gone) starts again."""
+        if self._dead:
+            async with self._store.system() as tx:
+                await tx.slots.forget(self._dead)
         for dead in self._dead:
             async with self._store.system() as tx:
                 recovered = await tracking.sweep_lost(tx, dead_worker=dead)

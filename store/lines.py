@@ -7,6 +7,7 @@ what waits there.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -22,7 +23,53 @@ LOOKED_THROUGH = 5_000
 """Due deliveries that are looked through at once for others to the same domain."""
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How many wait alike: on a route, held or queued, due or not, for whom (`by`), tried before or not."""
+
+    route: str
+    held: bool
+    due: bool
+    by: str | None
+    tried: bool
+    count: int
+    reason: str | None
+    next_at: datetime | None
+
+
 class Lines(Repository):
+    async def standing(self) -> list[Standing]:
+        """Everything of this tenant that waits, in groups."""
+        c = deliveries.c
+        held, due = c.stage == Stage.HELD, c.due_at <= self._tx.now
+        statement = (
+            select(
+                c.route,
+                held.label("held"),
+                due.label("due"),
+                c.stage_by,
+                (c.attempt > 0).label("tried"),
+                func.count().label("waiting"),
+                func.max(c.stage_reason).label("reason"),
+                func.min(c.due_at).label("next_at"),
+            )
+            .where(c.tenant_id == self._tenant, text("stage IN ('queued', 'held')"))
+            .group_by(text("1, 2, 3, 4, 5"))
+        )
+        return [
+            Standing(
+                row.route,
+                bool(row.held),
+                bool(row.due) and not row.held,
+                row.stage_by,
+                bool(row.tried),
+                row.waiting,
+                row.reason,
+                row.next_at,
+            )
+            for row in await self._tx.conn.execute(statement)
+        ]
+
     async def due_to_domain(self, route: str, priority: Priority, domain: str) -> list[UUID]:
         """Of what is due on this route next, those that go to this domain, in their order."""
         c = deliveries.c
@@ -69,16 +116,6 @@ class Lines(Repository):
         )
         self._tx.signal("deliveries")
         return int(result.rowcount)
-
-    async def lengths(self) -> dict[str, int]:
-        """How many wait in line, by limit; those whose turn has come are not counted."""
-        c = deliveries.c
-        statement = (
-            select(c.stage_by, func.count())
-            .where(c.tenant_id == self._tenant, _QUEUED, c.due_at > self._tx.now, c.stage_by.like("limit:%"))
-            .group_by(c.stage_by)
-        )
-        return {row[0]: row[1] for row in await self._tx.conn.execute(statement)}
 
     async def held_by(self, prefix: str) -> dict[str, int]:
         """How many are held, by whom, of those whose name begins so."""

@@ -96,6 +96,15 @@ class RateLimits(Repository):
             )
         )
 
+    async def all(self) -> list[Limit]:
+        statement = (
+            select(rate_limits).where(rate_limits.c.tenant_id == self._tenant).order_by(rate_limits.c.key)
+        )
+        return [
+            Limit(row.key, row.free_at, row.per_s, row.updated_at)
+            for row in await self._tx.conn.execute(statement)
+        ]
+
     async def ahead(self, kind: str) -> list[Limit]:
         """Those of a kind (`slowed`, `line`) whose moment is still to come."""
         c = rate_limits.c

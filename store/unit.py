@@ -27,6 +27,7 @@ from store.assignments import Assignments
 from store.audit import Audit
 from store.breakers import Breakers
 from store.claims import Claims
+from store.connection_slots import ConnectionSlots
 from store.consents import Consents
 from store.conversations import Conversations
 from store.deliveries import Deliveries
@@ -291,6 +292,10 @@ class Tx:
     @cached_property
     def breakers(self) -> Breakers:
         return Breakers(self)
+
+    @cached_property
+    def slots(self) -> ConnectionSlots:
+        return ConnectionSlots(self)
 
     @cached_property
     def lines(self) -> Lines:

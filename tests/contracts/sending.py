@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from billing.truth import BillingTruth, SendMode
+from notifier.admission import Gate
 from notifier.attachments import Attachments
 from notifier.channels import AnyProvider, Route, SmsRoute, email_smtp, sms_twilio
 from notifier.compose import Composer
@@ -94,6 +95,7 @@ class Sending:
         dead: Sequence[str] = (),
         attachments: Attachments | None = None,
         texts: Mapping[int, SmsRoute] | None = None,
+        gate: Gate | None = None,
     ) -> Worker:
         return Worker(
             store=store or self.store,
@@ -106,6 +108,7 @@ class Sending:
             pace=pace,
             dead=dead,
             attachments=attachments,
+            gate=gate,
         )
 
     @asynccontextmanager
