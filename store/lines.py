@@ -98,8 +98,8 @@ class Lines(Repository):
             .where(
                 c.tenant_id == self._tenant,
                 c.id == bindparam("b_id"),
-                c.stage == Stage.QUEUED,
-                c.due_at <= self._tx.now,
+                # No plain column: PostgreSQL would read all that is due for each of them, along its index.
+                c.stage.concat("") == Stage.QUEUED.value,
             )
             .values(due_at=bindparam("b_due"), stage_reason=reason, stage_by=by)
         )
