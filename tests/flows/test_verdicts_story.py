@@ -157,6 +157,7 @@ class Person:
             "currency": "USD",
             "invoice_notices": "yes",
             "sms_consent": "yes" if self.row.phone else "",
+            "tags": "",
         }
         return cast_rows.Subscriber(**(fields | self.filled(self.row.facts) | more))
 
@@ -273,6 +274,7 @@ async def plant(desk: Desk, person: Person) -> None:
 
 
 async def the_run(desk: Desk, since: date, waiting: int) -> None:
+    await _never_stops_itself(desk)
     preview = await desk.type(f"/isp run issued since {since}", "U_LEAD")
     await desk.press(preview, "run.start", user="U_LEAD")
     if "Ask to send" in words(preview):
@@ -280,14 +282,21 @@ async def the_run(desk: Desk, since: date, waiting: int) -> None:
         await desk.press(card, "run.approve", user="U_ADMIN")
 
     async def only_those_that_wait() -> bool:
-        card = await run_card(desk, preview["ts"], "")
-        if "run.resume" in action_ids(card):  # so many planted failures stop a run
-            await desk.press(card, "run.resume", user="U_LEAD")
-            return False
+        card = await run_card(desk, preview["ts"], "Begun")
         return ledger(card)["under way"] <= waiting and "Writing" not in words(card)
 
     await desk.until(only_those_that_wait, "the run is sent", 120)
     await settled(desk)
+
+
+async def _never_stops_itself(desk: Desk) -> None:
+    """So many planted failures would pause any run."""
+    config = desk.state / "app.yaml"
+    text = config.read_text("utf-8")
+    assert "stop_at_percent: 5" in text
+    config.write_text(text.replace("stop_at_percent: 5", "stop_at_percent: 100"), "utf-8")
+    await desk.product("TERM")
+    await desk.product("START")
 
 
 async def settled(desk: Desk) -> None:
