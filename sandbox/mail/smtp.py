@@ -133,6 +133,8 @@ class Session:
         self._helo: str | None = None
         self._signed_in = False
         self._transaction: Transaction | None = None
+        self._refused_mail = False
+        """The latest MAIL was refused: what a pipelining client sent along with it cannot be taken either."""
         self._ended = False
 
     async def run(self) -> None:
@@ -207,9 +209,12 @@ class Session:
     def _mail(self, argument: str) -> None:
         if self._helo is None:
             self._wrong("503 5.5.1 Send EHLO first", "MAIL")
-        elif self._transaction is not None:
+            return
+        if self._transaction is not None:
             self._wrong("503 5.5.1 Nested MAIL command", "MAIL")
-        elif self._policy.wants_auth and not self._signed_in:
+            return
+        self._refused_mail = True
+        if self._policy.wants_auth and not self._signed_in:
             self._say("530 5.7.0 Authentication required")
             self._policy.note("MAIL", "530 5.7.0", 0.0, None)
         else:
@@ -223,11 +228,20 @@ class Session:
                 self._policy.note("MAIL", "552 5.3.4", 0.0, None)
                 return
             self._transaction = Transaction(self._helo, command)
+            self._refused_mail = False
             self._say("250 2.1.0 Ok")
+
+    def _no_mail(self, method: str) -> None:
+        reply = "503 5.5.1 Need MAIL command"
+        if self._refused_mail and self._policy.pipelining:
+            # RFC 2920 section 3.1: it was sent before the answer to MAIL could be known.
+            self._say(reply)
+        else:
+            self._wrong(reply, method)
 
     def _rcpt(self, argument: str) -> None:
         if self._transaction is None:
-            self._wrong("503 5.5.1 Need MAIL command", "RCPT")
+            self._no_mail("RCPT")
             return
         if len(self._transaction.recipients) >= MAX_RECIPIENTS:
             self._say("452 4.5.3 Too many recipients")
@@ -249,7 +263,7 @@ class Session:
         if argument.strip():
             self._wrong("501 5.5.4 Syntax: DATA", "DATA")
         elif transaction is None:
-            self._wrong("503 5.5.1 Need MAIL command", "DATA")
+            self._no_mail("DATA")
         elif not transaction.recipients:
             # RFC 2920 section 3.1: a pipelining client may find itself here without having erred.
             self._say("554 5.5.1 No valid recipients")

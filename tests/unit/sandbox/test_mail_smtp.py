@@ -187,6 +187,15 @@ async def test_too_big_is_said_at_mail_and_after_the_data(talk: Dialogue) -> Non
     assert (await talk.say("NOOP")).startswith("250")
 
 
+async def test_what_was_pipelined_behind_a_refused_mail_is_refused_and_no_fault_of_the_client(
+    mail: MailWorld, talk: Dialogue
+) -> None:
+    await talk.say("EHLO app.cascade.example")
+    talk.write(b"MAIL FROM:<b@mail.cascade.example> SIZE=99999999\r\nRCPT TO:<me@inbox.example>\r\nDATA\r\n")
+    assert [(await talk.read())[:3] for _ in range(3)] == ["552", "503", "503"]
+    assert mail.problems() == []
+
+
 async def test_sending_on_without_waiting_for_the_354_is_reported(mail: MailWorld, talk: Dialogue) -> None:
     await talk.say("EHLO app.cascade.example")
     talk.write(
