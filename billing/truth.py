@@ -234,11 +234,25 @@ def _of_account(notification: Notification, person: Subscriber | None) -> tuple[
         return "The account is archived", person.facts
     if not person.invoice_notices:
         return "Invoice notices are switched off for this account", person.facts
-    # facts/billing.md: nobody in credit is asked for money; nobody who owes nothing is reminded of it.
-    if notification.invoice_id is not None and person.balance.minor < 0:
-        return "The account is in credit, which covers the invoice", person.facts
-    if notification.kind in holds.HELD_KINDS and person.balance.minor == 0:
-        return "The account owes nothing any more", person.facts
+    covered = nothing_to_ask(notification.kind, person)
+    return (_COVERED[covered], person.facts) if covered else None
+
+
+_COVERED = {
+    "in_credit": "The account is in credit, which covers the invoice",
+    "owes_nothing": "The account owes nothing any more",
+}
+
+
+def nothing_to_ask(kind: NotificationKind, person: Subscriber) -> Literal["in_credit", "owes_nothing"] | None:
+    """Nobody in credit is asked for money by a notice; nobody who owes nothing is reminded of it.
+
+    The rehearsal of a run asks here too, so that it promises no notice that the last look would cancel.
+    """
+    if kind in _NOTICES and person.balance.minor < 0:
+        return "in_credit"
+    if kind in holds.HELD_KINDS and person.balance.minor == 0:
+        return "owes_nothing"
     return None
 
 

@@ -148,6 +148,8 @@ REASONS: dict[str, str] = {
     "notices_off": "notices are switched off",
     "archived": "the account is archived",
     "paid": "nothing left to pay",
+    "in_credit": "in credit, which covers the invoice",
+    "owes_nothing": "the account owes nothing",
     "void": "the invoice was voided",
     "draft": "the invoice is a draft",
     "written_off": "the invoice was written off",

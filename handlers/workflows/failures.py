@@ -180,7 +180,7 @@ def _targets(
 ) -> tuple[tuple[Recipient, ...], str]:
     """Where one notice goes, or the words for why it does not."""
     invoice = rows[0].invoice
-    reason = billing_reason(invoice, owner) if invoice is not None else None
+    reason = billing_reason(invoice, owner, _kind(rows[0], bulk)) if invoice is not None else None
     if reason is not None:
         return (), REASONS[reason[0]]
     payer = facts.payer_of(owner)

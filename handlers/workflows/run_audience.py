@@ -12,6 +12,7 @@ from uuid import UUID
 
 from billing import holds
 from billing.hold_words import thing
+from billing.truth import nothing_to_ask
 from handlers.format import day
 from handlers.profile import TenantProfile
 from handlers.reply import UserError
@@ -29,6 +30,7 @@ from store.models import (
     Invoice,
     InvoiceStatus,
     Notification,
+    NotificationKind,
     Point,
     Subscriber,
     SubscriberStatus,
@@ -120,7 +122,9 @@ async def decide(
         if invoice.id in known or (told is not None and run_id is not None and told.run_id == run_id):
             continue
         owner = facts.owners[invoice.subscriber_id]
-        reason = billing_reason(invoice, owner) or _desk_reason(profile, facts, invoice, owner, told)
+        reason = billing_reason(invoice, owner, criteria.kind) or _desk_reason(
+            profile, facts, invoice, owner, told
+        )
         if reason is not None:
             decided.append(LeftOut(invoice, owner, *reason))
         else:
@@ -136,7 +140,8 @@ _BY_STATUS = {
 }
 
 
-def billing_reason(invoice: Invoice, owner: Subscriber) -> tuple[str, str] | None:
+def billing_reason(invoice: Invoice, owner: Subscriber, kind: NotificationKind) -> tuple[str, str] | None:
+    """Why billing's facts leave no notice of this kind: what the last look before the send would stop."""
     if invoice.status in _BY_STATUS:
         return _BY_STATUS[invoice.status], ""
     if invoice.due.minor <= 0:
@@ -145,7 +150,8 @@ def billing_reason(invoice: Invoice, owner: Subscriber) -> tuple[str, str] | Non
         return "archived", ""
     if not owner.invoice_notices:
         return "notices_off", ""
-    return None
+    covered = nothing_to_ask(kind, owner)
+    return (covered, "") if covered else None
 
 
 def _desk_reason(

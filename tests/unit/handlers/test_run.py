@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 
+from billing.truth import BillingTruth, SendMode
 from handlers.contract import Services
 from handlers.profile import Role, SmsProfile
 from handlers.reply import FieldErrors, UserError
@@ -21,6 +22,7 @@ from handlers.workflows import run as workflow
 from notifier import runs as following
 from notifier.channels import SmsRoute
 from notifier.runs import RUN_SURFACE
+from notifier.truth import Go
 from store.models import (
     Channel,
     Confidence,
@@ -162,6 +164,31 @@ async def test_a_run_writes_what_its_rehearsal_said_to_the_row(services: Service
     assert branch.context["subscriber"] == {"name": "Cedar Mill LLC", "account": "1103 (Cedar Mill Branch)"}
     _, (text,) = found["20110"]
     assert (text.channel, text.address, text.route) == (Channel.SMS, "+15415550110", "twilio")
+
+
+async def test_a_rehearsal_promises_no_notice_that_the_last_look_would_cancel(
+    services: Services, store: Store
+) -> None:
+    """An account in credit gets none, one that owes nothing no reminder; the last look agrees on each."""
+    for number, balance in (("1", "-0.01"), ("2", "0.00"), ("3", "0.01")):
+        await add(
+            store,
+            f"500{number}",
+            billing_email(f"a{number}@a.example"),
+            invoices=(f"5000{number}",),
+            balance=usd(balance),
+        )
+        await set_invoice(store, f"5000{number}", due_on=TODAY - timedelta(days=3))
+    for criteria, left in ((SINCE, {"in_credit": 1}), (OVERDUE, {"in_credit": 1, "owes_nothing": 1})):
+        made = await rehearsal.rehearse(services, 1, criteria)
+        assert (made.left_out, made.notices) == (left, 3 - sum(left.values())), criteria.what
+        assert set(left) <= set(REASONS)
+        run = await run_of(services, criteria, f"run:{criteria.what}")
+        written = [(items[0], n) for n, items in await notices_of(store, run)]
+        async with store.begin(1) as tx:
+            looked = await BillingTruth(lambda _: SendMode("live")).check(tx, written)
+        assert len(looked) == made.notices
+        assert all(isinstance(decision, Go) for decision in looked.values()), criteria.what
 
 
 async def test_those_whose_notice_did_not_arrive_are_named_apart(services: Services, store: Store) -> None:
