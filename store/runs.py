@@ -91,6 +91,13 @@ class Runs(RunStates):
         rows = await self._tx.conn.execute(self._mine().order_by(runs.c.id.desc()).limit(limit))
         return [run_of(row) for row in rows]
 
+    async def settled(self, since: datetime) -> list[Run]:
+        """Those that have ended since then, cancelled ones too, oldest first."""
+        rows = await self._tx.conn.execute(
+            self._mine().where(runs.c.settled_at >= since).order_by(runs.c.settled_at, runs.c.id)
+        )
+        return [run_of(row) for row in rows]
+
     async def interrupted(self, label: str, requested_by: str) -> Run | None:
         """The newest one of this label and asker that never came to the end of its audience."""
         statement = (

@@ -16,6 +16,7 @@ import structlog
 from handlers.contract import Services
 from handlers.profile import TenantProfile
 from handlers.run_card import ERRORS, causes_of
+from handlers.runs import Criteria, What
 from handlers.workflows.incidents import INCIDENT_SURFACE
 from handlers.workflows.run import carry_out
 from handlers.workflows.run_control import pause
@@ -27,7 +28,9 @@ from store.unit import Tx
 log = structlog.get_logger()
 STILL = timedelta(seconds=30)
 """A run that nobody has written at for so long was cut off. Two that write the same one share it."""
-_LATELY = 20
+RECONCILED = timedelta(days=7)
+"""So long after its end a run's ledger is looked at; a relay's run ends three days after it was sent."""
+LEDGER_GAP = "ledger_gap"
 LEAST = 10
 """So many failures at least: one of two stops no run."""
 
@@ -70,18 +73,47 @@ async def draw_again(services: Services, tenant: int) -> int:
 async def reconcile(services: Services, tenant: int, known: set[UUID]) -> int:
     """Raises an incident for each run that ended with a gap in its ledger; how many.
 
-    `known`: those that were looked at; it only saves work.
+    `known`: those that were looked at; it only saves work. Whatever was raised before, by another process
+    too, is not raised again: somebody may have resolved it since.
     """
     profile = services.profile(tenant)
     async with services.store.read(tenant) as tx:
-        over = [run for run in await tx.runs.latest(_LATELY) if run.settled_at is not None]
-        gaps = [run for run in over if run.id not in known and (await tx.run_ledger.of_run(run)).gap]
-    known.update(run.id for run in over)
+        over = [run for run in await tx.runs.settled(tx.now - RECONCILED) if run.id not in known]
+        gaps = [run for run in over if await _gap(tx, run)]
+        raised = await _raised(tx, gaps)
+    gaps = [run for run in gaps if run.id not in raised]
     for run in gaps:
         async with services.store.begin(tenant) as tx:
-            await _alert(tx, profile, Cause("ledger_gap", _about(run)))
+            await _alert(tx, profile, Cause(LEDGER_GAP, _about(run)))
         log.error("run_ledger_gap", run=str(run.id))
+    known.update(run.id for run in over)  # at the end: what could not be told is looked at again
     return len(gaps)
+
+
+async def _gap(tx: Tx, run: Run) -> bool:
+    """Counted, or on file before it began, and neither told nor left out with a reason."""
+    if (await tx.run_ledger.of_run(run)).gap:
+        return True
+    criteria = Criteria.from_json(run.criteria)
+    if criteria.what is not What.ISSUED or criteria.since is None or run.state is not RunState.SETTLED:
+        return False
+    return bool(await tx.run_ledger.missing(criteria.since, criteria.today))
+
+
+async def _raised(tx: Tx, gaps: Sequence[Run]) -> set[UUID]:
+    """Those whose incident stands, or was resolved after they had ended."""
+    if not gaps:
+        return set()
+    causes = {run.id: Cause(LEDGER_GAP, _about(run)).key for run in gaps}
+    standing = {incident.cause for incident in await tx.incidents.unresolved()}
+    resolved = await tx.incidents.last_resolved(causes.values())
+
+    def known(run: Run) -> bool:
+        cause = causes[run.id]
+        closed = resolved.get(cause)
+        return cause in standing or bool(closed and run.settled_at and closed >= run.settled_at)
+
+    return {run.id for run in gaps if known(run)}
 
 
 async def too_many(tx: Tx, run: Run) -> str:

@@ -14,13 +14,14 @@ from handlers.profile import Role, RunsProfile
 from handlers.reply import File, Reply
 from handlers.surfaces.run import SURFACE
 from handlers.workflows import run as workflow
+from handlers.workflows import run_ledger
 from handlers.workflows.incidents import INCIDENT_SURFACE
 from handlers.workflows.run_shown import load
 from handlers.workflows.run_watch import LEAST, draw_again, judge, reconcile, take_up
 from notifier import runs as following
 from notifier import tracking
 from notifier.tracking import RUN_SURFACE, Report
-from store.models import Channel, Confidence, Delivery, EventKind, InvoicePdf, Run, RunState, Stage
+from store.models import Channel, Confidence, Delivery, EventKind, Exclusion, InvoicePdf, Run, RunState, Stage
 from store.types import new_id
 from store.unit import Store
 from tests.builders import billing_email, event, mobile
@@ -225,6 +226,45 @@ async def test_a_run_that_ends_with_a_gap_raises_one_incident(services: Services
     async with store.read(1) as tx:
         (incident,) = await tx.incidents.unresolved()
     assert incident.title == "The run Invoices issued since Feb 1, 2026 ended with a gap in its ledger"
+    assert await reconcile(services, 1, set()) == 0, "raised already, by whoever looked before a restart"
+    async with store.begin(1) as tx:
+        assert await tx.incidents.resolve(incident.id, "U_LEAD", "looked into it")
+    assert await reconcile(services, 1, set()) == 0, "a person has resolved it"
+
+
+async def test_the_gap_of_a_run_is_found_however_many_runs_came_after_it(
+    services: Services, store: Store
+) -> None:
+    """A run over a relay ends three days after it was sent: many single notices may have come meanwhile."""
+    await people(store, 1)
+    await lead(services).presses(await lead(services).types(ASK), "run.start")
+    run, known = await only_run(store), set[UUID]()
+    async with store.begin(1) as tx:
+        await tx.runs.written(run.id, "99999", 1)
+        for n in range(25):
+            await tx.runs.create(replace(run, id=new_id(), settled_at=None), f"later:{n}")
+    assert await reconcile(services, 1, known) == 0, "it is not over yet"
+    for item in await deliveries(store, run):
+        await learn(store, event(item.id, EventKind.DELIVERED, attempt=0))
+    await following.sweep(store)
+    assert await reconcile(services, 1, known) == 1
+
+
+async def test_an_invoice_that_no_run_decided_about_is_a_gap_too(services: Services, store: Store) -> None:
+    """The run's own sums are right: it never counted the one that it passed over."""
+    await people(store, 2)
+    async with store.begin(1) as tx:
+        run = await workflow.begin(tx, SINCE, "run:p", requested_by="U_LEAD", locale="en_US")
+        decided = await tx.invoices.by_number("93000")
+        assert decided is not None
+        await tx.runs.exclude([Exclusion(run.id, decided.subscriber_id, decided.id, "notices_off")])
+        await tx.runs.written(run.id, "93001", 1)
+        assert await tx.runs.ready(run.id)
+    await following.sweep(store)
+    async with store.read(1) as tx:
+        (ledger, days, missing) = await run_ledger.of_run(tx, run)
+    assert (ledger.gap, days.gap if days else None, missing) == (0, 1, ["93001"])
+    assert await reconcile(services, 1, set()) == 1
 
 
 async def test_a_run_that_mostly_succeeds_goes_on(services: Services, store: Store) -> None:
