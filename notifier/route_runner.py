@@ -62,6 +62,7 @@ class Pace:
 _Aside = Wait | Later | NotBefore | HeldBy
 TRUE_FOR_S = 5.0
 """So long what the truth check said is good; whoever waited longer for a connection is asked about again."""
+_NO_TEMPLATE = Wait("Its template is not stored any more. Ask whoever runs this installation", "no_template")
 _NO_NOTICE = Wait("What it was to tell is gone. Ask whoever runs this installation", "no_notice")
 
 
@@ -240,10 +241,16 @@ class RouteRunner:
             self._recorder.add(report, written)
 
     async def _still_true(self, work: _Work) -> bool:
-        """Asked again when it has waited for its connection: facts change meanwhile. False: put aside."""
+        """Asked again when it has waited for its connection: facts change meanwhile, and a process that stood
+        still has lost its claims to others. False: put aside, or another's."""
         if time.monotonic() - work.checked < TRUE_FOR_S:
             return True
         try:
+            async with self._store.system() as tx:
+                mine = await tx.claims.keep(work.delivery, self._name, self._pace.lease_s)
+            if not mine:
+                log.warning("claim_lost", delivery=str(work.delivery.id))
+                return False
             return bool(await self._sort_out([(work.delivery, work.notification)]))
         except Exception:
             await self._give_back([work.delivery])
@@ -291,6 +298,9 @@ class RouteRunner:
                 decision = decisions[delivery.id]
                 if isinstance(decision, Go):
                     source = await self._source(tx, notification.template_hash)
+                    if source is None:  # it alone is held: it must not keep its whole route from going
+                        waits.append((delivery, _NO_TEMPLATE))
+                        continue
                     self._sequence += 1
                     order = (0.0, int(delivery.priority), self._sequence)
                     go.append(_Work(order, delivery, notification, source, checked))
@@ -331,8 +341,11 @@ class RouteRunner:
             return 1  # told when it is composed
 
     async def _put_aside(self, stops: list[Report], waits: list[tuple[Delivery, _Aside]]) -> None:
+        done = [(r.tenant, r.event.delivery_id) for r in stops] + [(d.tenant, d.id) for d, _ in waits]
         async with self._store.system() as tx:
-            await tracking.record(tx, stops)
+            # All at once and in one order: the cards are locked behind them, as everybody does it.
+            locked = await tx.deliveries.lock(done)
+            await tracking.record(tx, stops, locked=locked)
             for delivery, wait in waits:
                 if isinstance(wait, Later | NotBefore):
                     by = wait.limit_key if isinstance(wait, NotBefore) else None
@@ -340,15 +353,11 @@ class RouteRunner:
                 else:
                     await tx.deliveries.hold(delivery, reason=wait.sentence, by=wait.by)
             await tracking.bump_cards(tx, [delivery for delivery, _ in waits])
-        done = [(r.tenant, r.event.delivery_id) for r in stops] + [(d.tenant, d.id) for d, _ in waits]
         self._in_flight.end(done)
 
-    async def _source(self, tx: Tx, content_hash: str) -> TemplateSource:
-        found = self._sources.get(content_hash)
-        if found is None:
-            found = await tx.notifications.template(content_hash)
-            if found is None:
-                raise LookupError(f"template {content_hash[:12]} is not stored")
+    async def _source(self, tx: Tx, content_hash: str) -> TemplateSource | None:
+        found = self._sources.get(content_hash) or await tx.notifications.template(content_hash)
+        if found is not None:
             self._sources[content_hash] = found
         return found
 
@@ -375,7 +384,7 @@ class RouteRunner:
         self._gate.ended(self._way, delivery, outcome)
         if isinstance(outcome, Deferred) and outcome.route_down:
             log.warning("route_down", route=self._route.name, answer=outcome.reply_code or "no connection")
-        return self._report(work, outcome, took_ms, sent_hash(message), attached)
+        return self._report(work, outcome, took_ms, outcome.content_hash or given_hash(message), attached)
 
     def _report(
         self,
@@ -412,7 +421,7 @@ class RouteRunner:
         )
 
 
-def sent_hash(message: OutgoingMessage | OutgoingText) -> str:
-    """SHA-256 of what was handed over: all octets of a mail, the words of a text."""
+def given_hash(message: OutgoingMessage | OutgoingText) -> str:
+    """SHA-256 of what the channel was given: all octets of a mail, the words of a text."""
     content = message.content if isinstance(message, OutgoingMessage) else message.body.encode()
     return hashlib.sha256(content).hexdigest()

@@ -83,7 +83,7 @@ class Report:
     """For how long the receiving side asked us to wait."""
     queue_id: str = ""
     content_hash: str | None = None
-    """SHA-256 of the bytes that were handed to the channel."""
+    """SHA-256 of the octets of the attempt as they went (a signature included), or of a text's words."""
     pdf_hash: str | None = None
     about: tuple[Delivery, Notification] | None = None
     """What the claim read of it: with it the plain case is written without reading anything again."""
@@ -164,6 +164,7 @@ async def hand_over(tx: Tx, reports: Sequence[Report]) -> set[Ref]:
     for report in reports:
         groups.setdefault(_alike(report, tx.now), {})[report.tenant, report.event.delivery_id] = report
     written: set[Ref] = set()
+    await tx.ends.lock([(r.tenant, r.event.delivery_id) for r in reports])  # not group by group: in one order
     for alike in sorted(groups, key=lambda a: (a.tenant, a.source, a.confidence, a.due_at)):
         items = [HandOver(r.event, r.queue_id, r.content_hash, r.pdf_hash) for r in groups[alike].values()]
         written |= {(alike.tenant, one) for one in await tx.ends.hand_over(alike, items)}

@@ -13,6 +13,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import update
+
 from store.models import (
     Channel,
     Confidence,
@@ -26,7 +28,8 @@ from store.models import (
     Stage,
 )
 from store.repository import Repository
-from store.types import micros, of_micros
+from store.tables import deliveries
+from store.types import db_now_plus, micros, of_micros
 
 Claimed = tuple[Delivery, Notification | None]
 """None: its notification is gone."""
@@ -99,6 +102,22 @@ class Claims(Repository):
                 found = await take(tenant, route, priority, left, worker, lease_s, retry_at)
                 taken += sorted(found, key=lambda one: one[0].id)
         return taken
+
+    async def keep(self, claimed: Delivery, worker: str, lease_s: float) -> bool:
+        """Renews the lease of one attempt; False when it is not this worker's any more."""
+        c = deliveries.c
+        result = await self._tx.conn.execute(
+            update(deliveries)
+            .where(
+                c.tenant_id == claimed.tenant,
+                c.id == claimed.id,
+                c.stage == Stage.CLAIMED,
+                c.attempt == claimed.attempt,
+                c.worker == worker,
+            )
+            .values(lease_until=db_now_plus(lease_s))
+        )
+        return bool(result.rowcount)
 
     async def _take_postgresql(
         self,

@@ -270,7 +270,8 @@ class Deliveries(Repository):
     async def give_back(self, items: Sequence[Delivery], due_at: datetime) -> None:
         """Claimed -> queued for deliveries that nothing was done with; the attempt's number is given back."""
         c = deliveries.c
-        for batch in batched(items, BATCH):
+        for batch in batched(sorted(items, key=lambda d: (d.tenant, d.id)), BATCH):
+            await self._locked([(d.tenant, d.id) for d in batch])
             mine = tuple_(c.tenant_id, c.id, c.attempt).in_([(d.tenant, d.id, d.attempt) for d in batch])
             await self._tx.conn.execute(
                 update(deliveries)
@@ -353,16 +354,23 @@ class Deliveries(Repository):
 
     async def renew(self, worker: str, refs: Sequence[Ref], lease_s: float) -> None:
         """The heartbeat of a slow but healthy worker."""
-        for batch in batched(refs, BATCH):
+        c = deliveries.c
+        for batch in batched(sorted(refs), BATCH):
+            await self._locked(batch)
             await self._tx.conn.execute(
                 update(deliveries)
-                .where(
-                    tuple_(deliveries.c.tenant_id, deliveries.c.id).in_(batch),
-                    deliveries.c.stage == Stage.CLAIMED,
-                    deliveries.c.worker == worker,
-                )
+                .where(tuple_(c.tenant_id, c.id).in_(batch), c.stage == Stage.CLAIMED, c.worker == worker)
                 .values(lease_until=db_now_plus(lease_s))
             )
+
+    async def _locked(self, refs: Sequence[Ref]) -> None:
+        """PostgreSQL: takes these rows in the one order (`lock`) before one statement changes many, which
+        would go along them as they lie and meet whoever goes the other way."""
+        if not self._tx.sqlite:
+            c = deliveries.c
+            rows = select(c.id).where(tuple_(c.tenant_id, c.id).in_(refs))
+            ordered = rows.order_by(c.tenant_id, c.id).with_for_update().subquery()
+            await self._tx.conn.execute(select(func.count()).select_from(ordered))
 
     async def lost(self, *, dead_worker: str | None = None, limit: int = 500) -> list[Delivery]:
         """Claimed deliveries whose lease ran out, or whose worker is known to be dead; locked."""

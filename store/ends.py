@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from store.deliveries import Ref
 from store.models import Confidence, Event, EventKind, EventSource, Outcome, Reason
 from store.repository import Repository, storable
 from store.types import derived_id, micros
@@ -115,7 +116,8 @@ def plain(event: Event) -> bool:
 class Ends(Repository):
     async def hand_over(self, alike: Alike, items: Sequence[HandOver]) -> set[UUID]:
         """Claimed -> awaiting with its event, where nothing is known yet of a delivery whose attempt it still
-        is. Gives the ids of those; of the others nothing is written. One item a delivery at most."""
+        is, as `lock` has made sure. Gives the ids of those; of the others nothing is written. One item a
+        delivery at most."""
         rows = [
             (
                 item.event.delivery_id,
@@ -134,9 +136,18 @@ class Ends(Repository):
         ]
         return await (self._sqlite if self._tx.sqlite else self._postgresql)(alike, rows)
 
+    async def lock(self, refs: Sequence[Ref]) -> None:
+        """All that is to be written in this transaction, before any of it is; SQLite has one writer."""
+        if self._tx.sqlite:
+            return
+        ids: dict[int, list[UUID]] = {}
+        for tenant, delivery_id in sorted(set(refs)):
+            ids.setdefault(tenant, []).append(delivery_id)
+        for tenant, mine in ids.items():
+            await self._tx.conn.exec_driver_sql(_LOCK, (tenant, mine))
+
     async def _postgresql(self, alike: Alike, rows: Sequence[tuple[Any, ...]]) -> set[UUID]:
         columns = [list(column) for column in zip(*rows, strict=True)]
-        await self._tx.conn.exec_driver_sql(_LOCK, (alike.tenant, columns[0]))
         common = (
             alike.tenant,
             alike.source,

@@ -123,6 +123,7 @@ class Accepted:
     remote: str
     text: str
     queue_id: str
+    content_hash: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,7 @@ class Refused:
     verdict: BounceVerdict | TextVerdict
     about_sender: bool = False
     """It answered MAIL FROM: nothing was said about the recipient, who must not suffer for it."""
+    content_hash: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,7 @@ class Deferred:
     route_down: bool = False
     named: timedelta | None = None
     """For how long it asked us to wait, where it said so (notifier.retry_after)."""
+    content_hash: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +161,11 @@ class InDoubt:
 
     remote: str
     text: str
+    content_hash: str | None = None
 
 
 SubmitOutcome = Accepted | Refused | Deferred | InDoubt
+"""`content_hash`: SHA-256 of what went, where those are other octets than the channel was given (signed)."""
 
 
 M_contra = TypeVar("M_contra", contravariant=True)

@@ -7,6 +7,7 @@ means depends on when: before the end of data nothing was sent, after it the mes
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 import ssl
 import time
@@ -97,13 +98,15 @@ class SmtpSession:
             raise RuntimeError("a message was about to be submitted inside a database transaction")
         if not (is_addr_spec(message.envelope_to) and is_addr_spec(message.envelope_from)):
             raise ValueError("an envelope address is not one plain addr-spec")
-        message = await self._signed(message)
+        given, message = message, await self._signed(message)
         outcome, used = await self._attempt(message)
         if used and isinstance(outcome, Deferred) and (outcome.route_down or outcome.reply_code == _BYE):
             # A server may close an idle connection at any time (RFC 5321 section 4.5.3.2.7): nothing was
             # sent on it, so a fresh one is tried at once.
             outcome, _ = await self._attempt(message)
-        return outcome
+        if message is given:
+            return outcome
+        return replace(outcome, content_hash=hashlib.sha256(message.content).hexdigest())
 
     async def _signed(self, message: OutgoingMessage) -> OutgoingMessage:
         """Signed at the attempt: `t=` is its time, whatever business time is; the Message-ID stays."""

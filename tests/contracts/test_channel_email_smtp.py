@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -366,10 +367,10 @@ async def test_a_route_with_a_key_signs_each_attempt_and_keeps_the_message(ed255
     signer = load_signer("cascade.example", "k1", new_key(ed25519=ed25519))
     script = Script({"MAIL": [b"250 2.1.0 Ok", b"421 4.4.2 Idle for too long"]})
     async with dialogue(script, dkim=signer) as session:
-        for _ in range(2):
-            assert isinstance(await session.submit(message_to()), Accepted)
-    assert len(script.bodies) == 2
-    for body in script.bodies:
+        ends = [await session.submit(message_to()) for _ in range(2)]
+    assert [type(end) for end in ends] == [Accepted, Accepted]
+    for body, end in zip(script.bodies, ends, strict=True):
+        assert end.content_hash == hashlib.sha256(body.removesuffix(b".\r\n")).hexdigest(), "as it went"
         signature, _, rest = body.partition(b"From: <billing@cascade.example>")
         assert signature.startswith(b"DKIM-Signature: ")
         assert b"d=cascade.example; s=k1;" in signature
@@ -394,5 +395,5 @@ async def test_a_signature_outlives_the_relay(line: RelayLine) -> None:
 async def test_a_route_without_a_key_leaves_the_message_as_it_is() -> None:
     script = Script()
     async with dialogue(script) as session:
-        await session.submit(message_to())
+        assert (await session.submit(message_to())).content_hash is None, "that of what it was given"
     assert not script.bodies[0].startswith(b"DKIM-Signature")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from contextvars import Context
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +17,7 @@ from store.types import new_id
 from store.unit import Store
 from tests.builders import draft, outbox
 from tests.contracts.attempts import accepted_by, claim, hard_bounce, record, reported, said
+from tests.contracts.sending import eventually
 
 RUN = new_id()
 
@@ -127,6 +130,40 @@ async def test_what_is_written_the_plain_way_again_changes_nothing(store: Store)
         assert not await tracking.hand_over(tx, [r for r in reports if _ref(r) in written])
     after = await _rows(store, "again")
     assert (after["deliveries"], after["events"]) == (before["deliveries"], before["events"])
+
+
+async def test_ends_of_several_sorts_in_one_batch_take_their_rows_in_the_one_order(
+    postgres_store: Store,
+) -> None:
+    """By groups they would take the second first, and wait for ever with whoever goes from the first on."""
+    store = postgres_store
+    reports: list[Report] = []
+    for name, sort in (("one", Confidence.HANDED_TO_RELAY), ("two", Confidence.ACCEPTED_BY_SERVER)):
+        async with store.begin(1) as tx:
+            queued = await outbox().enqueue(tx, draft(name, f"{name}@order.example"))
+            notification = await tx.notifications.get(queued.notification_id)
+        assert notification is not None
+        claimed = await claim(store)
+        reports.append(replace(accepted_by(claimed, sort), about=(claimed, notification)))
+    first, second = sorted(map(_ref, reports))
+    assert first == _ref(reports[0])
+
+    async def written() -> set[Any]:
+        async with store.system() as tx:
+            return await tracking.hand_over(tx, reports)
+
+    async with store.system() as tx:
+
+        async def waits() -> bool:
+            return (
+                await tx.conn.execute(text("SELECT 1 FROM pg_locks WHERE NOT granted"))
+            ).first() is not None
+
+        await tx.deliveries.lock([first])
+        writing = asyncio.create_task(written(), context=Context())  # no part of this transaction
+        await eventually(waits, "the batch waits for its first row")
+        await tx.deliveries.lock([second])
+    assert await writing == {first, second}
 
 
 def _ref(report: Report) -> tuple[int, Any]:

@@ -6,12 +6,12 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Uuid, bindparam, text
 from structlog.testing import capture_logs
 
 from notifier import tracking
@@ -110,12 +110,14 @@ class Gated:
     """A channel that answers "later" once the gate is open."""
 
     gate: asyncio.Event
+    taken: asyncio.Event = field(default_factory=asyncio.Event)
     channel = Channel.EMAIL
 
     def session(self, route: Route, destinations: Destinations | None = None) -> Gated:
         return self
 
     async def submit(self, message: OutgoingMessage) -> Deferred:
+        self.taken.set()
         await self.gate.wait()
         return Deferred("relay", "451", "4.3.2", "451 4.3.2 Try again later")
 
@@ -142,6 +144,49 @@ async def test_a_worker_whose_claim_was_taken_away_moves_nothing_with_its_late_a
     assert again[late.id].attempt == 2
     assert after == again[late.id], "stage, due time and number are the other worker's"
     assert {(e.kind, e.attempt) for e in events} == {(EventKind.IN_DOUBT, 1), (EventKind.DEFERRED, 1)}
+
+
+async def test_what_waited_for_its_connection_while_its_claim_was_taken_away_is_not_sent(
+    sending: Sending, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that stood still (stopped, swapped out) has a queue of claims that others took over."""
+    monkeypatch.setattr("notifier.route_runner.TRUE_FOR_S", 0.0)  # every wait is a long one
+    items = await sending.queue(LEO, MARIA)
+    gated = Gated(asyncio.Event())
+    direct = sending.route("mx", connections=1)  # one is under way, the other waits for the connection
+    async with sending.working(direct, pace=STILL, provider=gated):
+        await gated.taken.wait()
+        for item in items:
+            await sending.until(item, Stage.CLAIMED)
+        async with sending.store.system() as tx:
+            assert await tracking.sweep_lost(tx, dead_worker="w1") == 2
+        sending.clock.advance(DOUBT_RETRY * 1.2)
+        again = [await claim(sending.store, worker="w2") for _ in items]
+        gated.gate.set()
+
+        async def let_go() -> bool:
+            said = [await sending.kinds(item) for item in items]
+            left = any(entry["event"] == "claim_lost" for entry in sending.logs)
+            return left and sorted(len(kinds) for kinds in said) == [1, 2]
+
+        await eventually(let_go, "an answer for the one on the wire, the other is left to the other worker")
+    assert {found.id: await sending.row(found) for found in again} == {found.id: found for found in again}
+
+
+async def test_a_message_whose_template_is_gone_is_held_and_keeps_no_other_from_going(
+    sending: Sending,
+) -> None:
+    broken, fine = await sending.queue(LEO), await sending.queue(MARIA)
+    async with sending.store.system() as tx:
+        await tx.conn.execute(
+            text("UPDATE notifications SET template_hash = 'gone' WHERE id = :id").bindparams(
+                bindparam("id", broken[0].notification_id, Uuid())
+            )
+        )
+    async with sending.working():
+        await sending.until(fine[0], Stage.AWAITING)
+        held = await sending.until(broken[0], Stage.HELD)
+    assert (held.attempt, held.stage_by) == (0, "no_template")
 
 
 class Stumbling(Store):
