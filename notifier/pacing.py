@@ -224,7 +224,10 @@ class Pacing:
             async with self._store.read(tenant) as tx:
                 slowed = await tx.limits.ahead("slowed")
             others = {key: rate for key, rate in self._slowed.items() if key[0] != tenant}
+            before = self._slowed.keys()
             self._slowed = others | {(tenant, limit.key): float(limit.per_s) for limit in slowed}
+            if before - self._slowed.keys():  # somebody may be sent to faster again: not by the old places
+                await self._renew_lines(tenant)
 
     async def _slow_down(self, tx: Tx, told: Sequence[tuple[str, str]]) -> None:
         for route, domain in sorted(told):
@@ -243,21 +246,29 @@ class Pacing:
 
     async def begin(self, tenants: Sequence[int]) -> None:
         """Lines that were made for another rate are made anew."""
+        await self.tend(tenants)  # who is slowed now
         for tenant in tenants:
+            await self._renew_lines(tenant)
             async with self._store.begin(tenant) as tx:
-                now = await tx.limits.real_now()
-                for line in await tx.limits.ahead("line"):
-                    key = line.key.split(":", 2)[2]
-                    if line.per_s != self._rate_of(tenant, key):
-                        await tx.lines.dissolve(by_of(key))
-                        await tx.limits.set(line.key, now, line.per_s)
-                await tx.limits.forget(now - timedelta(days=1))
+                await tx.limits.forget(await tx.limits.real_now() - timedelta(days=1))
+
+    async def _renew_lines(self, tenant: int) -> None:
+        """Everybody in a line that was made for another rate than today's is due now."""
+        async with self._store.begin(tenant) as tx:
+            now = await tx.limits.real_now()
+            for line in await tx.limits.ahead("line"):
+                key = line.key.split(":", 2)[2]
+                if line.per_s != self._rate_of(tenant, key):
+                    await tx.lines.dissolve(by_of(key))
+                    await tx.limits.set(line.key, now, line.per_s)
 
     def _rate_of(self, tenant: int, key: str) -> str:
-        """What is set for `domain:ROUTE:DOMAIN` today."""
+        """What holds for `domain:ROUTE:DOMAIN` today."""
         _, route, domain = key.split(":", 2)
-        per_s = self._limits.get((tenant, route), NONE).of_domain(domain)
-        return "" if per_s is None else f"{per_s:g}"
+        set_to = self._limits.get((tenant, route), NONE).of_domain(domain)
+        slowed = self._slowed.get((tenant, slowed_key(route, domain)))
+        rates = [rate for rate in (set_to, slowed) if rate is not None]
+        return f"{min(rates):g}" if rates else ""
 
 
 def _way_key(way: Way) -> str:

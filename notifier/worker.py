@@ -116,6 +116,7 @@ class Worker:
             log.info("claims_recovered", count=recovered)
         await self._reroute(Channel.EMAIL, self._routes)
         await self._reroute(Channel.SMS, self._text_routes)
+        await self._forget_breakers()
         loops: list[Callable[[], Awaitable[None]]] = [
             self._recorder.run,
             self._heartbeat,
@@ -136,6 +137,15 @@ class Worker:
                 moved = await tx.deliveries.reroute(tenant, channel, known, known[0])
             if moved:
                 log.warning("deliveries_rerouted", count=moved, route=known[0])
+
+    async def _forget_breakers(self) -> None:
+        """Of routes that were taken out of the configuration: what they held goes (notifier.breaking)."""
+        for tenant in self._routes.keys() | self._text_routes.keys():
+            known = [*self._routes.get(tenant, ()), *self._text_routes.get(tenant, ())]
+            async with self._store.system() as tx:
+                gone = await tx.breakers.forget_others(tenant, known)
+            if gone:
+                log.warning("breakers_of_gone_routes_forgotten", count=gone)
 
     async def drain(self, timeout_s: float) -> None:
         """Claims nothing more and lets what is on the wire end, so that a restart leaves nothing in doubt."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from store.repository import BATCH, Repository, batched, storable
 from store.tables import breakers, domain_operators
@@ -85,6 +85,15 @@ class Breakers(Repository):
                 set_=changed | {"updated_at": new.updated_at},
             )
         )
+
+    async def forget_others(self, tenant: int, routes: Sequence[str]) -> int:
+        """Those of routes that are not among these: nobody probes them, so what they hold would wait for
+        ever. What is held by no breaker is let go by notifier.breaking."""
+        c = breakers.c
+        result = await self._tx.conn.execute(
+            delete(breakers).where(c.tenant_id == tenant, c.route.not_in(list(routes)))
+        )
+        return int(result.rowcount)
 
     async def operators(self, domains: Sequence[str]) -> dict[str, tuple[str, datetime]]:
         """domain -> (who runs its mail, when that was looked up)."""

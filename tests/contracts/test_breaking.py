@@ -297,3 +297,20 @@ async def test_without_another_route_a_dead_one_holds_urgent_mail_too(store: Sto
     await _dead_route(store, breaking, 2)
     urgent = await _queue(store, "u@gmail.com", priority=Priority.URGENT)
     assert await _hold(store, breaking, _way(), urgent) == {"u@gmail.com"}
+
+
+async def test_what_a_breaker_holds_goes_when_its_route_is_taken_out_of_the_configuration(
+    store: Store,
+) -> None:
+    """Nobody probes a route that is gone: what it held would wait for its end and go out of date."""
+    breaking, way = _breaking(store), _way()
+    items = await _queue(store, *(f"n{n}@outlook.com" for n in range(4)))
+    await _tell(breaking, way, items[0], DOWN, THRESHOLD)
+    assert len(await _hold(store, breaking, way, items)) == 4
+    async with store.system() as tx:  # as a worker does when it starts (notifier.worker)
+        assert await tx.deliveries.reroute(1, Channel.EMAIL, ["relay"], "relay") == 4
+        assert await tx.breakers.forget_others(1, ["relay"]) == 1
+    await breaking.tend([1])
+    assert await _stages(store, items) == [Stage.QUEUED] * 4
+    async with store.read(1) as tx:
+        assert await tx.lines.held_by("breaker:") == {}

@@ -13,7 +13,16 @@ import pytest
 
 from notifier.admission import Admission, Admit, NotBefore, Wish
 from notifier.channels import AnyRoute, Route, SmsRoute, email_smtp
-from notifier.limits import AHEAD_S, RouteLimits, by_of, domain_key, line_key, route_key, segments_key
+from notifier.limits import (
+    AHEAD_S,
+    RouteLimits,
+    by_of,
+    domain_key,
+    line_key,
+    route_key,
+    segments_key,
+    slowed_key,
+)
 from notifier.pacing import Pacing
 from notifier.way import Way
 from store.models import Delivery, EventSource, Priority, Stage
@@ -177,6 +186,22 @@ async def test_a_domain_that_asks_to_be_spared_is_slowed_for_every_worker(store:
     assert going == {SLOW, OTHER}
     assert len(late) == 3
     assert late[0].sentence == f"{SLOW} asked us to slow down: it gets 1 a second for now"
+
+
+async def test_a_line_goes_on_at_once_when_its_domain_is_not_slowed_any_more(store: Store) -> None:
+    """Places were given for the slow rate: twenty thousand at one a second would wait for hours."""
+    pacing = _pacing(store)
+    items = await _queue(store, *(f"n{n}@{SLOW}" for n in range(20)))
+    pacing.too_fast(_way(), items[0])
+    await pacing.tend([1])
+    await _decide(store, pacing, await _claim(store, 4))
+    await pacing.tend([1])
+    assert await _claim(store, 20) == [], "it is slowed still: they wait in line"
+    async with store.begin(1) as tx:  # ten minutes without another such answer
+        now = await tx.limits.real_now()
+        await tx.limits.set(slowed_key("relay", SLOW), now - timedelta(seconds=1), "1")
+    await pacing.tend([1])
+    assert len(await _claim(store, 20)) == 19
 
 
 async def test_a_sender_of_texts_is_held_to_segments(store: Store) -> None:
