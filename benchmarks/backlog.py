@@ -6,6 +6,7 @@ leaves them: nobody has run ANALYZE.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -186,6 +187,27 @@ async def fill(
         rows = range(start, min(start + _CHUNK, count))
         await _put(store, "notifications", _notifications(now, rows, people, priority, run_id, pdf=pdf))
         await _put(store, "deliveries", _deliveries(now, rows, people, priority, sent=sent))
+
+
+async def keep_pdfs(store: Store, count: int, content: bytes) -> None:
+    """A PDF that was drawn before for each of the invoices of a backlog of `count`."""
+    async with store.read(TENANT.id) as tx:
+        ids = [one.id for one in await tx.invoices.issued_between(date(2026, 2, 1), date(2026, 2, 1))]
+    if len(ids) != min(count, PEOPLE):
+        raise RuntimeError("another backlog")
+    digest, now = hashlib.sha256(content).hexdigest(), store.clock()
+    rows = (
+        {
+            "tenant_id": TENANT.id,
+            "invoice_id": one,
+            "revision": 1,
+            "hash": digest,
+            "content": content,
+            "created_at": now,
+        }
+        for one in ids
+    )
+    await _put(store, "invoice_pdfs", rows)
 
 
 async def _put(store: Store, table: str, rows: Iterator[_Row]) -> None:

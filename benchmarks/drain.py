@@ -29,7 +29,7 @@ from pgqueuer.domain.models import Job
 from pgqueuer.domain.types import QueueExecutionMode
 from pgqueuer.queries import Queries
 
-from benchmarks import backlog, databases
+from benchmarks import backlog, databases, invoice_pdf
 from benchmarks.sending import CONNECTIONS, quiet, route, worker
 from benchmarks.sink import sink
 from billing.invoice_pdf import Letterhead
@@ -155,6 +155,7 @@ async def ours(
     async with filled(kind, server, count, pdf="attachments" in more) as store:
         before = taken()
         if "attachments" in more:
+            await backlog.keep_pdfs(store, count, invoice_pdf.page())
             more = more | {"attachments": more["attachments"](store)}
         gc.collect()
         began = time.perf_counter()

@@ -28,6 +28,8 @@ LIMIT_MS = 2.0
 _AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 _FACTS = Facts("local", _AT)
 _ID = UUID(int=1)
+_BRAND = Brand("Cascade Broadband", "help@cascade.example", "541-555-0100")
+_LETTERHEAD = Letterhead(_BRAND, "US", "en_US", "https://my.cascade.example/pay")
 
 
 def _bill() -> Bill:
@@ -70,10 +72,13 @@ def _ms(work: Callable[[], object]) -> float:
     return best
 
 
+def page() -> bytes:
+    """An invoice of two packages."""
+    return draw(_LETTERHEAD, _bill())
+
+
 def run() -> list[dict[str, object]]:
-    brand = Brand("Cascade Broadband", "help@cascade.example", "541-555-0100")
-    letterhead, bill = Letterhead(brand, "US", "en_US", "https://my.cascade.example/pay"), _bill()
-    content = draw(letterhead, bill)
+    bill, content = _bill(), page()
     attachment = mime.Attachment("Invoice-20042.pdf", "application/pdf", content)
 
     def mail(*attachments: mime.Attachment) -> bytes:
@@ -87,7 +92,7 @@ def run() -> list[dict[str, object]]:
             attachments=attachments,
         )
 
-    page_ms = _ms(lambda: draw(letterhead, bill))
+    page_ms = _ms(lambda: draw(_LETTERHEAD, bill))
     plain, with_pdf = _ms(mail), _ms(lambda: mail(attachment))
     return [
         {

@@ -1,7 +1,8 @@
 """PDFs of invoices: drawn when first needed, once per revision, and kept.
 
-Fills the port notifier.attachments; the invoice's page asks here too. Facts are read in one transaction,
-the drawing is made in a thread outside of any, what is kept first is what everybody gets.
+Fills the port notifier.attachments; the invoice's page asks here too. Facts are read in one transaction
+for all who ask at the same moment, the drawing is made in a thread outside of any, what is kept first is what
+everybody gets.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ import asyncio
 import hashlib
 import traceback
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
 
+from billing.gathered import Gathered
 from billing.invoice_pdf import Bill, Letterhead, draw
 from notifier.mime import Attachment
 from store.models import Invoice, InvoicePdf
@@ -27,6 +30,15 @@ _CACHED = 256
 _Key = tuple[int, UUID, int]
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """An invoice as it is now, with its PDF where one is kept, else the facts that one is made of."""
+
+    invoice: Invoice | None = None
+    pdf: Attachment | None = None
+    bill: Bill | None = None
+
+
 class InvoicePdfs:
     def __init__(
         self,
@@ -37,37 +49,57 @@ class InvoicePdfs:
         self._store, self._letterheads, self._draw = store, letterheads, drawing
         self._cache: OrderedDict[_Key, Attachment] = OrderedDict()
         self._at_work: dict[_Key, asyncio.Task[Attachment | None]] = {}
+        # A run's mails ask at the same moment: a transaction for each would cost more than sending it.
+        self._seen: Gathered[tuple[int, UUID], _Seen] = Gathered(self._look)
+        self._kept: Gathered[tuple[int, InvoicePdf], bytes] = Gathered(self._keep)
 
     async def invoice(self, tenant: int, invoice_id: UUID) -> Attachment | None:
         """The invoice's present revision; None when there is none or it cannot be drawn (logged)."""
-        async with self._store.read(tenant) as tx:
-            invoice = await tx.invoices.by_id(invoice_id)
-        if invoice is None:
-            return None
-        key = (tenant, invoice_id, invoice.revision)
-        found = self._cached(key)
-        if found is not None:
-            return found
+        seen = await self._seen.get((tenant, invoice_id))
+        if seen.invoice is None or seen.pdf is not None:
+            return seen.pdf
+        key = (tenant, invoice_id, seen.invoice.revision)
         # Whoever comes meanwhile waits for the same drawing, also when the first one gives up waiting.
         task = self._at_work.get(key)
         if task is None:
-            task = self._at_work[key] = asyncio.create_task(self._make(key, invoice))
+            task = self._at_work[key] = asyncio.create_task(self._make(key, seen))
             task.add_done_callback(lambda _: self._at_work.pop(key, None))
         return await asyncio.shield(task)
 
-    async def _make(self, key: _Key, invoice: Invoice) -> Attachment | None:
+    async def _look(self, asked: Sequence[tuple[int, UUID]]) -> Mapping[tuple[int, UUID], _Seen]:
+        """One transaction for each tenant, with a few statements, whatever the number."""
+        found: dict[tuple[int, UUID], _Seen] = dict.fromkeys(asked, _Seen())
+        for tenant in {tenant for tenant, _ in asked}:
+            async with self._store.read(tenant) as tx:
+                present = await tx.invoices.by_ids([i for one, i in asked if one == tenant])
+                pdfs = {one.id: self._cached((tenant, one.id, one.revision)) for one in present.values()}
+                unknown = [(one, present[one].revision) for one, pdf in pdfs.items() if pdf is None]
+                for kept in await tx.pdfs.of_revisions(unknown):
+                    pdfs[kept.invoice_id] = self._remember(tenant, present[kept.invoice_id], kept.content)
+                bills = await _bills(tx, [present[one] for one, pdf in pdfs.items() if pdf is None])
+            for one in present.values():
+                found[tenant, one.id] = _Seen(one, pdfs[one.id], bills.get(one.id))
+        return found
+
+    async def _make(self, key: _Key, seen: _Seen) -> Attachment | None:
         tenant, invoice_id, revision = key
-        async with self._store.read(tenant) as tx:
-            kept = await tx.pdfs.get(invoice_id, revision)
-            bill = await _bill(tx, invoice) if kept is None else None
-        if bill is not None:
-            content = await self._drawn(tenant, bill)
-            if content is None:
-                return None
-            drawn = InvoicePdf(invoice_id, revision, hashlib.sha256(content).hexdigest(), content)
+        if seen.bill is None or seen.invoice is None:
+            raise LookupError("an invoice without its subscriber")
+        content = await self._drawn(tenant, seen.bill)
+        if content is None:
+            return None
+        drawn = InvoicePdf(invoice_id, revision, hashlib.sha256(content).hexdigest(), content)
+        return self._remember(tenant, seen.invoice, await self._kept.get((tenant, drawn)))
+
+    async def _keep(self, drawn: Sequence[tuple[int, InvoicePdf]]) -> Mapping[tuple[int, InvoicePdf], bytes]:
+        """What stands for each of these from now on."""
+        found: dict[tuple[int, InvoicePdf], bytes] = {}
+        for tenant in {tenant for tenant, _ in drawn}:
+            mine = [pdf for one, pdf in drawn if one == tenant]
             async with self._store.begin(tenant) as tx:
-                kept = await tx.pdfs.keep(drawn)
-        return self._remember(key, invoice, kept.content) if kept is not None else None
+                kept = await tx.pdfs.keep_all(mine)
+            found.update(((tenant, pdf), one.content) for pdf, one in zip(mine, kept, strict=True))
+        return found
 
     async def _drawn(self, tenant: int, bill: Bill) -> bytes | None:
         try:
@@ -89,7 +121,8 @@ class InvoicePdfs:
             self._cache.move_to_end(key)
         return found
 
-    def _remember(self, key: _Key, invoice: Invoice, content: bytes) -> Attachment:
+    def _remember(self, tenant: int, invoice: Invoice, content: bytes) -> Attachment:
+        key = (tenant, invoice.id, invoice.revision)
         attachment = Attachment(f"Invoice-{invoice.number}.pdf", "application/pdf", content)
         self._cache[key] = attachment
         if len(self._cache) > _CACHED:
@@ -97,9 +130,18 @@ class InvoicePdfs:
         return attachment
 
 
-async def _bill(tx: Tx, invoice: Invoice) -> Bill:
-    owner = await tx.subscribers.by_id(invoice.subscriber_id)
-    if owner is None:
-        raise LookupError("an invoice without its subscriber")
-    payer = await tx.subscribers.by_account(owner.payer_account) if owner.payer_account else None
-    return Bill(invoice, owner, payer or owner, await tx.packages.of_subscriber(owner.id))
+async def _bills(tx: Tx, invoices: Sequence[Invoice]) -> dict[UUID, Bill]:
+    """The facts of each; one without its subscriber is left out."""
+    if not invoices:
+        return {}
+    owners = await tx.subscribers.by_ids(list({one.subscriber_id for one in invoices}))
+    accounts = sorted({owner.payer_account for owner in owners.values() if owner.payer_account})
+    payers = await tx.subscribers.by_accounts(accounts)
+    packages = await tx.packages.of_subscribers(list(owners))
+    bills = {}
+    for invoice in invoices:
+        owner = owners.get(invoice.subscriber_id)
+        if owner is not None:
+            payer = payers.get(owner.payer_account) if owner.payer_account else None
+            bills[invoice.id] = Bill(invoice, owner, payer or owner, packages[owner.id])
+    return bills

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import Row, select, update
 
 from store.models import Facts, Package, PackageKind, PackageStatus, Service
 from store.money import Money
@@ -41,35 +41,49 @@ class PackageRecord:
     services: tuple[ServiceRecord, ...] = field(default=())
 
 
+def _package(row: Row[Any], held: Sequence[Service]) -> Package:
+    return Package(
+        id=row.id,
+        subscriber_id=row.subscriber_id,
+        ref=row.ref,
+        name=row.name,
+        kind=PackageKind(row.kind),
+        status=PackageStatus(row.status),
+        status_until=row.status_until,
+        price=Money(row.price_minor, row.currency),
+        facts=Facts(row.source, row.as_of),
+        services=tuple(held),
+    )
+
+
 class Packages(Repository):
     async def of_subscriber(self, subscriber_id: UUID) -> list[Package]:
-        mine = (packages.c.tenant_id == self._tenant) & (packages.c.subscriber_id == subscriber_id)
-        rows = (await self._tx.conn.execute(select(packages).where(mine).order_by(packages.c.ref))).all()
-        held: dict[UUID, list[Service]] = {row.id: [] for row in rows}
-        statement = (
-            select(services)
-            .where(services.c.tenant_id == self._tenant, services.c.package_id.in_(list(held)))
-            .order_by(services.c.name)
-        )
-        for row in await self._tx.conn.execute(statement):
-            held[row.package_id].append(
-                Service(row.id, row.name, row.kind, PackageStatus(row.status), row.ip, row.mac)
+        return (await self.of_subscribers([subscriber_id]))[subscriber_id]
+
+    async def of_subscribers(self, ids: Sequence[UUID]) -> dict[UUID, list[Package]]:
+        """Those of each, by `ref`; an empty list where there are none."""
+        found: dict[UUID, list[Package]] = {one: [] for one in ids}
+        for batch in batched(ids, BATCH):
+            mine = (packages.c.tenant_id == self._tenant) & self._among(packages.c.subscriber_id, batch)
+            rows = (await self._tx.conn.execute(select(packages).where(mine).order_by(packages.c.ref))).all()
+            held = await self._services([row.id for row in rows])
+            for row in rows:
+                found[row.subscriber_id].append(_package(row, held[row.id]))
+        return found
+
+    async def _services(self, package_ids: Sequence[UUID]) -> dict[UUID, list[Service]]:
+        held: dict[UUID, list[Service]] = {one: [] for one in package_ids}
+        for batch in batched(package_ids, BATCH):
+            statement = (
+                select(services)
+                .where(services.c.tenant_id == self._tenant, self._among(services.c.package_id, batch))
+                .order_by(services.c.name)
             )
-        return [
-            Package(
-                id=row.id,
-                subscriber_id=row.subscriber_id,
-                ref=row.ref,
-                name=row.name,
-                kind=PackageKind(row.kind),
-                status=PackageStatus(row.status),
-                status_until=row.status_until,
-                price=Money(row.price_minor, row.currency),
-                facts=Facts(row.source, row.as_of),
-                services=tuple(held[row.id]),
-            )
-            for row in rows
-        ]
+            for row in await self._tx.conn.execute(statement):
+                held[row.package_id].append(
+                    Service(row.id, row.name, row.kind, PackageStatus(row.status), row.ip, row.mac)
+                )
+        return held
 
     async def lock(self, package_id: UUID) -> None:
         """Whoever else is about to act on it waits until this transaction is over."""

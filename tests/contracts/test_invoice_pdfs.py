@@ -127,3 +127,16 @@ async def test_an_invoice_that_does_not_exist_or_is_another_tenant_s_has_no_pdf(
     found = InvoicePdfs(store, {1: HEAD, 2: replace(HEAD, region="MX")})
     assert await found.invoice(1, new_id()) is None
     assert await found.invoice(2, invoice.id) is None
+
+
+async def test_a_run_s_mails_share_what_is_read_and_each_gets_its_own(store: Store) -> None:
+    async with store.begin(1) as tx:
+        ids = await tx.subscribers.upsert([subscriber_record(f"22{n:02}") for n in range(12)])
+        await tx.invoices.upsert([invoice_record(ids[f"22{n:02}"], f"300{n:02}") for n in range(12)])
+        issued = [await tx.invoices.by_number(f"300{n:02}") for n in range(12)]
+    invoices = [one for one in issued if one is not None]
+    found, drawing = pdfs(store, draw), Counting()
+    first = await asyncio.gather(*(found.invoice(1, one.id) for one in invoices))
+    assert [f.filename for f in first if f] == [f"Invoice-{one.number}.pdf" for one in invoices]
+    again = await asyncio.gather(*(pdfs(store, drawing).invoice(1, one.id) for one in invoices))
+    assert (again, drawing.drawn) == (first, 0), "from what is kept"
