@@ -10,6 +10,7 @@ import structlog
 from notifier import tracking
 from notifier.tracking import Report
 from store.deliveries import Ref
+from store.outage import of_the_database
 from store.unit import Store, Tx
 
 log = structlog.get_logger()
@@ -78,8 +79,9 @@ class Recorder:
     async def _write(self, batch: Sequence[Entry], write: _Write) -> list[Entry]:
         """Tries until it is written: what is known of a mail is never thrown away while this process lives.
 
-        A database that is gone is waited for. One report that cannot be written is told apart by halving, so
-        that it takes nobody with it. Gives what `write` has left to others.
+        A database that is gone, full or open for reading only is waited for. One report that cannot be
+        written is told apart by halving, so that it takes nobody with it. Gives what `write` has left to
+        others.
         """
         tries = 0
         while True:
@@ -88,7 +90,7 @@ class Recorder:
                     done = await write(tx, [report for report, _ in batch])
             except Exception as error:
                 log.exception("record_failed", error=type(error).__name__, reports=len(batch))
-                if not await self._database_answers():
+                if of_the_database(error) or not await self._database_answers():
                     await asyncio.sleep(self._pause_s)
                 elif len(batch) > 1:
                     middle = len(batch) // 2

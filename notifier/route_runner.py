@@ -121,9 +121,12 @@ class RouteRunner:
     async def let_go(self) -> None:
         """What was claimed and no connection has taken: others may have it, and it is not in doubt."""
         items = [work.delivery for lane in self._lanes for work in lane.clear()]
-        if items:
+        if not items:
+            return
+        try:
             async with self._store.system() as tx:
                 await tx.deliveries.give_back(items, tx.now)
+        finally:  # or the heartbeat would renew for ever what nobody sends
             self._in_flight.end([(d.tenant, d.id) for d in items])
 
     def _claimer(self, lane: Lane[_Work]) -> Callable[[], Awaitable[None]]:
@@ -209,6 +212,10 @@ class RouteRunner:
         while stay():
             if lane.highest is not Priority.URGENT:
                 await self._first_go.let_by()
+                if (
+                    not stay()
+                ):  # others got the connection in that moment: nobody would wake whoever rests now
+                    return
             resting.add(task)
             work = await lane.take()
             resting.discard(task)

@@ -6,6 +6,7 @@ Every loop of a process meets an outage, again and again. What they raise and lo
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 import time
 from collections.abc import Iterator, MutableMapping
@@ -20,6 +21,22 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 log = structlog.get_logger()
 _GONE = (OSError, PostgresConnectionError, CannotConnectNowError, OperatorInterventionError)
+
+
+_SERVERS = ("25006", "53", "55", "57", "58")
+"""SQLSTATEs (PostgreSQL, appendix A): it only reads; classes: disk or memory full, something is in use, an
+operator, its files."""
+_FILES = frozenset(
+    {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_READONLY}
+    | {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN}
+)
+
+
+def of_the_database(error: BaseException) -> bool:
+    """Whether a statement failed for what the database is in, not for what it was given: it may pass."""
+    cause = error.orig if isinstance(error, DBAPIError) else None
+    state, code = getattr(cause, "sqlstate", None), getattr(cause, "sqlite_errorcode", None)
+    return (state is not None and state.startswith(_SERVERS)) or (code is not None and code & 0xFF in _FILES)
 
 
 class DatabaseError(Exception):

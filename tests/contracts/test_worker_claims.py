@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 
 from notifier import tracking
 from notifier.channels import Accepted, Deferred, Destinations, OutgoingMessage, Route
+from notifier.recorder import MOST_TRIES, Recorder
 from notifier.schedule import DOUBT_RETRY
 from notifier.truth import Decision, Go
 from notifier.worker import Pace
@@ -30,7 +31,7 @@ from store.models import (
 )
 from store.unit import Store, Tx
 from tests.conftest import FakeClock, OpenStore
-from tests.contracts.attempts import claim
+from tests.contracts.attempts import accepted_by, claim, claimed_delivery, row
 from tests.contracts.sending import MARIA, Sending, eventually
 from tests.unit.sandbox.mail_world import MailWorld
 
@@ -341,6 +342,38 @@ async def test_one_end_that_cannot_be_written_takes_no_other_with_it(
             assert (await sending.row(poisoned)).stage is Stage.CLAIMED
     assert await sending.accepted() == len(items)
     assert {entry["event"] for entry in sending.surprises()} == {"record_failed"}
+
+
+async def _only_read(store: Store, setting: str) -> None:
+    """As a standby is, and a disk without room: reading goes on, nothing can be written."""
+    async with store.system() as tx:
+        await tx.conn.exec_driver_sql(f"SET SESSION default_transaction_read_only = {setting}")
+
+
+async def test_an_end_waits_for_a_database_that_takes_nothing_as_long_as_it_takes(
+    postgres_store: Store,
+) -> None:
+    """To give it up after a few tries would send that mail again."""
+    claimed = await claimed_delivery(postgres_store)
+    recorder, written = Recorder(postgres_store, 0.001, pause_s=0.001), asyncio.Event()
+    await _only_read(postgres_store, "on")
+    with capture_logs() as logs:
+        recorder.add(accepted_by(claimed), written.set)
+        running = asyncio.create_task(recorder.run())
+        try:
+
+            async def many() -> bool:
+                return len([entry for entry in logs if entry["event"] == "record_failed"]) > 2 * MOST_TRIES
+
+            await eventually(many, "tried again and again")
+            assert not written.is_set()
+            await _only_read(postgres_store, "off")
+            async with asyncio.timeout(10):
+                await written.wait()
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+    assert (await row(postgres_store, claimed)).stage is Stage.AWAITING
 
 
 async def test_a_drained_worker_ends_what_is_on_the_wire_and_takes_nothing_new(sending: Sending) -> None:
