@@ -17,7 +17,7 @@ from uuid import UUID
 from store.deliveries import Ref
 from store.models import Confidence, Event, EventKind, EventSource, Outcome, Reason
 from store.repository import Repository, storable
-from store.types import derived_id, micros
+from store.types import derived_id, derived_range, micros
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ SELECT count(*) FROM (
 # `|| ''`: found by its id. Statistics say that hardly anything is claimed, so the partial index of what is
 # looks cheap; it holds all that ever was until the next vacuum.
 _PLAIN = """d.stage || '' = 'claimed' AND d.attempt = r.attempt AND d.outcome = 'none'
-    AND NOT EXISTS (SELECT 1 FROM events e WHERE e.tenant_id = d.tenant_id AND e.delivery_id = d.id)"""
+    AND NOT EXISTS (SELECT 1 FROM events e WHERE e.tenant_id = d.tenant_id AND e.delivery_id = d.id"""
 _EVENT = (
     "tenant_id, id, delivery_id, attempt, kind, key, at, recorded_at, source, reason, confidence, hard, "
     "reply_code, status, diagnostic, remote, cls, actor, took_ms"
@@ -61,15 +61,16 @@ _EVENT = (
 _HAND_OVER = f"""
 WITH r AS MATERIALIZED (
     SELECT * FROM unnest($8::uuid[], $9::uuid[], $10::int2[], $11::text[], $12::timestamptz[], $13::text[],
-        $14::text[], $15::text[], $16::int4[], $17::text[], $18::text[])
-    AS r(id, event_id, attempt, key, at, diagnostic, remote, queue_id, took_ms, content_hash, pdf_hash)
+        $14::text[], $15::text[], $16::int4[], $17::text[], $18::text[], $19::uuid[], $20::uuid[])
+    AS r(id, event_id, attempt, key, at, diagnostic, remote, queue_id, took_ms, content_hash, pdf_hash,
+        low, high)
 ), moved AS (
     UPDATE deliveries d
     SET stage = 'awaiting', due_at = $7, stage_reason = NULL, stage_by = NULL, outcome = $5, reason = $3,
         confidence = $4, outcome_at = r.at, cls = '', diagnostic = r.diagnostic, remote = r.remote,
         queue_id = coalesce(r.queue_id, d.queue_id), checks = 0,
         content_hash = coalesce(r.content_hash, d.content_hash), pdf_hash = coalesce(r.pdf_hash, d.pdf_hash)
-    FROM r WHERE d.tenant_id = $1 AND d.id = r.id AND {_PLAIN}
+    FROM r WHERE d.tenant_id = $1 AND d.id = r.id AND {_PLAIN} AND e.id BETWEEN r.low AND r.high)
     RETURNING d.id
 )
 INSERT INTO events ({_EVENT})
@@ -84,7 +85,7 @@ _FIELDS = ", ".join(f"value ->> {place} AS {name}" for place, name in enumerate(
 _R = f"(SELECT {_FIELDS} FROM json_each(?1)) r"  # noqa: S608  # no value in it
 _SQLITE_PLAIN = f"""
 SELECT json_group_array(d.id) FROM (SELECT value ->> 0 AS id, value ->> 2 AS attempt FROM json_each(?)) r
-CROSS JOIN deliveries d ON d.tenant_id = ? AND d.id = r.id WHERE {_PLAIN}
+CROSS JOIN deliveries d ON d.tenant_id = ? AND d.id = r.id WHERE {_PLAIN})
 """  # noqa: S608  # no value in it
 # MATERIALIZED, and found by rowid: else SQLite, which knows no sizes, goes through all deliveries for each.
 _SQLITE_MOVE = f"""
@@ -147,7 +148,8 @@ class Ends(Repository):
             await self._tx.conn.exec_driver_sql(_LOCK, (tenant, mine))
 
     async def _postgresql(self, alike: Alike, rows: Sequence[tuple[Any, ...]]) -> set[UUID]:
-        columns = [list(column) for column in zip(*rows, strict=True)]
+        # Its events are where the partition of its id is: they are looked for there alone.
+        columns = [list(c) for c in zip(*((*row, *derived_range(row[0])) for row in rows), strict=True)]
         common = (
             alike.tenant,
             alike.source,

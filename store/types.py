@@ -109,6 +109,13 @@ def new_id() -> UUID:
     return uuid7()
 
 
+def derived_range(parent: UUID) -> tuple[UUID, UUID]:
+    """Lowest and highest of what `derived_id` may make of this one: where partitions are ranges of ids, a
+    question that says so is asked of one of them."""
+    low = parent.int >> 80 << 80
+    return UUID(int=low), UUID(int=low | (1 << 80) - 1)
+
+
 def derived_id(parent: UUID, *names: str) -> UUID:
     """A UUIDv7 with the parent's time and a hash of `names` in place of randomness.
 

@@ -15,10 +15,13 @@ import pytest
 from sqlalchemy import event, text
 
 from store.claims import _CLAIM
+from store.events import _OF
 from store.failed_attempts import NOTHING
-from store.models import Channel, Outcome, Priority
+from store.models import Channel, EventKind, Outcome, Priority
+from store.types import derived_range
 from store.unit import Store, Tx
 from tests.builders import NOW, delivery
+from tests.builders import event as said
 
 RUN = UUID(int=7)
 SINCE = NOW - timedelta(minutes=10)
@@ -150,3 +153,23 @@ async def test_a_claim_on_postgresql_merges_the_partitions_due_indexes_and_finds
     assert "Merge Append" in plan
     assert "id = ANY" in plan, "rows are found by id"
     assert "Seq Scan on deliveries_first" not in plan
+
+
+async def test_what_is_known_of_a_delivery_is_looked_up_in_its_own_partition_alone(
+    postgres_store: Store,
+) -> None:
+    """The generic plan: which partition it is, is seen delivery by delivery."""
+    async with postgres_store.system() as tx:
+        await tx.partitions.make_ahead("events", months=12)
+        items = [delivery(f"{n}@example.com") for n in range(2_000)]
+        await tx.events.append([(1, said(item.id, EventKind.ACCEPTED)) for item in items])
+        await tx.conn.execute(text("ANALYZE events"))
+        await tx.conn.exec_driver_sql(f"PREPARE known (int4[], uuid[], uuid[], uuid[]) AS {_OF}")
+        await tx.conn.exec_driver_sql("SET LOCAL plan_cache_mode = force_generic_plan")
+        one = items[0].id
+        values = f"'{{1}}', '{{{one}}}', " + ", ".join(f"'{{{end}}}'" for end in derived_range(one))
+        asked = f"EXPLAIN (ANALYZE, COSTS OFF) EXECUTE known ({values})"
+        plan = (await tx.conn.exec_driver_sql(asked)).scalars().all()
+    read = [line for line in plan if " on events" in line and "never executed" not in line]
+    assert len(read) == 1
+    assert "Index Scan" in read[0]
