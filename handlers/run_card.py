@@ -89,7 +89,7 @@ def card(made: RunCard, profile: TenantProfile) -> Reply:
     if made.notices or made.excluded:
         blocks.append(section(_ledger(made)))
     if causes := _causes(made):
-        blocks.append(section(lines([md("*Why they failed*"), *causes])))
+        blocks.append(section(lines([md("*Why messages failed*"), *causes])))
     blocks += actions(*_buttons(made))
     blocks.append(context(_history(run, profile)))
     return Reply(f"{run.label}: {state}", fit(blocks), rest=COUNTING * made.notices)
@@ -106,6 +106,8 @@ def _state(made: RunCard, profile: TenantProfile) -> str:
     if run.settled_at is not None:
         return "Settled"
     if run.state is RunState.PAUSED:
+        if run.ready_at is not None and not made.under_way:
+            return "Paused, with nothing left to send"
         return f"Paused. {bar(made.told, made.notices)} {made.told:,} of {made.notices:,}"
     if run.ready_at is None:
         return f"Writing the notices: {made.notices + made.excluded:,} so far"
@@ -140,6 +142,8 @@ def _more(made: RunCard, profile: TenantProfile) -> list[Mrkdwn]:
 def _keeps(made: RunCard, profile: TenantProfile) -> Mrkdwn:
     """What becomes of the notices while it is paused."""
     run, zone, locale = made.run, profile.time_zone, profile.locale
+    if run.ready_at is not None and not made.under_way:
+        return md("All of it was sent before. Resume, and it comes to its end.")
     if not keeps_its_time(run.kind):
         if made.expires is None:
             return md("Nothing waits.")

@@ -72,7 +72,7 @@ class CauseKind:
 
 
 DRIFT = "dns_drift"
-RUN_STOPPED = "run_stopped"
+RUN_STOPPED, LEDGER_GAP = "run_stopped", "ledger_gap"
 
 CAUSES: dict[str, CauseKind] = {
     "blocked_auth": CauseKind(
@@ -201,7 +201,7 @@ CAUSES: dict[str, CauseKind] = {
         Urgent.AT_ONCE,
         About.WATCH,
     ),
-    "ledger_gap": CauseKind(
+    LEDGER_GAP: CauseKind(
         "The run {about} ended with a gap in its ledger",
         "Press More on the run's card: the ledger says how many have neither a notice nor a reason.",
         Urgent.NEVER,

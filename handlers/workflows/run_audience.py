@@ -163,7 +163,7 @@ def _desk_reason(
         return "held", f"{whose}until {day(last.until, profile.locale)}"
     if told is not None:
         local = told.created_at.astimezone(profile.time_zone).date()
-        return "already" if invoice.id in facts.reached else "failed", f"on {day(local, profile.locale)}"
+        return "already" if invoice.id in facts.reached else "failed", f"sent on {day(local, profile.locale)}"
     return None
 
 

@@ -21,7 +21,7 @@ from handlers.workflows.incidents import INCIDENT_SURFACE
 from handlers.workflows.run import carry_out
 from handlers.workflows.run_control import pause
 from notifier import runs as following
-from notifier.oncall import RUN_STOPPED, Cause
+from notifier.oncall import LEDGER_GAP, RUN_STOPPED, Cause
 from store.models import Run, RunState, Tally
 from store.unit import Tx
 
@@ -30,7 +30,6 @@ STILL = timedelta(seconds=30)
 """A run that nobody has written at for so long was cut off. Two that write the same one share it."""
 RECONCILED = timedelta(days=7)
 """So long after its end a run's ledger is looked at; a relay's run ends three days after it was sent."""
-LEDGER_GAP = "ledger_gap"
 LEAST = 10
 """So many failures at least: one of two stops no run."""
 
@@ -137,8 +136,8 @@ async def too_many(tx: Tx, run: Run) -> str:
 def reason_of(failed: int, ended: int, stop_at: int, tally: Sequence[Tally]) -> str:
     causes = ", ".join(f"{cause} ({number:,})" for number, cause in causes_of(tally)[:3])
     return (
-        f"{failed:,} of {ended:,} failed: more than {stop_at}%. {causes[:1].upper()}{causes[1:]}. Mend the "
-        "cause, then resume."
+        f"{failed:,} of {ended:,} messages failed: more than {stop_at}%. "
+        f"{causes[:1].upper()}{causes[1:]}. Mend the cause, then resume."
     )
 
 

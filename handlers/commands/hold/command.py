@@ -20,7 +20,8 @@ from handlers.workflows import area_holds, holds
 from handlers.workflows.pointing import asked_for
 from store.models import TAG
 
-_AREA = re.compile(r"(town|tag)s?: ?", re.IGNORECASE)
+_AREA = re.compile(r"(town|tag)s?(?:: ?| +(?=.))", re.IGNORECASE)
+"""`town:Bend`; `town Bend` too, since whoever has a fire to think of looks up no colon."""
 _QUOTED = re.compile(r'"([^"]+)"')
 _UNTIL = re.compile(r"(?:(.*?) )?(?:until|till|til) (.*)", re.IGNORECASE)
 

@@ -16,7 +16,7 @@ from handlers.masks import mask_in_text
 from handlers.profile import Role, TenantProfile
 from handlers.reply import Block, Reply, To
 from notifier.breaker import State
-from notifier.oncall import About, kind_of, parse
+from notifier.oncall import LEDGER_GAP, RUN_STOPPED, About, kind_of, parse
 from store.models import Delivery, Incident, IncidentState, Outcome
 
 PAGE = 15
@@ -69,7 +69,7 @@ def spoken(data: IncidentData) -> str:
     """The card in one line, for notifications and screen readers."""
     i = data.incident
     urgent = "Urgent: " if i.urgent and i.state is not IncidentState.RESOLVED else ""
-    count = "" if _of_record(i) or _watched(i) else f" {_plural(i.count, 'message')}."
+    count = f" {_plural(i.count, 'message')}." if _counts_messages(i) else ""
     return f"{urgent}{i.title}.{count} {_STATE[i.state]}."
 
 
@@ -83,13 +83,19 @@ def _watched(incident: Incident) -> bool:
     return kind_of(incident.cause).about is About.WATCH
 
 
+def _counts_messages(incident: Incident) -> bool:
+    """A run's alarm counts itself: how many messages it is about stands on the run's card."""
+    of_run = incident.cause.partition(":")[0] in (RUN_STOPPED, LEDGER_GAP)
+    return not (of_run or _of_record(incident) or _watched(incident))
+
+
 def _size(data: IncidentData, profile: TenantProfile) -> str:
     i = data.incident
     about = md("*{}*", _plural(i.count, "change" if _of_record(i) else "message"))
     if data.people:
         about = md("{} of *{}*", about, _plural(data.people, "subscriber"))
     first, last = when(i.first_at, profile, data.now), when(i.last_at, profile, data.now)
-    if _watched(i):
+    if not _counts_messages(i) and not _of_record(i):
         return md("Since {}", first)
     return md("{} · since {}{}", about, first, f", last {last}" if last != first else "")
 
@@ -134,10 +140,10 @@ def _breaker(line: BreakerLine, data: IncidentData, profile: TenantProfile) -> l
     if line.state is State.CLOSED:
         at = when(line.closed_at, profile, data.now) if line.closed_at else "now"
         return [md(":white_check_mark: {} goes again since {}", whose, at)]
-    number = _plural(line.held, "message")
-    rows = [md(":double_vertical_bar: {} is held ({}); one mail at a time tries it", whose, number)]
+    waits = f"{_plural(line.held, 'message')} so far" if line.held else "nothing waits yet"
+    rows = [md(":double_vertical_bar: {} is held ({}); one mail at a time tries it", whose, waits)]
     if line.state is State.OPEN and line.probe_at is not None:
-        rows[0] = md("{}, next at {}", rows[0], when(line.probe_at, profile, data.now))
+        rows[0] = md("{}, from {} on", rows[0], when(line.probe_at, profile, data.now))
     told = {
         "trial": md(":arrow_right: {} of them try the way by *{}* first", line.moved, line.to),
         "going": md(":arrow_right: They go by *{}* meanwhile: {} so far", line.to, f"{line.moved:,}"),

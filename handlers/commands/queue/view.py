@@ -133,7 +133,7 @@ def listing(
         n = notifications.get(d.notification_id)
         person = people.get(n.subscriber_id) if n is not None and n.subscriber_id else None
         whose = f"account {person.account}" if person else "no account"
-        what = words.kind_words(n) if n is not None else "Message"
+        what = _what(n) if n is not None else "Message"
         row = md("*{}* · {} · {}", what, whose, words.masked_target(d))
         why = md("{} · waits for {}", d.stage_reason or "Held", age(d.created_at, now))
         decide = by == A_PERSON and role >= Role.AGENT
@@ -146,6 +146,13 @@ def listing(
     if len(found) > PAGE:
         blocks += actions(button("More", "queue.list", {"by": by, "o": offset + PAGE}))
     return Reply(title, fit(blocks))
+
+
+def _what(notification: Notification) -> str:
+    """With the invoice's number: an account may have two that wait."""
+    number = notification.context.get("invoice", {}).get("number", "")
+    kind = words.kind_words(notification)
+    return f"{kind} {number}" if number and notification.invoice_id else kind
 
 
 def doubt(delivery: Delivery, events: Sequence[Event]) -> Reply:

@@ -86,13 +86,20 @@ def rehearsal(
     if made.notices:
         blocks += _start(made, preview_id, waits=waits)
     else:
-        blocks.append(section(md("Nobody is left to tell.")))
+        blocks.append(section(_nobody(made)))
     if waits:
         blocks.append(
             context(md("More than {}: somebody else has to approve it.", f"{profile.runs.approve_above:,}"))
         )
     blocks.append(context(_modes(profile)))
     return Reply(title, fit(blocks), to)
+
+
+def _nobody(made: Rehearsal) -> Mrkdwn:
+    """Not as if all were well, where somebody still has no notice."""
+    if not any(made.left_out.get(reason) for reason in PRESSING):
+        return md("Nobody is left to tell.")
+    return md("Nobody is left whom a run could tell. `/isp failures` helps those who still have no notice.")
 
 
 def _start(made: Rehearsal, preview_id: str, *, waits: bool) -> list[Block]:
@@ -212,7 +219,7 @@ def left_out(
             shown_name(whom) if whom else "not on file any more",
             number or "?",
             REASONS.get(exclusion.reason, exclusion.reason),
-            f" {exclusion.detail}" if exclusion.detail else "",
+            f" · {exclusion.detail}" if exclusion.detail else "",
         )
         for exclusion, whom, number in found[:PAGE]
     ]
@@ -280,6 +287,9 @@ def approval(made: Approval, profile: TenantProfile) -> Reply:
 def paused(made: Pressed) -> Reply:
     if not made.done:
         return said(":information_source:", not_running(made.run))
+    if not made.messages:  # none waited, or this press has held them already
+        text = "Paused. What is on its way ends by itself."
+        return said(":double_vertical_bar:", text, "The card says what waits.")
     held = f"{count(made.messages, 'message')} held; what is on its way ends by itself."
     return said(":double_vertical_bar:", f"Paused. {held}", "Nothing is lost: Resume goes on behind it.")
 
@@ -287,6 +297,8 @@ def paused(made: Pressed) -> Reply:
 def resumed(made: Pressed) -> Reply:
     if not made.done:
         return said(":information_source:", not_running(made.run))
+    if not made.messages:
+        return said(":arrow_forward:", "Resumed. The card follows it.")
     text = f"Going on with {count(made.messages, 'message')}."
     return said(":arrow_forward:", text, "What is paid or void by now is not sent.")
 

@@ -53,6 +53,8 @@ async def standing(agent: Agent, scope: str = "town") -> list[Hold]:
         ("town:grants pass until Mar 20 wildfire", 3, 3),
         ("tag:FIRE-2026 until Mar 20 wildfire", 2, 2),
         ("tag: fire-2026 Mar 20 wildfire", 2, 2),
+        ("town Grants Pass until Mar 20 wildfire", 3, 3),
+        ("tag fire-2026 until Mar 20 wildfire", 2, 2),
     ],
 )
 async def test_what_a_hold_would_touch_is_shown_before_anything_is_held(

@@ -11,7 +11,7 @@ from handlers.profile import Role
 from handlers.surfaces.incident import IncidentSurface
 from handlers.workflows.incidents import INCIDENT_SURFACE
 from handlers.workflows.oncall import Watch
-from store.models import Delivery, Incident
+from store.models import Delivery, EventSource, Incident, Reason
 from store.unit import Store
 from tests.conftest import FakeClock
 from tests.unit.handlers.conftest import agent_on
@@ -19,7 +19,7 @@ from tests.unit.handlers.support import buttons, legal, said
 from tests.unit.handlers.test_failures import failed, town
 from tests.unit.handlers.test_run import texting
 
-REFUSED = {"source": "dsn", "diagnostic": "550 5.7.606 Access denied", "reply_code": "550"}
+REFUSED = {"source": EventSource.DSN, "diagnostic": "550 5.7.606 Access denied", "reply_code": "550"}
 
 
 async def _incident(store: Store) -> Incident:
@@ -53,7 +53,7 @@ async def test_a_lead_sends_again_what_was_refused_once_the_operator_takes_our_m
     services = texting(services, sms=None)
     items = await town(store, services)
     for item in items[5:]:
-        await failed(store, item, "blocked_reputation", reason="infrastructure", **REFUSED)
+        await failed(store, item, "blocked_reputation", reason=Reason.INFRASTRUCTURE, **REFUSED)
     await Watch(services, 1).sweep()
     incident = await _incident(store)
     await _breaker(store, items[6], "open")
@@ -63,7 +63,7 @@ async def test_a_lead_sends_again_what_was_refused_once_the_operator_takes_our_m
     assert await _shown(store, incident) == before + 1, "drawn again, once: it is held now"
     card = await _card(services, incident)
     assert "Mail to *inbox.example* by" in card
-    assert "one mail at a time tries it" in card
+    assert "is held (nothing waits yet); one mail at a time tries it" in card
     assert "refused again" not in card
     clock.advance(minutes=2)
     await _breaker(store, items[6], "closed")
@@ -89,7 +89,7 @@ async def test_an_agents_button_does_not_stand_in_for_a_leads(services: Services
     """The same press under the name that agents may use sends nothing."""
     services = texting(services, sms=None)
     items = await town(store, services)
-    await failed(store, items[6], "blocked_reputation", reason="infrastructure", **REFUSED)
+    await failed(store, items[6], "blocked_reputation", reason=Reason.INFRASTRUCTURE, **REFUSED)
     await Watch(services, 1).sweep()
     incident = await _incident(store)
     value = {"s": {"i": str(incident.id)}, "k": "refused", "b": "retry", "p": "p1", "n": 5}

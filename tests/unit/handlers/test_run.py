@@ -209,6 +209,10 @@ async def test_those_whose_notice_did_not_arrive_are_named_apart(services: Servi
     assert made.examples["failed"] == ["5002"]
     assert "run" not in REASONS["already"]
     assert "did not arrive" in REASONS["failed"]
+    preview = said(
+        await agent_on(texting(services), Role.LEAD, "U_LEAD").types("run issued since 2026-02-01")
+    )
+    assert "Nobody is left whom a run could tell. `/isp failures` helps" in preview
 
 
 async def test_a_second_run_tells_nobody_twice(services: Services, store: Store) -> None:

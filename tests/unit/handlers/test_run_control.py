@@ -12,6 +12,7 @@ from handlers import run_card
 from handlers.contract import Services
 from handlers.profile import Role, RunsProfile
 from handlers.reply import File, Reply
+from handlers.surfaces.incident import IncidentSurface
 from handlers.surfaces.run import SURFACE
 from handlers.workflows import run as workflow
 from handlers.workflows import run_ledger
@@ -143,6 +144,22 @@ async def test_pause_holds_resume_goes_on_and_the_card_says_who(
     assert "not paused" in said(await boss.presses(paused, "run.resume"))
 
 
+async def test_a_pause_of_which_nothing_waits_says_so(services: Services, store: Store) -> None:
+    """All were handed over while somebody reached for the button."""
+    await people(store, 2)
+    boss = lead(services)
+    await boss.presses(await boss.types(ASK), "run.start")
+    run = await only_run(store)
+    before = await card(services, run)
+    for item in await deliveries(store, run):
+        await learn(store, event(item.id, EventKind.ACCEPTED, attempt=0))
+    assert "0 messages" not in said(await boss.presses(before, "run.pause"))
+    paused = await card(services, run)
+    assert "Paused, with nothing left to send" in said(paused)
+    assert "They wait until" not in said(paused)
+    assert "0 messages" not in said(await boss.presses(paused, "run.resume"))
+
+
 async def test_what_is_tried_again_later_has_its_own_time_on_the_card(
     services: Services, store: Store, clock: FakeClock
 ) -> None:
@@ -226,6 +243,9 @@ async def test_a_run_that_ends_with_a_gap_raises_one_incident(services: Services
     async with store.read(1) as tx:
         (incident,) = await tx.incidents.unresolved()
     assert incident.title == "The run Invoices issued since Feb 1, 2026 ended with a gap in its ledger"
+    drawn = await IncidentSurface().draw(services, 1, str(incident.id))
+    assert drawn is not None
+    assert "1 message" not in said(drawn), "it counts itself"
     assert await reconcile(services, 1, set()) == 0, "raised already, by whoever looked before a restart"
     async with store.begin(1) as tx:
         assert await tx.incidents.resolve(incident.id, "U_LEAD", "looked into it")
