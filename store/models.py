@@ -1054,6 +1054,10 @@ class PastDiagnosis:
     """The result that it was compared with."""
 
 
+NOT_BEGUN = "not_begun"
+"""Why something is queued for later that nobody has tried yet and that has no reason written on it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Queued:
     """What waits on one route for a worker, now or later."""

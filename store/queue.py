@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, case, func, select, text
 
 from store.deliveries import delivery_of
-from store.models import Delivery, Held, Priority, Queued
+from store.models import NOT_BEGUN, Delivery, Held, Priority, Queued
 from store.repository import Repository
 from store.tables import deliveries
 
@@ -65,10 +65,12 @@ class Queue(Repository):
         ]
 
     async def later(self, route: str) -> dict[str, int]:
-        """Of what is queued for later on this route, the next ones: why, and how many for each reason."""
+        """Of what is queued for later on this route, the next ones: why, and how many for each reason.
+        "": it is tried again; NOT_BEGUN: it waits for its time (a morning, a line) without a word of why."""
         c = deliveries.c
+        unsaid = case((c.attempt == 0, NOT_BEGUN), else_="")
         some = (
-            select(func.coalesce(c.stage_reason, "").label("why"))
+            select(func.coalesce(c.stage_reason, unsaid).label("why"))
             .where(
                 c.tenant_id == self._tenant,
                 _QUEUED,

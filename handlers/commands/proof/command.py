@@ -10,7 +10,7 @@ from handlers.commands.proof import view
 from handlers.contract import CommandRequest, Services
 from handlers.profile import CommandSpec, Role
 from handlers.proofs.period import Period, split
-from handlers.reply import Answer, FieldErrors, File, Reply
+from handlers.reply import Answer, FieldErrors, File, Reply, To
 from handlers.typed import plain_text
 from handlers.workflows import proof
 from handlers.workflows.pointing import asked_for
@@ -84,7 +84,8 @@ class ProofCommand:
         if isinstance(found, Reply):
             return found
         await proof.release_legal_hold(services, request, found.subscriber)
-        return view.released(found.subscriber)
+        # What was typed has no message yet that could be replaced.
+        return view.released(found.subscriber, To.REPLACE if request.action else To.ASKER)
 
 
 def _carried(request: CommandRequest) -> Period | None:

@@ -130,6 +130,6 @@ def held(s: Subscriber, hold: LegalHold) -> Reply:
     )
 
 
-def released(s: Subscriber) -> Reply:
+def released(s: Subscriber, to: To) -> Reply:
     text = f"The legal hold on account {s.account} is released. What is past its time is removed from now on."
-    return Reply(text, [section(md(":scales: {}", text))], To.REPLACE)
+    return Reply(text, [section(md(":scales: {}", text))], to)

@@ -16,7 +16,7 @@ from handlers.profile import Role, TenantProfile
 from handlers.reply import Block, Reply, To
 from handlers.waiting import Decision, Waiting, Way, age, ceilings, holder_words, span
 from notifier.schedule import A_PERSON
-from store.models import ACCOUNT, Delivery, Event, EventKind, Held, Notification, Subscriber
+from store.models import ACCOUNT, NOT_BEGUN, Delivery, Event, EventKind, Held, Notification, Subscriber
 
 PAGE = 8
 MOST_HOLDERS = 12
@@ -78,8 +78,11 @@ def _way(way: Way, waiting: Waiting) -> Mrkdwn | None:
 def _reasons(way: Way) -> str:
     """Why those wait that are not due yet, most frequent first."""
     counted = sorted(way.later.items(), key=lambda item: -item[1])[:MOST_REASONS]
-    told = [f"{count:,} {_lower(why) if why else 'tried again by itself'}" for why, count in counted]
+    told = [f"{count:,} {_UNSAID.get(why) or _lower(why)}" for why, count in counted]
     return f" ({'; '.join(told)})" if told else ""
+
+
+_UNSAID = {"": "tried again by itself", NOT_BEGUN: "not begun, due at a set time"}
 
 
 def _lower(sentence: str) -> str:

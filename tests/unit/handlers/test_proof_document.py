@@ -11,7 +11,7 @@ import pytest
 from handlers.contract import Services
 from handlers.profile import Role
 from handlers.proofs.period import read_period, split
-from handlers.reply import File, Reply, UserError
+from handlers.reply import File, Reply, To, UserError
 from handlers.workflows import proof
 from store.models import AuditEntry, Confidence, EventKind, NotificationKind, Reason
 from store.unit import Store
@@ -208,6 +208,9 @@ async def test_a_legal_hold_is_set_shown_told_in_the_record_and_released(
     async with store.read(1) as tx:
         actions = [e.action for e in await tx.audit.of("account:1001")]
     assert {"legal_hold.set", "legal_hold.release", "proof.export"} <= set(actions)
+    await lead.types("proof hold 1001 again")
+    typed = await lead.types("proof hold release 1001")
+    assert ("is released" in said(typed), typed.to) == (True, To.ASKER), "no message that could be replaced"
     with pytest.raises(UserError, match="No legal hold stands"):
         await agent_on(lead.services, Role.LEAD, "U_OTHER").types("proof hold release 1001")
 

@@ -81,6 +81,19 @@ async def test_what_waits_is_told_by_route_and_by_holder(waiting: Agent) -> None
     assert any(name.startswith("hold.end") for name in buttons(await lead.types("queue")))
 
 
+async def test_what_was_never_tried_is_not_said_to_be_tried_again(agent: Agent) -> None:
+    """A run that goes on after a pause lets its texts go for the morning, without a word of why."""
+    store = agent.services.store
+    wanted = notification(kind=NotificationKind.INVOICE_ISSUED)
+    later = {"notification_id": wanted.id, "route": "visp", "due_at": NOW + timedelta(hours=1)}
+    async with store.begin(1) as tx:
+        await tx.notifications.add([wanted])
+        new = [delivery(f"a{n}@inbox.example", **later) for n in range(2)]
+        await tx.deliveries.add([*new, delivery("b@inbox.example", **later, attempt=1)])
+    told = said(await agent.types("queue"))
+    assert "3 for later (2 not begun, due at a set time; 1 tried again by itself)" in told
+
+
 async def test_those_that_one_holds_are_listed_by_account_with_addresses_masked(waiting: Agent) -> None:
     reply = await waiting.types("queue")
     (by_town,) = [n for n, value in buttons(reply).items() if value.get("by") == "hold:town:Grants Pass"]
