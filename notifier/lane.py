@@ -20,6 +20,9 @@ from store.models import Priority
 AHEAD_S = 0.2
 MOST_AHEAD = 400
 LET_BY_S = 0.05
+NEAR_S = 0.3
+"""What has its slot later than that waits beside the line: no connection stands still for it, and it takes no
+room from others, unless more than MOST_AHEAD wait so."""
 UNWRITTEN = 16
 """Ends of attempts that one connection may leave unwritten while it goes on."""
 
@@ -55,7 +58,9 @@ class FirstGo:
 
 class Ordered(Protocol):
     @property
-    def order(self) -> tuple[float, int, int]: ...
+    def order(self) -> tuple[float, int, int]:
+        """Its slot, in the seconds of the lane's clock, then what counts among equal ones."""
+        ...
 
 
 W = TypeVar("W", bound=Ordered)
@@ -101,17 +106,23 @@ class Lane(Generic[W]):
         self._most_unwritten = connections * UNWRITTEN
         self._now, self._hurry = now, hurry
         self._ready: list[tuple[tuple[float, int, int], W]] = []
+        self._later: dict[int, tuple[W, asyncio.TimerHandle]] = {}
         self._on_the_wire = self._unwritten = 0
         self._free = asyncio.Event()
         self._idle: deque[asyncio.Future[None]] = deque()
 
     async def room(self) -> int:
         """How many more are worth claiming; waits until that is a good part of what is held."""
-        while (free := self._ahead.size - len(self._ready) - self._on_the_wire) < self._worth:
+        while (free := self._places) < self._worth:
             self._free.clear()
             await self._free.wait()
         self._ahead.measure(self._now())
-        return max(free, self._ahead.size - len(self._ready) - self._on_the_wire)
+        return max(free, self._places)
+
+    @property
+    def _places(self) -> int:
+        beside = max(0, len(self._later) - MOST_AHEAD)
+        return self._ahead.size - len(self._ready) - self._on_the_wire - beside
 
     @property
     def _worth(self) -> int:
@@ -119,12 +130,26 @@ class Lane(Generic[W]):
 
     def put(self, items: Iterable[W]) -> None:
         for item in items:
-            heapq.heappush(self._ready, (item.order, item))
+            wait_s = item.order[0] - self._now() - NEAR_S
+            if wait_s > 0:
+                timer = asyncio.get_running_loop().call_later(wait_s, self._comes_near, id(item))
+                self._later[id(item)] = (item, timer)
+            else:
+                heapq.heappush(self._ready, (item.order, item))
         self._wake(len(self._ready))
+
+    def _comes_near(self, key: int) -> None:
+        item, _ = self._later.pop(key)
+        heapq.heappush(self._ready, (item.order, item))
+        self._wake(1)
 
     def clear(self) -> list[W]:
         """What no connection has taken yet."""
         left, self._ready = [item for _, item in self._ready], []
+        later, self._later = list(self._later.values()), {}
+        for item, timer in later:
+            timer.cancel()
+            left.append(item)
         self._free.set()
         return left
 
@@ -149,7 +174,7 @@ class Lane(Generic[W]):
         self._on_the_wire -= 1
         self._unwritten += to_write
         self._ahead.left()
-        if self._ahead.size - len(self._ready) - self._on_the_wire >= self._worth:
+        if self._places >= self._worth:
             self._free.set()
 
     def written(self) -> None:

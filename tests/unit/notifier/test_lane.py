@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from notifier.lane import MOST_AHEAD, UNWRITTEN, Ahead, FirstGo, Lane
+from notifier.lane import MOST_AHEAD, NEAR_S, UNWRITTEN, Ahead, FirstGo, Lane
 from store.models import Priority
 
 
@@ -50,9 +50,32 @@ def test_what_is_claimed_ahead_follows_the_pace_at_which_it_leaves(
 
 async def test_the_earliest_slot_goes_first_then_the_most_urgent_then_who_came_first() -> None:
     lane = Desk().lane
-    late, bulk, second, first = (Item(o) for o in ((9.0, 5, 0), (0.0, 9, 1), (0.0, 5, 3), (0.0, 5, 2)))
+    late, bulk, second, first = (Item(o) for o in ((NEAR_S, 5, 0), (0.0, 9, 1), (0.0, 5, 3), (0.0, 5, 2)))
     lane.put([late, bulk, second, first])
     assert [await lane.take() for _ in range(4)] == [first, second, bulk, late]
+
+
+async def test_what_has_its_slot_much_later_keeps_no_connection_and_no_room_from_others() -> None:
+    """A domain that asked us to slow down: its urgent mails have slots of the next minutes."""
+    lane = Desk().lane
+    far = [Item((60.0 + n, 1, n)) for n in range(8)]
+    lane.put([*far, Item((NEAR_S + 0.02, 1, 8))])
+    assert await lane.room() == 4, "all of it"
+    taking = asyncio.create_task(lane.take())
+    lane.put([now := Item((0.0, 1, 9))])
+    assert await taking is now
+    assert (await lane.take()).order[2] == 8, "its time has come"
+    assert lane.clear() == far
+
+
+async def test_what_waits_for_a_slot_takes_room_once_there_is_more_of_it_than_a_lane_holds() -> None:
+    lane = Desk().lane
+    lane.put([Item((60.0, 1, n)) for n in range(MOST_AHEAD + 4)])
+    asking = asyncio.create_task(lane.room())
+    await asyncio.sleep(0)
+    assert not asking.done()
+    lane.clear()
+    assert await asking == 4
 
 
 async def test_no_more_is_claimed_while_what_was_claimed_is_not_out() -> None:
