@@ -18,6 +18,9 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b([a-z][a-z0-9+.-]*://)[^\s/\"']*@"), r"\1[login]@"),
     (re.compile(r"https?://[^\s\"']*/(?:response|commands|actions)/[^\s\"']+"), "[response url]"),
     (re.compile(r"/i/[1-9A-HJ-NP-Za-km-z]{18}(?![0-9A-Za-z])"), "/i/[code]"),
+    # PostgreSQL repeats a row that it refuses, names and all; its driver repeats a value of the wrong kind.
+    (re.compile(r"(DETAIL:\s+(?:Key \([^)]*\)=|Failing row contains ))[^\n]*"), r"\1[values]"),
+    (re.compile(r"(invalid input for query argument \$\d+: )[^\n]*"), r"\1[value]"),
     # An address keeps its domain: that is what operators look for.
     (re.compile(r"(?<!\[login\])[^\s@<>()\[\]\"',;:\\]+@(?=[\w-]+\.)"), "[mail]@"),
     (re.compile(r"(?<![\w.-])\+?\d[\d ().-]{8,17}\d(?![\w:-])"), "[number]"),

@@ -109,10 +109,12 @@ class Lines(Repository):
     async def dissolve(self, by: str) -> int:
         """Everybody in that line is due now: its limit has changed."""
         c = deliveries.c
+        line = and_(c.tenant_id == self._tenant, _QUEUED, c.stage_by == by)
+        if not self._tx.sqlite:  # in one order, as `Deliveries.lock` takes them
+            rows = select(c.id).where(line).order_by(c.id).with_for_update()
+            line = and_(c.tenant_id == self._tenant, _QUEUED, c.id.in_(rows))
         result = await self._tx.conn.execute(
-            update(deliveries)
-            .where(c.tenant_id == self._tenant, _QUEUED, c.stage_by == by)
-            .values(due_at=self._tx.now, stage_reason=None, stage_by=None)
+            update(deliveries).where(line).values(due_at=self._tx.now, stage_reason=None, stage_by=None)
         )
         self._tx.signal("deliveries")
         return int(result.rowcount)
