@@ -7,6 +7,7 @@ always. Whoever set a hold is told when it ends by itself.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from uuid import UUID
@@ -31,6 +32,8 @@ AREA_KINDS = HELD_KINDS | {NotificationKind.INVOICE_ISSUED}
 """What waits while a town or a tag is held: every notice that goes by itself. Nobody whose house may have
 burnt down gets a bill now; what an agent sends by hand still goes."""
 SWEEP_S = 5.0
+MOVED_EVERY = 12
+"""Sweeps between two looks at who lives where: that reads the towns of all."""
 _SLACK_USER = re.compile(r"[UW][A-Z0-9_]{2,}")
 
 
@@ -112,8 +115,9 @@ async def _stands(tx: Tx, scope: str, key: str) -> bool:
     return bool(await tx.notes.of_area(scope, key))
 
 
-async def let_go(tx: Tx) -> int:
+async def let_go(tx: Tx, *, moved: bool = True) -> int:
     """Lets go what waits for a hold or a decision that does not stand any more; how many deliveries.
+    `moved`: and, of holds on a town or a tag that stand, what is about somebody who moved away or lost it.
 
     A worker writes down that a message waits a moment after it has read why; whoever ended the hold in
     between found nothing to let go.
@@ -121,6 +125,7 @@ async def let_go(tx: Tx) -> int:
     holders = await tx.deliveries.holders(tx.tenant)
     over: list[str] = []
     accounts: list[str] = []
+    gone = 0
     for by in sorted(holders):
         named = held_thing(by)
         if named is None:
@@ -130,10 +135,13 @@ async def let_go(tx: Tx) -> int:
             accounts.append(key)
         elif not await _stands(tx, scope, key):
             over.append(by)
+        elif moved:
+            while ids := await tx.areas.moved_away(by, scope, key):
+                gone += await tx.lines.let_go(ids)
     standing_holds = await tx.notes.holds_of_many(accounts)
     over += [held_by(account) for account in accounts if not standing_holds[account]]
     over += sorted(await pauses.decided(tx, holders))
-    return sum([await tx.deliveries.release_held(tx.tenant, by) for by in over])
+    return gone + sum([await tx.deliveries.release_held(tx.tenant, by) for by in over])
 
 
 class HoldSweep:
@@ -151,14 +159,14 @@ class HoldSweep:
     async def run(self) -> None:
         """Until cancelled."""
         async with self._store.duty("holds") as duty:
-            while True:
+            for turn in itertools.count():
                 if await duty.mine():
                     for tenant in self._zones:
-                        if ended := await self.sweep(tenant):
+                        if ended := await self.sweep(tenant, moved=turn % MOVED_EVERY == 0):
                             log.info("holds_ended", tenant=tenant, count=ended)
                 await asyncio.sleep(self._sweep_s)
 
-    async def sweep(self, tenant: int) -> int:
+    async def sweep(self, tenant: int, *, moved: bool = True) -> int:
         async with self._store.read(tenant) as tx:
             today = tx.now.astimezone(self._zones[tenant]).date()
             over = await tx.notes.holds_over(today)
@@ -175,6 +183,6 @@ class HoldSweep:
             waiting = await tx.deliveries.holders(tenant)
         if waiting:
             async with self._store.begin(tenant) as tx:
-                if forgotten := await let_go(tx):
+                if forgotten := await let_go(tx, moved=moved):
                     log.info("forgotten_let_go", tenant=tenant, count=forgotten)
         return len(over)

@@ -151,7 +151,7 @@ def status(delivery: Delivery, events: Sequence[Event], zone: ZoneInfo) -> str:
         return text_status(delivery, events, zone)
     if delivery.outcome is Outcome.NONE:
         return _under_way(delivery, events, zone)
-    if delivery.outcome in _NOT_SENT and any(e.kind is EventKind.IN_DOUBT for e in events):
+    if delivery.outcome in NOT_SENT and any(e.kind is EventKind.IN_DOUBT for e in events):
         return f"It may have gone out, and is not tried again: {_why_not(delivery)}"
     if any(e.kind is EventKind.DELIVERED and e.source is EventSource.OPERATOR for e in events):
         return "A colleague says that it arrived; no server told us so"
@@ -169,7 +169,7 @@ def status(delivery: Delivery, events: Sequence[Event], zone: ZoneInfo) -> str:
             return f"Not sent: {_why_not(delivery)}"
 
 
-_NOT_SENT = (Outcome.FAILED, Outcome.SUPPRESSED, Outcome.CANCELLED, Outcome.EXPIRED)
+NOT_SENT = (Outcome.FAILED, Outcome.SUPPRESSED, Outcome.CANCELLED, Outcome.EXPIRED)
 
 
 def _why_not(delivery: Delivery) -> str:

@@ -9,11 +9,12 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, FromClause, Select, func, or_, select, text
 
 from store.models import MOST_COUNTED, TOWN, NotificationKind
-from store.repository import Repository
+from store.repository import BATCH, Repository
 from store.subscribers import place_key
 from store.tables import deliveries, notifications, subscriber_tags, subscribers
 
 _WAITING = text("deliveries.stage IN ('queued', 'held')")  # literal, as the partial index has it
+_HELD = text("deliveries.stage = 'held'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,25 @@ class Areas(Repository):
         waiting = await self._waiting(touched, kinds)
         accounts = int((await self._tx.conn.execute(count)).scalar_one())
         return Area(scope, max(spelled, key=lambda key: (spelled[key], key)), accounts, waiting)
+
+    async def moved_away(self, by: str, scope: str, name: str, limit: int = BATCH) -> list[UUID]:
+        """Held by `by` for this town or tag, of subscribers whom it does not touch (any more); locked."""
+        n, d, wanted = notifications.c, deliveries.c, place_key(name)
+        spelled = sorted(key for key in await self.names(scope) if place_key(key) == wanted)
+        statement = (
+            select(d.id)
+            .join(notifications, (n.tenant_id == d.tenant_id) & (n.id == d.notification_id))
+            .where(
+                d.tenant_id == self._tenant,
+                _HELD,
+                d.stage_by == by,
+                n.subscriber_id.not_in(self._touched(scope, spelled)),
+            )
+            .order_by(d.id)
+            .limit(limit)
+            .with_for_update(of=deliveries, skip_locked=True)
+        )
+        return list((await self._tx.conn.execute(statement)).scalars())
 
     async def names(self, scope: str) -> dict[str, int]:
         """Every town or tag on file, and how many subscribers live there or bear it."""

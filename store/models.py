@@ -704,13 +704,15 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """issued = notified + left out + in nobody's audience + gap."""
+    """issued = notified + left out + in nobody's audience + archived + gap."""
 
     issued: int
     notified: Mapping[Standing, int] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
     outside: int = 0
     """In no run's audience: nobody has asked for their notices yet."""
+    archived: int = 0
+    """Of a run so old that its messages went to the notices by age: told or not, it is not counted here."""
 
     @property
     def told(self) -> int:
@@ -723,7 +725,7 @@ class Ledger:
     @property
     def gap(self) -> int:
         """Invoices that should be somewhere and are nowhere; 0 unless something is broken."""
-        return self.issued - self.told - self.excluded - self.outside
+        return self.issued - self.told - self.excluded - self.outside - self.archived
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ missing: a run that was complete should have decided about it and did not. Missi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -27,8 +28,9 @@ from store.models import (
     Standing,
 )
 from store.repository import BATCH, Repository, batched
+from store.retention import Kept, before
 from store.run_states import of_run, run_of
-from store.tables import deliveries, invoices, notifications, run_exclusions, runs
+from store.tables import deliveries, invoices, notices, notifications, run_exclusions, runs
 
 STANDINGS: tuple[Standing, ...] = tuple(Standing)
 _TELLS = (NotificationKind.INVOICE_ISSUED, NotificationKind.RESEND)
@@ -37,13 +39,16 @@ _TELLS = (NotificationKind.INVOICE_ISSUED, NotificationKind.RESEND)
 
 def rank() -> ColumnElement[int]:
     """Of one delivery: its place in Standing. The least of a notification's is how the notice stands."""
-    c = deliveries.c
+    return _rank(deliveries.c, deliveries.c.stage != Stage.CLOSED)
+
+
+def _rank(c: Any, under_way: ColumnElement[bool]) -> ColumnElement[int]:
     handed = and_(c.outcome == Outcome.DELIVERED, c.confidence == Confidence.PRESUMED)
     return case(
         (handed, STANDINGS.index(Standing.PRESUMED)),
         (c.outcome == Outcome.DELIVERED, STANDINGS.index(Standing.ACCEPTED)),
         (c.outcome == Outcome.SENT, STANDINGS.index(Standing.HANDED)),
-        (c.stage != Stage.CLOSED, STANDINGS.index(Standing.UNDER_WAY)),
+        (under_way, STANDINGS.index(Standing.UNDER_WAY)),
         (c.outcome == Outcome.SUPPRESSED, STANDINGS.index(Standing.SUPPRESSED)),
         (c.outcome == Outcome.CANCELLED, STANDINGS.index(Standing.CANCELLED)),
         (c.outcome == Outcome.EXPIRED, STANDINGS.index(Standing.EXPIRED)),
@@ -53,9 +58,12 @@ def rank() -> ColumnElement[int]:
 
 class RunLedgers(Repository):
     async def of_run(self, run: Run) -> Ledger:
-        """What it decided against what is on file. A run of an older version counted nothing: no gap."""
+        """What it decided against what is on file. A run of an older version counted nothing: no gap. Of one
+        whose messages have gone to the notices by age nobody knows any more which were its own."""
         standings, left_out = await self._tx.runs.standings(run.id), await self._tx.runs.left_out(run.id)
         made = Ledger(run.audience, standings, left_out)
+        if run.created_at < before(self._tx.now, Kept.MESSAGES):
+            return replace(made, archived=max(made.gap, 0))
         return made if run.audience else Ledger(made.told + made.excluded, standings, left_out)
 
     async def of_days(self, first: date, last: date) -> Ledger:
@@ -105,7 +113,7 @@ class RunLedgers(Repository):
             i.tenant_id == self._tenant,
             i.issued_on.between(first, last),
             or_(*covered) if covered else literal(value=False),
-            ~exists(_notice(self._tenant).correlate(invoices)),
+            ~_has_notice(self._tenant),
             ~exists(_exclusion(self._tenant).correlate(invoices)),
         )
 
@@ -159,13 +167,12 @@ def _until(run: Run) -> date:
     return date.fromisoformat(run.criteria["today"])
 
 
-def _notice(tenant: int) -> Any:
-    n = notifications.c
-    return (
-        select(literal(1))
-        .select_from(notifications)
-        .where(n.tenant_id == tenant, n.invoice_id == invoices.c.id, n.kind.in_(_TELLS))
-    )
+def _has_notice(tenant: int) -> ColumnElement[bool]:
+    """Something tells of the invoice, on file or archived by age."""
+    n, k = notifications.c, notices.c
+    live = exists().where(n.tenant_id == tenant, n.invoice_id == invoices.c.id, n.kind.in_(_TELLS))
+    kept = exists().where(k.tenant_id == tenant, k.invoice_id == invoices.c.id, k.kind.in_(_TELLS))
+    return or_(live.correlate(invoices), kept.correlate(invoices))
 
 
 def _exclusion(tenant: int) -> Any:
@@ -190,11 +197,14 @@ def _told(tenant: int, span: ColumnElement[bool]) -> Any:
         .scalar_subquery()
     )
     asked = select(invoices.c.id).where(span)
-    each = (
-        select(n.invoice_id, best.label("rank"))
-        .where(n.tenant_id == tenant, n.invoice_id.in_(asked), n.kind.in_(_TELLS))
-        .subquery()
+    live = select(n.invoice_id, best.label("rank")).where(
+        n.tenant_id == tenant, n.invoice_id.in_(asked), n.kind.in_(_TELLS)
     )
+    k = notices.c
+    kept = select(k.invoice_id, _rank(k, literal(value=False)).label("rank")).where(
+        k.tenant_id == tenant, k.invoice_id.in_(asked), k.kind.in_(_TELLS)
+    )
+    each = live.union_all(kept).subquery()
     return (
         select(each.c.invoice_id, func.min(each.c.rank).label("rank"))
         .where(each.c.rank.is_not(None))
@@ -217,7 +227,7 @@ def _left(tenant: int, span: ColumnElement[bool]) -> Any:
         .where(
             span,
             r.kind == NotificationKind.INVOICE_ISSUED,
-            ~exists(_notice(tenant).correlate(invoices)),
+            ~_has_notice(tenant),
         )
     )
 

@@ -23,7 +23,7 @@ from handlers.profile import TenantProfile
 from handlers.proofs.case import ProofCase
 from handlers.runs import REASONS
 from store.filed import Filed
-from store.models import Channel, Confidence, Event, Outcome
+from store.models import ACCOUNT, Channel, Confidence, Event, EventKind, Outcome
 
 MOST_EVENTS = 20
 """Of one notice; of more the first and the last ones are told, and how many stand between."""
@@ -151,7 +151,15 @@ def _means(filed: Filed) -> str:
     d = filed.delivery
     if d.outcome in (Outcome.SENT, Outcome.DELIVERED):
         return _PHRASES.get(d.confidence, "It was handed over; nothing more is known.")
+    if _may_have_gone(filed):
+        return "An attempt was cut off: it may have reached this address, and no answer proves either."
     return _DID_NOT.get(d.outcome, "")
+
+
+def _may_have_gone(filed: Filed) -> bool:
+    """Nothing is known of how an attempt ended that had begun: neither that it went nor that it did not."""
+    unsent = filed.delivery.outcome in words.NOT_SENT or filed.delivery.outcome is Outcome.NONE
+    return unsent and any(e.kind is EventKind.IN_DOUBT for e in filed.events)
 
 
 def _attempts(case: ProofCase, filed: Filed) -> Iterator[Attempt]:
@@ -195,6 +203,8 @@ def _ended(filed: Filed) -> str:
             Confidence.ACCEPTED_BY_SERVER: "Accepted by the recipient's server",
             Confidence.PRESUMED: "Handed to a relay, no bounce in 72 hours",
         }.get(d.confidence, "Handed to a relay or text provider")
+    if _may_have_gone(filed) and d.outcome is not Outcome.NONE:
+        return "May have gone out (an attempt was cut off)"
     return {
         Outcome.BOUNCED: "Not delivered (refused or returned)",
         Outcome.FAILED: "Not delivered (given up)",
@@ -258,9 +268,10 @@ def _hold_lines(case: ProofCase) -> list[str]:
     for h in case.holds:
         end = f", ended {utc(h.ended_at)}" if h.ended_at else ""
         why = f" ({h.reason})" if h.reason else ""
+        held = "reminders" if h.scope == ACCOUNT else "all notices"
         rows.append(
             f"{both(h.created_at, case.profile)}: {what_is_held(h)}: "
-            f"reminders held until {h.until.isoformat()}{why} by {who(h.owner)}{end}"
+            f"{held} held until {h.until.isoformat()}{why} by {who(h.owner)}{end}"
         )
     for legal in case.legal_holds:
         end = f", released {utc(legal.ended_at)}" if legal.ended_at else ", stands"

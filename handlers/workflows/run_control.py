@@ -56,14 +56,24 @@ async def approve(services: Services, tenant: int, run_id: UUID, by: str, step: 
 
 
 async def pause(
-    services: Services, tenant: int, run_id: UUID, by: str, step: str, reason: str = ""
+    services: Services,
+    tenant: int,
+    run_id: UUID,
+    by: str,
+    step: str,
+    reason: str = "",
+    *,
+    also: Callable[[Tx], Awaitable[None]] | None = None,
 ) -> Pressed:
+    """`also`: what belongs to it, in the transaction that pauses; not called where nothing was paused."""
     async with services.store.begin(tenant) as tx:
         await standing(tx, run_id)
         done = await tx.runs.pause(run_id, by, reason)
         if done:
             await _audit(tx, step, by, "run.pause", run_id)
             await following.bump(tx, [(tenant, str(run_id))])
+            if also is not None:
+                await also(tx)
         run = await standing(tx, run_id)
     held = await _each(services, tenant, run_id, following.hold_back)
     return Pressed(run, done or (run.state is RunState.PAUSED and run.paused_by == by), held)

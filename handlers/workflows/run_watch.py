@@ -46,16 +46,23 @@ async def take_up(services: Services, tenant: int) -> int:
 
 async def judge(services: Services, tenant: int) -> int:
     """Pauses runs of which too many fail; how many."""
-    profile = services.profile(tenant)
     async with services.store.read(tenant) as tx:
         running = [run for run in await tx.runs.open_runs() if run.state is RunState.RUNNING]
         stopped = [(run, reason) for run in running if (reason := await too_many(tx, run))]
-    for run, reason in stopped:
-        await pause(services, tenant, run.id, ERRORS, f"run:{run.id}:{run.resumed_at}", reason)
-        async with services.store.begin(tenant) as tx:
-            await _alert(tx, profile, Cause(RUN_STOPPED, _about(run)))
+    return sum([await stop(services, tenant, run, reason) for run, reason in stopped])
+
+
+async def stop(services: Services, tenant: int, run: Run, reason: str) -> bool:
+    """Pauses it and tells, both or neither; False when a person has paused or ended it by now."""
+
+    async def tell(tx: Tx) -> None:
+        await _alert(tx, services.profile(tenant), Cause(RUN_STOPPED, _about(run)))
+
+    step = f"run:{run.id}:{run.resumed_at}"
+    made = await pause(services, tenant, run.id, ERRORS, step, reason, also=tell)
+    if made.done:
         log.warning("run_paused_by_errors", run=str(run.id))
-    return len(stopped)
+    return made.done
 
 
 async def draw_again(services: Services, tenant: int) -> int:

@@ -45,6 +45,8 @@ def _sums(made: Ledger, what: str) -> list[Mrkdwn]:
     rows += [md("{} left out: {}", f"{number:,}", REASONS.get(reason, reason)) for reason, number in order]
     if made.outside:
         rows.append(md("{} in no run so far", f"{made.outside:,}"))
+    if made.archived:
+        rows.append(md("{} archived by age: `proof` tells of each account's", f"{made.archived:,}"))
     if made.gap:
         rows.append(md(":rotating_light: *{} missing*: tell whoever runs this bot", f"{made.gap:,}"))
     else:

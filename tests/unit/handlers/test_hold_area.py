@@ -143,3 +143,22 @@ async def test_nobody_in_a_held_town_is_suspended_and_runs_leave_them_out(lead: 
     await lead.presses(await lead.types(f"hold {TOWN} until Mar 20 wildfire"), "hold.area")
     assert "The town Grants Pass is held until Mar 20 (wildfire)" in said(await lead.types("suspend 1003"))
     assert "on hold" in said(await lead.types("run invoice 30003"))
+
+
+async def test_what_waits_for_a_town_goes_when_its_subscriber_is_found_to_live_elsewhere(lead: Agent) -> None:
+    """Whoever still lives there, or has a payer there, waits on."""
+    store = lead.services.store
+    await lead.presses(await lead.types(f"hold {TOWN} until Mar 20 wildfire"), "hold.area")
+    (hold,) = await standing(lead)
+    async with store.begin(1) as tx:
+        for _ in range(6):
+            item = await claim_in(tx)
+            assert await tx.deliveries.hold(item, reason="held", by=f"hold:town:{hold.scope_key}")
+    await cast.add(store, "1003", city="Medford")
+    await sweep(lead.services).sweep(1)
+    async with store.read(1) as tx:
+        held = await tx.queue.held_by(f"hold:town:{hold.scope_key}", limit=50)
+        people = await tx.subscribers.by_accounts(["1002", "1003", "1004"])
+    waiting = {d.address for d in held}
+    assert waiting == {"a1002@a.example", "a1004@a.example"}
+    assert people["1003"].city == "Medford"

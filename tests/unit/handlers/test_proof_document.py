@@ -126,6 +126,21 @@ async def test_the_record_tells_each_notice_with_the_other_side_s_words_and_what
     assert hashlib.sha256(file.content).hexdigest() in said(reply)
 
 
+async def test_what_may_have_gone_out_is_not_said_to_have_stayed_here(
+    lead: Agent, store: Store, clock: FakeClock
+) -> None:
+    sid = await cast.dana(store)
+    _, (item,) = await cast.sent(store, "n1", sid, "dana@inbox.example", kind=NotificationKind.INVOICE_ISSUED)
+    await cast.learn(store, event(item.id, EventKind.IN_DOUBT, attempt=0))
+    await cast.learn(store, event(item.id, EventKind.EXPIRED, attempt=0, key="x", reason=Reason.STALE))
+    clock.advance(hours=1)
+    file, _ = await make(lead, "1001")
+    told = whole(file.content)
+    assert "It was not sent to this address." not in told
+    assert "An attempt was cut off: it may have reached this address, and no answer proves either." in told
+    assert "1 May have gone out (an attempt was cut off)" in told
+
+
 async def test_the_document_is_known_again_by_its_bytes_and_an_altered_one_is_not(
     lead: Agent, store: Store, clock: FakeClock
 ) -> None:
@@ -201,7 +216,7 @@ async def test_a_legal_hold_is_set_shown_told_in_the_record_and_released(
     told = whole(file.content)
     assert "legal hold by a member of staff (Slack U_LEAD), stands" in told
     assert "Account 1001: reminders held until 2026-03-20 (promise to pay)" in told
-    assert "The town bend: reminders held until 2026-03-20 (fire)" in told
+    assert "The town bend: all notices held until 2026-03-20 (fire)" in told
     assert "Salem" not in told
     await lead.presses(await lead.types("proof 1001"), "proof.released")
     assert "letter of counsel" not in said(await lead.types("find 1001"))

@@ -8,17 +8,19 @@ from uuid import UUID
 
 import pytest
 
+from bot.retention import RetentionDuty
 from handlers import run_card
 from handlers.contract import Services
 from handlers.profile import Role, RunsProfile
 from handlers.reply import File, Reply
+from handlers.runs import Criteria
 from handlers.surfaces.incident import IncidentSurface
 from handlers.surfaces.run import SURFACE
 from handlers.workflows import run as workflow
 from handlers.workflows import run_ledger
 from handlers.workflows.incidents import INCIDENT_SURFACE
 from handlers.workflows.run_shown import load
-from handlers.workflows.run_watch import LEAST, draw_again, judge, reconcile, take_up
+from handlers.workflows.run_watch import LEAST, draw_again, judge, reconcile, stop, take_up
 from notifier import runs as following
 from notifier import tracking
 from notifier.tracking import RUN_SURFACE, Report
@@ -224,6 +226,43 @@ async def test_a_run_of_which_too_many_fail_pauses_itself_once_and_tells(
     await boss.presses(shown, "run.resume")
     assert await judge(services, 1) == 0, "what failed before it went on is known"
     assert (await only_run(store)).state is RunState.RUNNING
+
+
+async def test_a_run_that_a_person_has_ended_meanwhile_is_not_said_to_have_paused_itself(
+    services: Services, store: Store
+) -> None:
+    await people(store, 2)
+    boss = lead(services)
+    await boss.presses(await boss.types(ASK), "run.start")
+    run = await only_run(store)
+    await boss.presses(await card(services, run), "run.cancel")
+    assert not await stop(services, 1, run, "too many failed")
+    async with store.read(1) as tx:
+        assert await tx.incidents.unresolved() == []
+
+
+async def test_a_run_whose_messages_are_archived_by_age_has_no_gap(
+    services: Services, store: Store, clock: FakeClock
+) -> None:
+    """They are notices by then: nothing is missing, and nobody on call is told so."""
+    await people(store, 3)
+    await lead(services).presses(await lead(services).types(ASK), "run.start")
+    run = await only_run(store)
+    for item in await deliveries(store, run):
+        await learn(store, event(item.id, EventKind.DELIVERED, attempt=0))
+    await following.sweep(store)
+    shown = await card(services, run)
+    clock.advance(days=800)
+    await RetentionDuty(store, [1], pause_s=0).sweep(1)
+    assert await deliveries(store, run) == []
+    assert await reconcile(services, 1, set()) == 0
+    async with store.read(1) as tx:
+        issued = Criteria.from_json(run.criteria)
+        days = await tx.run_ledger.of_days(issued.since or issued.today, issued.today)
+    assert (days.told, days.outside, days.gap) == (3, 0, 0)
+    more = said(await lead(services).presses(shown, "run.more"))
+    assert "missing" not in more
+    assert "3 archived by age" in more
 
 
 async def test_a_run_that_ends_with_a_gap_raises_one_incident(services: Services, store: Store) -> None:
