@@ -7,9 +7,9 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import structlog
 import typer
@@ -186,29 +186,29 @@ def migrate(
     config: ConfigOption = DEFAULT_CONFIG,
     environment: EnvironmentOption = None,
     to: Annotated[str, typer.Option(help="revision, or `base` for none")] = "head",
+    lock_timeout: Annotated[
+        float, typer.Option(min=0, help="seconds to wait for a table that others use; 0: for ever")
+    ] = 10.0,
 ) -> None:
     """Bring the database's schema up to date (or down, with --to)."""
     loaded = _config(config, environment)
     engine = Engine(loaded.database_url)
     try:
         engine.lock_process()  # SQLite: two processes that write is how files are lost
-        _migrate(loaded.database_url, to)
+        _migrate(loaded.database_url, to, lock_timeout)
     except DatabaseError as error:
         raise _fail(str(error)) from None
     finally:
         asyncio.run(engine.close())
 
 
-def _migrate(url: str, to: str) -> None:
+def _migrate(url: str, to: str, lock_s: float) -> None:
     before = asyncio.run(migrations.current(url))
     target = migrations.head() if to == "head" else to
-    step = migrations.upgrade if to == "head" else _step_to(before, to)
-    asyncio.run(step(url, to))
+    down = to == "base" or (to != "head" and (before or "") > to)
+    step = migrations.downgrade if down else migrations.upgrade
+    asyncio.run(step(url, to, lock_s=lock_s))
     out.print(f"{before or 'nothing'} -> {target}")
-
-
-def _step_to(before: str | None, to: str) -> Callable[[str, str], Coroutine[Any, Any, None]]:
-    return migrations.downgrade if to == "base" or (before or "") > to else migrations.upgrade
 
 
 def _provider(loaded: Config, tenant: str | None) -> str:

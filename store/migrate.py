@@ -17,15 +17,18 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from store.engine import normalise_url
+from store.engine import DatabaseError, normalise_url
 from store.partitions import is_partition
 from store.tables import metadata
 
 _UPGRADING = 7_244_519_301
 """An advisory lock of PostgreSQL."""
+_LOCK_NOT_AVAILABLE = "55P03"
+"""SQLSTATE (PostgreSQL, appendix A)."""
 
 
 def _config(connection: Connection | None = None) -> Config:
@@ -50,20 +53,37 @@ def _on_connection(url: str, work: Callable[[Connection], Any]) -> Any:
     return asyncio.run(run())
 
 
-async def upgrade(url: str, revision: str = "head") -> None:
-    """Brings the schema up to `revision`; one transaction per step on PostgreSQL."""
+async def upgrade(url: str, revision: str = "head", *, lock_s: float = 0) -> None:
+    """Brings the schema up to `revision`, all steps or none on PostgreSQL.
 
+    `lock_s`: how long it waits for a table that others use (0: for ever); DatabaseError then. Whoever wants
+    the table next waits behind it, so that one long transaction would stop everything.
+    """
+    await _move(url, lambda config: command.upgrade(config, revision), lock_s)
+
+
+async def downgrade(url: str, revision: str, *, lock_s: float = 0) -> None:
+    """`lock_s` as with `upgrade`."""
+    await _move(url, lambda config: command.downgrade(config, revision), lock_s)
+
+
+async def _move(url: str, step: Callable[[Config], None], lock_s: float) -> None:
     def work(conn: Connection) -> None:
         if conn.dialect.name == "postgresql":  # until the connection ends: of two at once one waits
             conn.exec_driver_sql(f"SELECT pg_advisory_lock({_UPGRADING})")
+            conn.exec_driver_sql(f"SET lock_timeout = {int(lock_s * 1000)}")
             conn.commit()
-        command.upgrade(_config(conn), revision)
+        step(_config(conn))
 
-    await asyncio.to_thread(_on_connection, url, work)
-
-
-async def downgrade(url: str, revision: str) -> None:
-    await asyncio.to_thread(_on_connection, url, lambda conn: command.downgrade(_config(conn), revision))
+    try:
+        await asyncio.to_thread(_on_connection, url, work)
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", "") != _LOCK_NOT_AVAILABLE:
+            raise
+        raise DatabaseError(
+            f"A table was in use for more than {lock_s:g} seconds, so nothing was changed. Stop the running "
+            "processes (docs/operations.md, Upgrades) and run `ispbot migrate` again."
+        ) from None
 
 
 async def current(url: str) -> str | None:

@@ -79,3 +79,19 @@ async def test_an_older_schema_is_refused_with_what_to_do(store: Store, database
     with pytest.raises(DatabaseError, match=r"it is at revision 0003.*Run `ispbot migrate`"):
         await schema_fits(database_url)
     assert migrate.head() > "0003"
+
+
+async def test_a_migration_gives_up_waiting_for_a_table_in_use_and_changes_nothing(
+    store: Store, database_url: str
+) -> None:
+    """Everybody who wants the table after it would wait for it: one long report would stop the sending."""
+    if store.engine.sqlite:
+        return
+    await migrate.downgrade(database_url, "0004")
+    async with store.system() as tx:
+        await tx.conn.execute(text("LOCK TABLE deliveries IN ACCESS SHARE MODE"))
+        with pytest.raises(DatabaseError, match=r"in use for more than 0\.2 seconds, so nothing was changed"):
+            await migrate.upgrade(database_url, lock_s=0.2)
+    assert await migrate.current(database_url) == "0004"
+    await migrate.upgrade(database_url, lock_s=5)
+    assert await migrate.drift(database_url) == []
