@@ -98,9 +98,10 @@ class Lane(Generic[W]):
         connections: int,
         *,
         now: Callable[[], float],
-        hurry: Callable[[], None],
+        hurry: Callable[[int], None],
     ) -> None:
-        """`hurry` is called when connections stand still until something is written."""
+        """`hurry` is called with how much has to be pending to be written at once: anything when connections
+        stand still, and half of what may be unwritten, so that they need not."""
         self.highest, self.lowest, self.connections = highest, lowest, connections
         self._ahead = Ahead(connections * 2, max(connections * 2, MOST_AHEAD))
         self._most_unwritten = connections * UNWRITTEN
@@ -157,7 +158,7 @@ class Lane(Generic[W]):
         """The next for a connection, which calls `done` when its attempt is over."""
         while not self._ready or self._unwritten >= self._most_unwritten:
             if self._ready:
-                self._hurry()
+                self._hurry(1)
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._idle.append(turn)
             try:
@@ -166,6 +167,8 @@ class Lane(Generic[W]):
                 if turn.done() and not turn.cancelled():
                     self._wake(1)  # it was this one's turn: the next takes it
                 raise
+        if self._unwritten >= (half := self._most_unwritten // 2):
+            self._hurry(half)
         self._on_the_wire += 1
         return heapq.heappop(self._ready)[1]
 

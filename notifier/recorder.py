@@ -1,4 +1,4 @@
-"""Writes what a worker learnt: in groups, and until it is written."""
+"""Writes what a worker learnt: in groups, two at a time, and until it is written."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ MOST_TRIES = 5
 BUSY = 4
 """So many ends within one window: they come fast, and a longer one makes fewer and larger groups."""
 BUSY_WINDOWS = 3
+WRITERS = 2
+"""While one group waits for the disk, the next one is on its way."""
 
 Entry = tuple[Report, Callable[[], None]]
 """A report, and whom to call once it is on disk."""
@@ -31,26 +33,29 @@ class Recorder:
         self._store, self._window_s, self._pause_s = store, window_s, pause_s
         self._pending: list[Entry] = []
         self._wake, self._hurried = asyncio.Event(), asyncio.Event()
+        self._gathering = asyncio.Lock()
 
     def add(self, report: Report, written: Callable[[], None]) -> None:
         """`written` is called once it is on disk (or was given up: then its lease runs out)."""
         self._pending.append((report, written))
         self._wake.set()
 
-    def hurry(self) -> None:
-        """Somebody stands still until what is pending is written."""
-        if self._pending:
+    def hurry(self, many: int = 1) -> None:
+        """What is pending is written at once, if there is that much of it."""
+        if len(self._pending) >= many:
             self._hurried.set()
 
     async def run(self) -> None:
+        """One writer; WRITERS of them run beside each other, each with its own group and transaction."""
         while True:
-            await self._wake.wait()
-            await self._gather(self._window_s)
-            if len(self._pending) >= BUSY:
-                await self._gather(self._window_s * BUSY_WINDOWS)
-            self._wake.clear()
-            self._hurried.clear()
-            batch, self._pending = self._pending, []
+            async with self._gathering:
+                await self._wake.wait()
+                await self._gather(self._window_s)
+                if len(self._pending) >= BUSY:
+                    await self._gather(self._window_s * BUSY_WINDOWS)
+                self._wake.clear()
+                self._hurried.clear()
+                batch, self._pending = self._pending, []
             if batch:
                 await self._flush(batch)
 

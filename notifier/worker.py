@@ -21,7 +21,7 @@ from notifier.channels import AnyProvider, Destinations, Route, SmsRoute, TextPr
 from notifier.compose import Composer
 from notifier.in_flight import InFlight
 from notifier.lane import FirstGo
-from notifier.recorder import Recorder
+from notifier.recorder import WRITERS, Recorder
 from notifier.route_runner import Pace, RouteRunner
 from notifier.text_desk import TextDesk
 from notifier.truth import Truth
@@ -118,7 +118,7 @@ class Worker:
         await self._reroute(Channel.SMS, self._text_routes)
         await self._forget_breakers()
         loops: list[Callable[[], Awaitable[None]]] = [
-            self._recorder.run,
+            *[self._recorder.run] * WRITERS,
             self._heartbeat,
             self._sweep,
             self._gate.run,
