@@ -45,7 +45,8 @@ async def decided(tx: Tx, holders: Iterable[str]) -> set[str]:
 
 async def standing(tx: Tx, deliveries: Sequence[Delivery]) -> Mapping[str, Conversation]:
     """Number -> the conversation in which automatic texts wait."""
-    return await tx.conversations.paused([d.address for d in deliveries if d.channel is Channel.SMS])
+    numbers = [d.address for d in deliveries if d.channel is Channel.SMS]
+    return await tx.conversations.paused(numbers) if numbers else {}
 
 
 def wait_for(

@@ -2,7 +2,7 @@
 
 Fills the port notifier.truth asks: suppressed, opted out, void, paid, in credit, archived, notices switched
 off, held by account, town or tag, run paused or cancelled, window closed, and the deployment's own send mode.
-It stands between every claim and every send: a few statements a batch, whatever its size.
+It stands between every claim and every send: one statement a batch, and a few more for what that one finds.
 """
 
 from __future__ import annotations
@@ -69,19 +69,25 @@ class BillingTruth:
     async def check(
         self, tx: Tx, deliveries: Sequence[tuple[Delivery, Notification]]
     ) -> Mapping[UUID, Decision]:
-        suppressed = await tx.suppressions.active([(d.channel, d.address) for d, _ in deliveries])
-        # Only what speaks against a message is fetched: of a run of thousands that is next to nothing.
-        invoices = await tx.invoices.not_due(list({n.invoice_id for _, n in deliveries if n.invoice_id}))
-        owners = await tx.subscribers.not_to_notify(
-            list({n.subscriber_id for _, n in deliveries if n.subscriber_id and n.kind in _NOTICES})
+        # Only what speaks against a message is read: of a run of thousands that is next to nothing.
+        against = await tx.objections.to(
+            addresses={d.address for d, _ in deliveries},
+            invoices={n.invoice_id for _, n in deliveries if n.invoice_id},
+            people={n.subscriber_id for _, n in deliveries if n.subscriber_id and n.kind in _NOTICES},
+            runs={n.run_id for _, n in deliveries if n.run_id},
         )
+        suppressed = await tx.suppressions.active(
+            [(d.channel, d.address) for d, _ in deliveries if d.address in against.addresses]
+        )
+        invoices = await tx.invoices.not_due(list(against.invoices))
+        owners = await tx.subscribers.not_to_notify(list(against.people))
         withdrawn = await _withdrawn(tx, [d.address for d, _ in deliveries if d.channel is Channel.SMS])
         paused = await pauses.standing(tx, [d for d, _ in deliveries])
         settled = await _settled(tx, [n for _, n in deliveries])
         mode, quiet = self._send_mode(tx.tenant), self._quiet(tx.tenant)
-        held = await _holds(tx, [n for _, n in deliveries])
+        held = await _holds(tx, [n for _, n in deliveries], areas=against.areas)
         readers = await _readers(tx, quiet, deliveries)
-        states = await tx.runs.states(list({n.run_id for _, n in deliveries if n.run_id}))
+        states = await tx.runs.states(list(against.runs))
         decisions: dict[UUID, Decision] = {}
         for delivery, notification in deliveries:
             invoice = invoices.get(notification.invoice_id) if notification.invoice_id else None
@@ -103,11 +109,11 @@ class BillingTruth:
         return decisions
 
 
-async def _holds(tx: Tx, notifications: Sequence[Notification]) -> holds.Touching:
+async def _holds(tx: Tx, notifications: Sequence[Notification], *, areas: bool) -> holds.Touching:
     """Asked only for those whom a hold may stop: by account for reminders, by area only where one stands."""
     notices = {n.subscriber_id for n in notifications if n.subscriber_id and n.kind in holds.AREA_KINDS}
     reminders = any(n.kind in holds.HELD_KINDS for n in notifications)
-    if not notices or not (reminders or await tx.notes.standing()):
+    if not notices or not (reminders or areas):
         return {}
     people = await tx.subscribers.by_ids(list(notices))
     return await holds.standing(tx, list(people.values()), accounts=reminders)

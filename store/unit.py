@@ -50,6 +50,7 @@ from store.mail_health import MailHealth
 from store.notes import Notes
 from store.notices import Notices
 from store.notifications import Notifications
+from store.objections import ObjectionsOf
 from store.orphans import Orphans
 from store.overrides import Overrides
 from store.packages import Packages
@@ -288,6 +289,10 @@ class Tx:
     @cached_property
     def trials(self) -> RouteTrials:
         return RouteTrials(self)
+
+    @cached_property
+    def objections(self) -> ObjectionsOf:
+        return ObjectionsOf(self)
 
     @cached_property
     def breakers(self) -> Breakers:
