@@ -7,7 +7,7 @@ hand, for each of the two databases, as all statements between a claim and its s
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -79,14 +79,14 @@ class ObjectionsOf(Repository):
     ) -> Objections:
         """What may speak against sending to these addresses, about these; of either channel."""
         say = self._tx.conn.exec_driver_sql
-        rows: Iterable[Sequence[Any]]
+        rows: list[Any]
         if self._tx.sqlite:
             given = [json.dumps(list(addresses))]
             given += [json.dumps([one.hex for one in ids]) for ids in (invoices, people, runs)]
-            rows = (await say(_SQLITE, (self._tenant, *given))).all()
+            rows = list(await say(_SQLITE, (self._tenant, *given)))
         else:
             lists = [list(asked) for asked in (addresses, invoices, people, runs)]
-            rows = (await say(_POSTGRESQL, (self._tenant, *lists))).all()
+            rows = list(await say(_POSTGRESQL, (self._tenant, *lists)))
         found = Objections()
         by_id = {_INVOICE: found.invoices, _PERSON: found.people, _RUN: found.runs}
         for what, key in rows:

@@ -17,7 +17,7 @@ class Item:
 
 
 class Desk:
-    """A lane of two connections, a clock that is moved by hand, and what it said when somebody had to hurry."""
+    """A lane of two connections, a clock that is moved by hand, and what it said when others must hurry."""
 
     def __init__(self) -> None:
         self.now = 0.0
