@@ -12,6 +12,7 @@ import uvloop
 from benchmarks.backlog import DOMAIN, KEYRING, ROUTE
 from benchmarks.databases import TENANT, opened
 from billing.truth import BillingTruth, SendMode
+from bot import garbage
 from notifier.channels import AnyProvider, Route, email_smtp, sms_twilio
 from notifier.compose import Composer
 from notifier.worker import Worker
@@ -37,7 +38,8 @@ def route(host: str, port: int, **more: Any) -> Route:
 
 
 def quiet() -> None:
-    """Only what is wrong is told."""
+    """Only what is wrong is told; garbage is looked for as in a process that serves."""
+    garbage.look_rarely()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
 
 

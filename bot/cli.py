@@ -26,7 +26,7 @@ from rich.progress import (
 from rich.table import Column, Table
 
 from billing.csv_kinds import ImportKind
-from bot import logs
+from bot import garbage, logs
 from bot.config import Config, ConfigProblems, load_config
 from bot.demo import DemoFailed, DemoOptions, run_demo
 from handlers.reply import UserError
@@ -100,6 +100,7 @@ def _serve(config: Config, *, bot: bool, worker: bool) -> None:
     from bot.wiring import Runtime  # here and below: most of the product, which `demo` starts without
 
     logs.configure()
+    garbage.look_rarely()
 
     async def main() -> None:
         stop = asyncio.Event()
