@@ -143,7 +143,7 @@ def _keeps(made: RunCard, profile: TenantProfile) -> Mrkdwn:
     """What becomes of the notices while it is paused."""
     run, zone, locale = made.run, profile.time_zone, profile.locale
     if run.ready_at is not None and not made.under_way:
-        return md("All of it was sent before. Resume, and it comes to its end.")
+        return md("Nothing of it waits any more. Resume, and it comes to its end.")
     if not keeps_its_time(run.kind):
         if made.expires is None:
             return md("Nothing waits.")
@@ -291,7 +291,14 @@ def _ledger(made: RunCard) -> Mrkdwn:
             rows.append(row)
     if made.excluded:
         rows.append(md(":heavy_minus_sign: *{}* left out ({})", f"{made.excluded:,}", _why(made.left_out)))
-    total = md("= {}", count(made.notices + made.excluded, "invoice"))
+    missing = made.run.audience - made.notices - made.excluded
+    if made.run.settled_at is not None and missing > 0:
+        rows.append(
+            md(":rotating_light: *{}* missing: More shows which, tell whoever runs this bot", f"{missing:,}")
+        )
+    else:
+        missing = 0
+    total = md("= {}", count(made.notices + made.excluded + missing, "invoice"))
     rows.append(md("{} · {} by text", total, f"{texts:,}") if texts else total)
     return lines(rows)
 

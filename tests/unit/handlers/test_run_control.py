@@ -277,6 +277,8 @@ async def test_a_run_that_ends_with_a_gap_raises_one_incident(services: Services
         await tx.runs.written(run.id, "99999", 1)
     assert await reconcile(services, 1, known) == 0, "looked at already"
     assert await reconcile(services, 1, set()) == 1
+    assert "*1* missing" in said(await card(services, run)), "the card adds up to its audience, too"
+    assert "= 3 invoices" in said(await card(services, run))
     more = await lead(services).presses(await card(services, run), "run.more")
     assert "*1 missing*: tell whoever runs this bot" in said(more)
     async with store.read(1) as tx:
