@@ -83,8 +83,10 @@ async def load_incident(tx: Tx, incident: Incident) -> IncidentData:
     now = await standing(tx, incident) if unresolved else Standing(Waiting(), over=False)
     examples = await load_examples(tx, incident.id, 0, EXAMPLES)
     breakers = await incident_breakers.of_incident(tx, incident)
-    held = any(line.state is not State.CLOSED for line in breakers)
-    recovered = not held and (now.over or bool(breakers) or not unresolved)
+    # A breaker that is still open speaks against no second try of what is over: the first of them is its
+    # probe, the rest waits for that. Without bulk mail for that operator nothing else would ever close it.
+    closed = bool(breakers) and all(line.state is State.CLOSED for line in breakers)
+    recovered = closed or now.over or not unresolved
     return IncidentData(
         incident=incident,
         people=(await tx.incidents.people([incident.id]))[incident.id],

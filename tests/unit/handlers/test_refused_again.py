@@ -80,6 +80,22 @@ async def test_a_lead_sends_again_what_was_refused_once_the_operator_takes_our_m
     assert "failures.again" not in buttons(drawn), "it is on its way"
 
 
+async def test_what_is_resolved_is_sent_again_though_no_mail_has_closed_the_breaker(
+    services: Services, store: Store
+) -> None:
+    """Nothing else is queued for that operator: what was refused is what tries it, one mail at a time."""
+    services = texting(services, sms=None)
+    items = await town(store, services)
+    await failed(store, items[6], "blocked_reputation", reason=Reason.INFRASTRUCTURE, **REFUSED)
+    await Watch(services, 1).sweep()
+    incident = await _incident(store)
+    await _breaker(store, items[6], "open")
+    assert "refused again" not in await _card(services, incident), "it is refused at this moment"
+    async with store.begin(1) as tx:
+        assert await tx.incidents.resolve(incident.id, "U_LEAD", "they took us off their list")
+    assert "Send the 1 refused again" in await _card(services, incident)
+
+
 def test_only_a_lead_may_send_it_again() -> None:
     assert COMMAND.spec.action_roles["again"] is Role.LEAD
     assert COMMAND.spec.action_roles["do_again"] is Role.LEAD
