@@ -21,7 +21,8 @@ from store.models import Delivery, Priority
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A delivery that may go by the facts; `weight` is what it takes of a limit (a text: its segments)."""
+    """A delivery that may go by the facts; `weight` is what it takes of a limit (a text: its segments), 0
+    where it has its slot already and only asks whether anything has come in between."""
 
     delivery: Delivery
     weight: int = 1

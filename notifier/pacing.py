@@ -112,6 +112,11 @@ class Pacing:
         return found
 
     async def admit(self, way: Way, wishes: Sequence[Wish]) -> Mapping[UUID, Admission]:
+        new = [wish for wish in wishes if wish.weight]
+        decided: dict[UUID, Admission] = {w.delivery.id: Admit() for w in wishes if not w.weight}
+        return {**decided, **(await self._dealt(way, new) if new else {})}
+
+    async def _dealt(self, way: Way, wishes: Sequence[Wish]) -> Mapping[UUID, Admission]:
         limits, domains = self._of(way), self._domains(way, wishes)
         if limits.per_s is None and not domains:
             at_once = Admit()

@@ -258,7 +258,7 @@ class RouteRunner:
             if not mine:
                 log.warning("claim_lost", delivery=str(work.delivery.id))
                 return False
-            return bool(await self._sort_out([(work.delivery, work.notification)]))
+            return bool(await self._sort_out([(work.delivery, work.notification)], again=True))
         except Exception:
             await self._give_back([work.delivery])
             raise
@@ -292,8 +292,9 @@ class RouteRunner:
         async with self._store.system() as tx:
             await tx.deliveries.give_back(claimed, tx.now + timedelta(seconds=self._pace.sweep_s))
 
-    async def _sort_out(self, claimed: Sequence[Claimed]) -> list[_Work]:
-        """Asks for the truth about each, then whether there is room; what must not go is recorded as such."""
+    async def _sort_out(self, claimed: Sequence[Claimed], *, again: bool = False) -> list[_Work]:
+        """Asks for the truth about each, then whether there is room; what must not go is recorded as such.
+        `again`: they have their slots."""
         go: list[_Work] = []
         stops: list[Report] = []
         waits: list[tuple[Delivery, _Aside]] = [(d, _NO_NOTICE) for d, n in claimed if n is None]
@@ -318,16 +319,18 @@ class RouteRunner:
                     stops.append(Report(delivery.tenant, event, fenced=True))
                 else:
                     waits.append((delivery, decision))
-        admitted = await self._admitted(go, waits)
+        admitted = await self._admitted(go, waits, again)
         if stops or waits:
             await self._put_aside(stops, waits)
         return admitted
 
-    async def _admitted(self, go: Sequence[_Work], waits: list[tuple[Delivery, _Aside]]) -> list[_Work]:
+    async def _admitted(
+        self, go: Sequence[_Work], waits: list[tuple[Delivery, _Aside]], again: bool
+    ) -> list[_Work]:
         """Those for which there is room, each with its slot; the others are added to `waits`."""
         if not go:
             return []
-        wishes = [Wish(work.delivery, self._weight(work)) for work in go]
+        wishes = [Wish(work.delivery, 0 if again else self._weight(work)) for work in go]
         decisions = await self._gate.admit(self._way, wishes)
         admitted = []
         for work in go:
@@ -343,7 +346,7 @@ class RouteRunner:
         if self._way.weigh is None:
             return 1
         try:
-            return self._way.weigh(work.delivery, work.notification, work.source)
+            return max(self._way.weigh(work.delivery, work.notification, work.source), 1)
         except (templates.TemplateProblem, ValueError):
             return 1  # told when it is composed
 
@@ -388,7 +391,10 @@ class RouteRunner:
         began = time.monotonic()
         outcome = told(await session.submit(message), missing=wanted and not attached)
         took_ms = round((time.monotonic() - began) * 1000)
-        self._gate.ended(self._way, delivery, outcome)
+        try:
+            self._gate.ended(self._way, delivery, outcome)
+        except Exception as error:  # what is known of this message counts for more than who else is told
+            log.exception("gate_not_told", delivery=str(delivery.id), error=type(error).__name__)
         if isinstance(outcome, Deferred) and outcome.route_down:
             log.warning("route_down", route=self._route.name, answer=outcome.reply_code or "no connection")
         return self._report(work, outcome, took_ms, outcome.content_hash or given_hash(message), attached)

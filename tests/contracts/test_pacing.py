@@ -162,6 +162,18 @@ async def test_urgent_mail_to_a_slow_domain_goes_with_the_next_slot(store: Store
     assert at.at - asyncio.get_running_loop().time() < AHEAD_S + 0.3  # both read the monotonic clock
 
 
+async def test_what_has_its_slot_and_asks_again_takes_no_second_one(store: Store) -> None:
+    pacing = _pacing(store, per_s=1.0, domains={SLOW: 0.1})
+    (item,) = await _queue(store, f"dana@{SLOW}")
+    assert isinstance((await pacing.admit(_way(), [Wish(item)]))[item.id], Admit)
+    keys = route_key("relay"), domain_key("relay", SLOW)
+    async with store.read(1) as tx:
+        before = [(await tx.limits.peek(key))[0] for key in keys]
+    assert await pacing.admit(_way(), [Wish(item, 0)]) == {item.id: Admit()}
+    async with store.read(1) as tx:
+        assert [(await tx.limits.peek(key))[0] for key in keys] == before
+
+
 async def test_another_rate_makes_its_line_anew(store: Store) -> None:
     await _queue(store, *(f"n{n}@{SLOW}" for n in range(20)))
     await _decide(store, _pacing(store, domains={SLOW: 0.1}), await _claim(store, 4))

@@ -15,10 +15,12 @@ from sqlalchemy import Uuid, bindparam, text
 from structlog.testing import capture_logs
 
 from notifier import tracking
-from notifier.channels import Accepted, Deferred, Destinations, OutgoingMessage, Route
+from notifier.admission import NoLimits
+from notifier.channels import Accepted, Deferred, Destinations, OutgoingMessage, Route, SubmitOutcome
 from notifier.recorder import MOST_TRIES, Recorder
 from notifier.schedule import DOUBT_RETRY
 from notifier.truth import Decision, Go
+from notifier.way import Way
 from notifier.worker import Pace
 from store.models import (
     Channel,
@@ -188,6 +190,22 @@ async def test_a_message_whose_template_is_gone_is_held_and_keeps_no_other_from_
         await sending.until(fine[0], Stage.AWAITING)
         held = await sending.until(broken[0], Stage.HELD)
     assert (held.attempt, held.stage_by) == (0, "no_template")
+
+
+class Forgetful(NoLimits):
+    """A gate that cannot take in how an attempt ended."""
+
+    def ended(self, way: Way, delivery: Delivery, outcome: SubmitOutcome) -> None:
+        raise LookupError("a bug")
+
+
+async def test_an_answer_is_kept_though_the_gate_cannot_be_told_of_it(sending: Sending) -> None:
+    """To lose it would send the mail again."""
+    (item,) = await sending.queue(MARIA)
+    async with sending.working(gate=Forgetful()):
+        await sending.until(item, Stage.AWAITING)
+    assert await sending.kinds(item) == [EventKind.ACCEPTED]
+    assert any(entry["event"] == "gate_not_told" for entry in sending.logs)
 
 
 class Stumbling(Store):
