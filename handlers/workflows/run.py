@@ -143,7 +143,7 @@ async def _enqueue(
     return [
         LeftOut(n.invoice, n.owner, "already")
         for n, q in quicker
-        if (other := others.get(q.notification_id)) is not None and other.run_id != run.id
+        if (other := others.get(q.notification_id)) is None or other.run_id != run.id
     ]
 
 

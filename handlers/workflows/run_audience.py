@@ -31,6 +31,7 @@ from store.models import (
     InvoiceStatus,
     Notification,
     NotificationKind,
+    Outcome,
     Point,
     Subscriber,
     SubscriberStatus,
@@ -85,6 +86,9 @@ async def facts_of(tx: Tx, criteria: Criteria, invoices: Sequence[Invoice]) -> F
     holders = await tx.notifications.holders([criteria.key(i) for i in invoices])
     notifications = await tx.notifications.get_many(list(holders.values()))
     told = {key: notifications[nid] for key, nid in holders.items() if nid in notifications}
+    reached = await tx.failures.standing([i.id for i in invoices if criteria.key(i) in told])
+    archived, arrived = await _archived(tx, {k: nid for k, nid in holders.items() if k not in told})
+    reached |= {i.id: arrived[key] for i in invoices if (key := criteria.key(i)) in arrived}
     return Facts(
         owners,
         payers,
@@ -92,9 +96,21 @@ async def facts_of(tx: Tx, criteria: Criteria, invoices: Sequence[Invoice]) -> F
         await tx.suppressions.active(addresses),
         await tx.consents.current([a for a in addresses if a[0] is Channel.SMS]),
         await _holds(tx, criteria, list(owners.values()), reminders=held),
-        told,
-        await tx.failures.standing([i.id for i in invoices if criteria.key(i) in told]),
+        told | archived,
+        reached,
     )
+
+
+async def _archived(tx: Tx, holders: Mapping[str, UUID]) -> tuple[dict[str, Notification], dict[str, UUID]]:
+    """By key: notices that went to the archive by age, whose keys outlive them, and those that arrived."""
+    filed = await tx.notices.of_notifications(sorted(holders.values())) if holders else {}
+    told = {key: filed[nid][0].notification for key, nid in holders.items() if nid in filed}
+    arrived = {
+        key: nid
+        for key, nid in holders.items()
+        if any(f.delivery.outcome in (Outcome.SENT, Outcome.DELIVERED) for f in filed.get(nid, ()))
+    }
+    return told, arrived
 
 
 async def _holds(

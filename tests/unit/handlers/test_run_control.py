@@ -265,6 +265,31 @@ async def test_a_run_whose_messages_are_archived_by_age_has_no_gap(
     assert "3 archived by age" in more
 
 
+async def test_an_invoice_whose_first_notice_is_archived_by_age_is_told_already(
+    services: Services, store: Store, clock: FakeClock
+) -> None:
+    """Its key is kept for seven years; the run of today neither tells it twice nor loses it."""
+    await people(store, 2)
+    boss = lead(services)
+    await boss.presses(await boss.types(ASK), "run.start")
+    first = await only_run(store)
+    arrived, bounced = await deliveries(store, first)
+    await learn(store, event(arrived.id, EventKind.DELIVERED, attempt=0))
+    await fail(store, [bounced])
+    await following.sweep(store)
+    clock.advance(days=800)
+    await RetentionDuty(store, [1], pause_s=0).sweep(1)
+    await add(store, "3000", billing_email("new@a.example"))  # other content under its key
+    await add(store, "4000", billing_email("p4000@a.example"), invoices=("94000",))
+    await boss.presses(await boss.types(ASK), "run.start")
+    async with store.read(1) as tx:
+        again = (await tx.runs.latest())[0]
+        made = await tx.run_ledger.of_run(again)
+    assert again.id != first.id
+    assert (made.issued, made.told, made.gap) == (3, 1, 0)
+    assert made.left_out == {"already": 1, "failed": 1}
+
+
 async def test_a_run_that_ends_with_a_gap_raises_one_incident(services: Services, store: Store) -> None:
     await people(store, 2)
     await lead(services).presses(await lead(services).types(ASK), "run.start")
