@@ -127,5 +127,5 @@ class Failover:
     async def _move(self, tx: Tx, route: str, other: str, most: int) -> int:
         if most <= 0:
             return 0
-        ids = await tx.lines.first_held(by_of(route, WHOLE_ROUTE), most)
+        ids = await tx.lines.first_held(by_of(route, WHOLE_ROUTE), most, movable=True)
         return await tx.lines.let_go(ids, by=moved_by(route), route=other)

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import and_, bindparam, func, select, text, update
+from sqlalchemy import and_, bindparam, exists, func, select, text, update
 
-from store.models import Priority, Stage
+from store.models import NotificationKind, Priority, Stage
 from store.repository import Repository
-from store.tables import deliveries
+from store.tables import deliveries, notifications
 
 _HELD = text("stage = 'held'")
 _QUEUED = text("stage = 'queued'")
@@ -129,9 +129,15 @@ class Lines(Repository):
         )
         return {row[0]: row[1] for row in await self._tx.conn.execute(statement)}
 
-    async def first_held(self, by: str, limit: int) -> list[UUID]:
-        """The most urgent of those held by `by`, oldest first; locked, those of others left out."""
-        c = deliveries.c
+    async def first_held(self, by: str, limit: int, *, movable: bool = False) -> list[UUID]:
+        """The most urgent of those held by `by`, oldest first; locked, those of others left out.
+
+        `movable`: none of a trial, which tells how its very route does.
+        """
+        c, n = deliveries.c, notifications.c
+        trial = exists().where(
+            n.tenant_id == c.tenant_id, n.id == c.notification_id, n.kind == NotificationKind.TRIAL
+        )
         statement = (
             select(c.id)
             .where(c.tenant_id == self._tenant, _HELD, c.stage_by == by, c.expires_at > self._tx.now)
@@ -139,6 +145,8 @@ class Lines(Repository):
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
+        if movable:
+            statement = statement.where(~trial.correlate(deliveries))
         return list((await self._tx.conn.execute(statement)).scalars())
 
     async def let_go(self, ids: Sequence[UUID], *, by: str | None = None, route: str | None = None) -> int:

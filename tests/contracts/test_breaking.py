@@ -70,11 +70,11 @@ def _breaking(store: Store, failover: Mapping[tuple[int, str], str] | None = Non
 
 
 async def _queue(
-    store: Store, *addresses: str, route: str = "own", priority: Priority = Priority.BULK
+    store: Store, *addresses: str, route: str = "own", priority: Priority = Priority.BULK, **more: Any
 ) -> list[Delivery]:
     async with store.begin(1) as tx:
         made = await outbox().enqueue(
-            tx, draft(f"k{addresses[0]}", *addresses, priority=priority, route=route)
+            tx, draft(f"k{addresses[0]}", *addresses, priority=priority, route=route, **more)
         )
         found = (await tx.deliveries.of_notifications([made.notification_id]))[made.notification_id]
     order = {address: number for number, address in enumerate(addresses)}
@@ -290,6 +290,20 @@ async def test_failover_stops_with_the_first_of_the_five_that_is_refused(store: 
     await breaking.tend([1])
     assert (await _row(store, "own", ">visp")).state == Trial.REFUSED
     assert len(await _moved(store, items)) == TRIED_FIRST
+
+
+async def test_a_trial_of_a_dead_route_does_not_go_by_another_one(store: Store) -> None:
+    """Its card would say that the dead route delivers."""
+    breaking = _breaking(store, {(1, "own"): "visp"})
+    await _dead_route(store, breaking, 2)
+    trial = await _queue(
+        store, "ours@box.example", priority=Priority.URGENT, kind=NotificationKind.TRIAL, language="en"
+    )
+    assert await _hold(store, breaking, _way(), trial) == {"ours@box.example"}
+    await breaking.tend([1])
+    await breaking.tend([1])
+    assert await _moved(store, trial) == []
+    assert (await _row(store, "own", ">visp")).probes == 2
 
 
 async def test_without_another_route_a_dead_one_holds_urgent_mail_too(store: Store) -> None:
