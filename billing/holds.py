@@ -161,10 +161,17 @@ class HoldSweep:
         async with self._store.duty("holds") as duty:
             for turn in itertools.count():
                 if await duty.mine():
-                    for tenant in self._zones:
-                        if ended := await self.sweep(tenant, moved=turn % MOVED_EVERY == 0):
-                            log.info("holds_ended", tenant=tenant, count=ended)
+                    await self.round(moved=turn % MOVED_EVERY == 0)
                 await asyncio.sleep(self._sweep_s)
+
+    async def round(self, *, moved: bool = True) -> None:
+        """All providers; the trouble of one keeps no hold of another standing."""
+        for tenant in self._zones:
+            try:
+                if ended := await self.sweep(tenant, moved=moved):
+                    log.info("holds_ended", tenant=tenant, count=ended)
+            except Exception as error:
+                log.exception("holds_not_swept", tenant=tenant, error=type(error).__name__)
 
     async def sweep(self, tenant: int, *, moved: bool = True) -> int:
         async with self._store.read(tenant) as tx:

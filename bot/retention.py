@@ -33,11 +33,19 @@ class RetentionDuty:
         """Until cancelled."""
         async with self._store.duty("retention") as duty:
             while True:
-                for tenant in self._tenants:
-                    if await duty.mine() and await self._is_due(tenant):
-                        await self.sweep(tenant)
-                        await self.drop_emptied()
+                if await duty.mine():
+                    await self.round()
                 await asyncio.sleep(LOOK_S)
+
+    async def round(self) -> None:
+        """All providers that are due; the trouble of one keeps nothing of another longer than its time."""
+        for tenant in self._tenants:
+            try:
+                if await self._is_due(tenant):
+                    await self.sweep(tenant)
+                    await self.drop_emptied()
+            except Exception as error:
+                log.exception("retention_failed", tenant=tenant, error=type(error).__name__)
 
     async def drop_emptied(self) -> int:
         """Whole months of which the rounds have left nothing (PostgreSQL)."""

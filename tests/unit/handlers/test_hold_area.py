@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from billing.holds import HOLD_ENDED_SURFACE
+from billing.holds import HOLD_ENDED_SURFACE, HoldSweep
 from handlers.profile import Role
 from handlers.reply import UserError
 from handlers.surfaces.hold_ended import SURFACE
 from store.models import Hold, NotificationKind, Stage
-from tests.builders import draft, outbox
+from tests.builders import draft, hold_of, outbox
 from tests.conftest import FakeClock
 from tests.contracts.attempts import claim_in
 from tests.unit.handlers import cast
@@ -162,3 +162,18 @@ async def test_what_waits_for_a_town_goes_when_its_subscriber_is_found_to_live_e
     waiting = {d.address for d in held}
     assert waiting == {"a1002@a.example", "a1004@a.example"}
     assert people["1003"].city == "Medford"
+
+
+async def test_the_trouble_of_one_provider_keeps_no_hold_of_another_standing(
+    lead: Agent, clock: FakeClock
+) -> None:
+    store, zone = lead.services.store, lead.services.profile(1).time_zone
+    for tenant in (1, 2):
+        async with store.begin(tenant) as tx:
+            await tx.notes.add_hold(hold_of("1001", until=date(2026, 3, 3), owner="import"))
+    clock.advance(days=3)
+    broken = HoldSweep(store, {1: zone, 2: zone}, {2: "C_OTHER"})  # the first has nowhere to tell it
+    await broken.round()
+    for tenant, standing_still in ((1, 1), (2, 0)):
+        async with store.read(tenant) as tx:
+            assert len(await tx.notes.holds_of("1001")) == standing_still
