@@ -72,7 +72,7 @@ class CauseKind:
 
 
 DRIFT = "dns_drift"
-RUN_STOPPED, LEDGER_GAP = "run_stopped", "ledger_gap"
+RUN_STOPPED, RUN_STUCK, LEDGER_GAP = "run_stopped", "run_stuck", "ledger_gap"
 
 CAUSES: dict[str, CauseKind] = {
     "blocked_auth": CauseKind(
@@ -224,6 +224,12 @@ CAUSES: dict[str, CauseKind] = {
         "Set it by NTP: messages leave too early or too late by as much, until it is right.",
         Urgent.NEVER,
         About.WATCH,
+    ),
+    RUN_STUCK: CauseKind(
+        "The notices of an invoice run cannot be written to the end: {about}",
+        "It is tried again every few seconds. The log of the worker says why; Cancel on its card ends it.",
+        Urgent.NEVER,
+        About.OTHER,
     ),
     RUN_STOPPED: CauseKind(
         "An invoice run has paused itself, since too many of its notices fail: {about}",

@@ -21,7 +21,7 @@ from handlers.workflows.incidents import INCIDENT_SURFACE
 from handlers.workflows.run import carry_out
 from handlers.workflows.run_control import pause
 from notifier import runs as following
-from notifier.oncall import LEDGER_GAP, RUN_STOPPED, Cause
+from notifier.oncall import LEDGER_GAP, RUN_STOPPED, RUN_STUCK, Cause
 from store.models import Run, RunState, Tally
 from store.unit import Tx
 
@@ -35,13 +35,28 @@ LEAST = 10
 
 
 async def take_up(services: Services, tenant: int) -> int:
-    """Writes on what was cut off; how many runs."""
+    """Writes on what was cut off; how many runs. One that cannot be written is told of, and keeps no other
+    one waiting."""
     async with services.store.read(tenant) as tx:
         left = await tx.runs.unwritten(tx.now - STILL)
+    written = 0
     for run in left:
         log.info("run_taken_up", run=str(run.id), written=run.audience)
-        await carry_out(services, tenant, run)
-    return len(left)
+        try:
+            await carry_out(services, tenant, run)
+            written += 1
+        except Exception as error:
+            log.exception("run_not_written", run=str(run.id), error=type(error).__name__)
+            await _stuck(services, tenant, run)
+    return written
+
+
+async def _stuck(services: Services, tenant: int, run: Run) -> None:
+    """Once, while it stands: it is tried again every few seconds."""
+    cause = Cause(RUN_STUCK, _about(run))
+    async with services.store.begin(tenant) as tx:
+        if all(incident.cause != cause.key for incident in await tx.incidents.unresolved()):
+            await _alert(tx, services.profile(tenant), cause)
 
 
 async def judge(services: Services, tenant: int) -> int:

@@ -16,7 +16,7 @@ from handlers.masks import mask_in_text
 from handlers.profile import Role, TenantProfile
 from handlers.reply import Block, Reply, To
 from notifier.breaker import State
-from notifier.oncall import LEDGER_GAP, RUN_STOPPED, About, kind_of, parse
+from notifier.oncall import LEDGER_GAP, RUN_STOPPED, RUN_STUCK, About, kind_of, parse
 from store.models import Delivery, Incident, IncidentState, Outcome
 
 PAGE = 15
@@ -85,7 +85,7 @@ def _watched(incident: Incident) -> bool:
 
 def _counts_messages(incident: Incident) -> bool:
     """A run's alarm counts itself: how many messages it is about stands on the run's card."""
-    of_run = incident.cause.partition(":")[0] in (RUN_STOPPED, LEDGER_GAP)
+    of_run = incident.cause.partition(":")[0] in (RUN_STOPPED, RUN_STUCK, LEDGER_GAP)
     return not (of_run or _of_record(incident) or _watched(incident))
 
 

@@ -13,7 +13,7 @@ from handlers import run_card
 from handlers.contract import Services
 from handlers.profile import Role, RunsProfile
 from handlers.reply import File, Reply
-from handlers.runs import Criteria
+from handlers.runs import Criteria, What
 from handlers.surfaces.incident import IncidentSurface
 from handlers.surfaces.run import SURFACE
 from handlers.workflows import run as workflow
@@ -201,6 +201,26 @@ async def test_a_run_is_written_held_while_it_is_paused_and_gone_on_with_by_itse
     assert (await only_run(store)).audience == 6
     await boss.presses(await card(services, run), "run.resume")
     assert {d.stage for d in await deliveries(store, run)} == {Stage.QUEUED}
+
+
+async def test_a_run_that_cannot_be_written_keeps_no_other_one_waiting(
+    services: Services, store: Store, clock: FakeClock
+) -> None:
+    await people(store, 2)
+    lost = Criteria(What.INVOICE, SINCE.today, number="not on file any more")
+    async with store.begin(1) as tx:
+        await workflow.begin(tx, lost, "run:lost", requested_by="U_LEAD", locale="en_US")
+        sound = await workflow.begin(tx, SINCE, "run:sound", requested_by="U_LEAD", locale="en_US")
+    clock.advance(seconds=31)
+    assert await take_up(services, 1) == 1
+    assert len(await deliveries(store, sound)) == 2
+    assert await take_up(services, 1) == 0, "tried again"
+    async with store.read(1) as tx:
+        (incident,) = await tx.incidents.unresolved()
+    assert incident.title.startswith(
+        "The notices of an invoice run cannot be written to the end: Invoice not"
+    )
+    assert incident.count == 1
 
 
 async def test_a_run_of_which_too_many_fail_pauses_itself_once_and_tells(
