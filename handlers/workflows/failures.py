@@ -183,6 +183,8 @@ def _targets(
     reason = billing_reason(invoice, owner, _kind(rows[0], bulk)) if invoice is not None else None
     if reason is not None:
         return (), REASONS[reason[0]]
+    if facts.holds.get(owner.account):  # of its town or a tag: it would wait, not go
+        return (), REASONS["held"]
     payer = facts.payer_of(owner)
     points = facts.points.get(payer.id, [])
     if bulk is Bulk.RETRY:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from uuid import UUID
 
 from handlers.blocks import is_user
 from handlers.commands.failures import view
@@ -12,6 +13,7 @@ from handlers.failures import REFUSED, Bulk, Failing, Group, Scope, read_scope
 from handlers.profile import CommandSpec, Role
 from handlers.reply import Answer, FieldErrors, File, Reply
 from handlers.workflows import failures as workflow
+from handlers.workflows.incidents import show_again
 from store.unit import Tx
 
 
@@ -102,7 +104,11 @@ class Failures:
             made = await workflow.plan(tx, services, profile, group, Bulk(request.value["b"]))
         if len(made.going) > int(request.value["n"]):
             return view.bulk_preview(made, scope.as_json(), profile, request.id)
-        return view.done(await workflow.act(services, request, made, preview))
+        fresh = await workflow.act(services, request, made, preview)
+        if scope.incident is not None:  # its card offers to send them
+            async with services.store.begin(request.tenant) as tx:
+                await show_again(tx, UUID(scope.incident))
+        return view.done(fresh)
 
 
 def _scope(request: CommandRequest, command: str) -> Scope:

@@ -13,6 +13,7 @@ from handlers.workflows.incidents import INCIDENT_SURFACE
 from handlers.workflows.oncall import Watch
 from store.models import Delivery, EventSource, Incident, Reason
 from store.unit import Store
+from tests.builders import hold_of
 from tests.conftest import FakeClock
 from tests.unit.handlers.conftest import agent_on
 from tests.unit.handlers.support import buttons, legal, said
@@ -74,7 +75,9 @@ async def test_a_lead_sends_again_what_was_refused_once_the_operator_takes_our_m
     lead = agent_on(services, Role.LEAD, "U_LEAD")
     preview = await lead.presses(drawn, "failures.again")
     assert "*1*: " in said(preview)
+    before = await _shown(store, incident)
     assert "1 message on the way" in said(await lead.presses(preview, "failures.do_again"))
+    assert await _shown(store, incident) > before, "its card must not offer them any more"
     drawn = await IncidentSurface().draw(services, 1, str(incident.id))
     assert drawn is not None
     assert "failures.again" not in buttons(drawn), "it is on its way"
@@ -94,6 +97,15 @@ async def test_what_is_resolved_is_sent_again_though_no_mail_has_closed_the_brea
     async with store.begin(1) as tx:
         assert await tx.incidents.resolve(incident.id, "U_LEAD", "they took us off their list")
     assert "Send the 1 refused again" in await _card(services, incident)
+    drawn = await IncidentSurface().draw(services, 1, str(incident.id))
+    assert drawn is not None
+    lead = agent_on(services, Role.LEAD, "U_LEAD")
+    assert "failures.do_again" in buttons(await lead.presses(drawn, "failures.again"))
+    async with store.begin(1) as tx:
+        await tx.notes.add_hold(hold_of("Bend", scope="town"))
+    held = await lead.presses(drawn, "failures.again")
+    assert "failures.do_again" not in buttons(held), "it would wait for the town, not go"
+    assert "on hold" in said(held)
 
 
 def test_only_a_lead_may_send_it_again() -> None:
