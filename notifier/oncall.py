@@ -286,6 +286,12 @@ def parse(key: str) -> Cause:
     return Cause(name, about, detail)
 
 
+def counts_messages(cause: str) -> bool:
+    """Not the watchdog's, a record's or a run's own alarm: what they count are looks, changes and alarms."""
+    alarm = parse(cause).name in (RUN_STOPPED, RUN_STUCK, LEDGER_GAP)
+    return not alarm and kind_of(cause).about not in (About.RECORD, About.WATCH)
+
+
 def kind_of(key: str) -> CauseKind:
     """What is known of a cause; of one that an older or newer version knew, the plainest."""
     return CAUSES.get(key.partition(":")[0], _UNKNOWN)

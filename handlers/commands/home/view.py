@@ -11,6 +11,7 @@ from handlers.blocks import Mrkdwn, actions, button, context, divider, header, l
 from handlers.failures import Failing
 from handlers.profile import CommandSpec, Role, TenantProfile
 from handlers.reply import Block, Home, Reply
+from notifier.oncall import counts_messages
 from store.models import Incident, Reason, Run, RunState, Stage
 
 DAYS = 3
@@ -136,7 +137,8 @@ def _incidents(desk: Desk, profile: TenantProfile, names: Set[str]) -> list[Bloc
         mark = ":rotating_light:" if one.urgent else ":warning:"
         whose = md("taken by {}", who(one.acknowledged_by)) if one.acknowledged_by else md("nobody yet")
         since = fmt.age(one.first_at, desk.now)
-        caught = f" · {one.count} message{'' if one.count == 1 else 's'}" if one.count else ""
+        tells = one.count and counts_messages(one.cause)
+        caught = f" · {one.count} message{'' if one.count == 1 else 's'}" if tells else ""
         rows.append(md("{} *{}*{} · began {} · {}", mark, one.title, caught, since, whose))
     if (rest := len(desk.incidents) - INCIDENTS) > 0:
         rows.append(md("and {} more", rest))

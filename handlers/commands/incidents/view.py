@@ -16,7 +16,7 @@ from handlers.masks import mask_in_text
 from handlers.profile import Role, TenantProfile
 from handlers.reply import Block, Reply, To
 from notifier.breaker import State
-from notifier.oncall import LEDGER_GAP, RUN_STOPPED, RUN_STUCK, About, kind_of, parse
+from notifier.oncall import About, counts_messages, kind_of, parse
 from store.models import Delivery, Incident, IncidentState, Outcome
 
 PAGE = 15
@@ -69,7 +69,7 @@ def spoken(data: IncidentData) -> str:
     """The card in one line, for notifications and screen readers."""
     i = data.incident
     urgent = "Urgent: " if i.urgent and i.state is not IncidentState.RESOLVED else ""
-    count = f" {_plural(i.count, 'message')}." if _counts_messages(i) else ""
+    count = f" {_plural(i.count, 'message')}." if counts_messages(i.cause) else ""
     return f"{urgent}{i.title}.{count} {_STATE[i.state]}."
 
 
@@ -83,19 +83,13 @@ def _watched(incident: Incident) -> bool:
     return kind_of(incident.cause).about is About.WATCH
 
 
-def _counts_messages(incident: Incident) -> bool:
-    """A run's alarm counts itself: how many messages it is about stands on the run's card."""
-    of_run = incident.cause.partition(":")[0] in (RUN_STOPPED, RUN_STUCK, LEDGER_GAP)
-    return not (of_run or _of_record(incident) or _watched(incident))
-
-
 def _size(data: IncidentData, profile: TenantProfile) -> str:
     i = data.incident
     about = md("*{}*", _plural(i.count, "change" if _of_record(i) else "message"))
     if data.people:
         about = md("{} of *{}*", about, _plural(data.people, "subscriber"))
     first, last = when(i.first_at, profile, data.now), when(i.last_at, profile, data.now)
-    if not _counts_messages(i) and not _of_record(i):
+    if not counts_messages(i.cause) and not _of_record(i):
         return md("Since {}", first)
     return md("{} · since {}{}", about, first, f", last {last}" if last != first else "")
 

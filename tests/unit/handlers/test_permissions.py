@@ -39,6 +39,7 @@ READS: dict[str, tuple[str, ...]] = {
     "incidents": ("", "open", "affected", "raw", "list"),
     "mail": ("", "trend", "drift"),
     "messages": ("", "ask", "asked", "open", "page", "timeline"),
+    "queue": ("", "open", "list"),
     "run": ("dismiss", "left", "more", "ledger"),
     "spf": ("", "check", "open", "recheck"),
 }

@@ -14,12 +14,14 @@ from notifier.oncall import (
     CAUSES,
     MOST_KEY,
     NEXT,
+    RUN_STUCK,
     Cause,
     Press,
     Urgent,
     Way,
     burst_of,
     cause_of,
+    counts_messages,
     is_urgent,
     kind_of,
     operator,
@@ -267,3 +269,11 @@ def test_what_cannot_wait_until_morning(name: str, fields: dict[str, Any], expec
 
 def test_every_pair_of_state_and_press_is_decided() -> None:
     assert set(NEXT) == set(itertools.product(IncidentState, Press))
+
+
+def test_what_alarms_count_are_not_told_as_messages() -> None:
+    counted = {"blocked_reputation:inbox.example": True, "burst_all": True}
+    counted |= dict.fromkeys(
+        ("no_worker", "stalled:visp", "run_stopped:March", f"{RUN_STUCK}:March", "ledger_gap:March"), False
+    )
+    assert {cause: counts_messages(cause) for cause in counted} == counted
