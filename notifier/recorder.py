@@ -29,8 +29,11 @@ _Write = Callable[[Tx, Sequence[Report]], Awaitable[set[Ref]]]
 class Recorder:
     """Writes the ends of attempts in groups: those of `window_s`, or of a few windows while many come."""
 
-    def __init__(self, store: Store, window_s: float, pause_s: float = 0.5) -> None:
-        self._store, self._window_s, self._pause_s = store, window_s, pause_s
+    def __init__(
+        self, store: Store, window_s: float, let_by: Callable[[], Awaitable[None]], pause_s: float = 0.5
+    ) -> None:
+        """`let_by` returns when a group may be written: not in the midst of urgent work."""
+        self._store, self._window_s, self._let_by, self._pause_s = store, window_s, let_by, pause_s
         self._pending: list[Entry] = []
         self._wake, self._hurried = asyncio.Event(), asyncio.Event()
         self._gathering = asyncio.Lock()
@@ -53,6 +56,7 @@ class Recorder:
                 await self._gather(self._window_s)
                 if len(self._pending) >= BUSY:
                     await self._gather(self._window_s * BUSY_WINDOWS)
+                await self._let_by()
                 self._wake.clear()
                 self._hurried.clear()
                 batch, self._pending = self._pending, []

@@ -144,6 +144,8 @@ class RouteRunner:
         """Takes as much as there are free places for; waits for news when there is less than that."""
         free = await lane.room()
         claimed = 0
+        if lane.highest is not Priority.URGENT:
+            await self._first_go.let_by()  # or it would wait for a claim of hundreds
         with self._in_flight.claiming(), self._going_first(lane):
             allowed = await self._gate.allowance(self._way, lane.highest, free)
             if allowed and not self._stopping.is_set():
@@ -265,7 +267,7 @@ class RouteRunner:
 
     async def _claim(self, highest: Priority, lowest: Priority, limit: int) -> tuple[int, list[_Work]]:
         """Takes work and commits, before any network; how many there were, and those that may go."""
-        async with self._store.system() as tx:
+        async with self._store.system(urgent=highest is Priority.URGENT) as tx:
             claimed = await tx.claims.take(
                 tenant=self._tenant,
                 route=self._route.name,

@@ -62,10 +62,10 @@ class Worker:
         self._text_desk = partial(
             TextDesk, store, text_routes or {}, cast(TextProvider, providers.get(Channel.SMS)), composer
         )
-        self._recorder = Recorder(store, self._pace.record_s)
         self._gate = gate or NoLimits()
         self._in_flight = InFlight()
         self._stopping, first_go = asyncio.Event(), FirstGo()
+        self._recorder = Recorder(store, self._pace.record_s, first_go.let_by)
         ways = [
             Way(
                 tenant,

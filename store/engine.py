@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncTransactio
 from sqlalchemy.pool import AsyncAdaptedQueuePool, StaticPool
 
 from store.outage import DatabaseError, DatabaseGone, Outage
+from store.turns import Turns
 
 __all__ = ["DatabaseError", "DatabaseGone", "Engine", "is_sqlite", "normalise_url", "sqlite_file"]
 T = TypeVar("T")
@@ -116,22 +117,22 @@ class SqliteWriter:
     """Runs transactions one after the other on one connection and commits them in groups.
 
     Each is a savepoint in a shared BEGIN IMMEDIATE; nobody is told "committed" before the fsync that
-    covers it. A failing one rolls back alone.
+    covers it. A failing one rolls back alone. An urgent one goes before those that wait, and ends its group.
     """
 
     def __init__(self, engine: AsyncEngine, group_s: float = GROUP_S) -> None:
         self._engine, self._group_s = engine, group_s
-        self._lock = asyncio.Lock()
+        self._lock = Turns()
         self._waiting = 0
         self._conn: AsyncConnection | None = None
         self._group: _Group | None = None
         self._flushes: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+    async def transaction(self, *, urgent: bool = False) -> AsyncIterator[AsyncConnection]:
         self._waiting += 1
         try:
-            await self._lock.acquire()
+            await self._lock.acquire(urgent=urgent)
         finally:
             self._waiting -= 1
         committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -145,7 +146,8 @@ class SqliteWriter:
                 await _finish(self._roll_back(entering))
                 raise
             group.members.append(committed)
-            if self._waiting == 0 or asyncio.get_running_loop().time() - group.opened >= self._group_s:
+            over = asyncio.get_running_loop().time() - group.opened >= self._group_s
+            if urgent or self._waiting == 0 or over:
                 await _finish(self._commit())
             else:
                 self._flush_soon()
@@ -298,9 +300,10 @@ class Engine:
             self._lock.acquire()
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
+    async def write(self, *, urgent: bool = False) -> AsyncIterator[AsyncConnection]:
+        """`urgent`: before others that wait for SQLite's one writer."""
         if self.sqlite:
-            async with self._writer.transaction() as conn:
+            async with self._writer.transaction(urgent=urgent) as conn:
                 yield conn
         else:
             async with self._session(self._write_engine) as conn:

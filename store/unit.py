@@ -344,12 +344,12 @@ class Store:
         return self._duties.duty(name)
 
     @asynccontextmanager
-    async def begin(self, tenant: int) -> AsyncIterator[Tx]:
-        """A writing transaction; commits at the end, rolls back on an exception."""
+    async def begin(self, tenant: int, *, urgent: bool = False) -> AsyncIterator[Tx]:
+        """A writing transaction; commits at the end, rolls back on an exception. `urgent`: see `write`."""
         if in_transaction():
             raise RuntimeError("a transaction is open in this task already")  # SQLite would wait for itself
         fired: set[str] = set()
-        async with self.engine.write() as conn:
+        async with self.engine.write(urgent=urgent) as conn:
             token = _open.set(_open.get() + 1)
             try:
                 yield Tx(conn, tenant, self.clock(), fired)
@@ -376,9 +376,9 @@ class Store:
                 _open.reset(token)
 
     @asynccontextmanager
-    async def system(self) -> AsyncIterator[Tx]:
+    async def system(self, *, urgent: bool = False) -> AsyncIterator[Tx]:
         """A writing transaction across tenants, for claims and sweeps only."""
-        async with self.begin(SYSTEM_TENANT) as tx:
+        async with self.begin(SYSTEM_TENANT, urgent=urgent) as tx:
             yield tx
 
     async def start(self) -> None:

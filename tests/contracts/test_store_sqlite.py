@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,32 @@ async def test_transactions_that_wait_together_share_one_commit(
 async def test_a_lone_transaction_does_not_wait_for_company(sqlite_store: Store, commits: list[None]) -> None:
     await _write(sqlite_store, "1001")
     assert len(commits) == 1
+
+
+async def test_urgent_work_goes_before_what_waits_and_is_on_disk_at_once(sqlite_store: Store) -> None:
+    order: list[str] = []
+
+    async def write(account: str, *, urgent: bool = False) -> None:
+        async with sqlite_store.begin(1, urgent=urgent) as tx:
+            await tx.subscribers.upsert([subscriber_record(account)])
+            order.append(account)
+
+    outside = contextvars.copy_context()
+
+    async def begun(work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, context=outside.copy())
+        await asyncio.sleep(0)  # as far as the waiting line
+        return task
+
+    async with sqlite_store.begin(1):  # somebody is at it
+        waiting = [await begun(write(f"bulk {number}")) for number in range(3)]
+        gone = await begun(write("gave up", urgent=True))
+        urgent = await begun(write("urgent", urgent=True))
+        gone.cancel()
+    await urgent
+    assert "urgent" in _on_disk(sqlite_store)
+    await asyncio.gather(*waiting)
+    assert order == ["urgent", "bulk 0", "bulk 1", "bulk 2"]
 
 
 async def test_a_member_cancelled_before_its_turn_delays_nobody(sqlite_store: Store) -> None:

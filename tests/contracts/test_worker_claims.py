@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 from notifier import tracking
 from notifier.admission import NoLimits
 from notifier.channels import Accepted, Deferred, Destinations, OutgoingMessage, Route, SubmitOutcome
+from notifier.lane import FirstGo
 from notifier.recorder import MOST_TRIES, Recorder
 from notifier.schedule import DOUBT_RETRY
 from notifier.truth import Decision, Go
@@ -223,12 +224,12 @@ class Stumbling(Store):
         return self._whose in (task.get_name(), getattr(task.get_coro(), "__qualname__", ""))
 
     @asynccontextmanager
-    async def begin(self, tenant: int) -> AsyncIterator[Tx]:
+    async def begin(self, tenant: int, *, urgent: bool = False) -> AsyncIterator[Tx]:
         stumbling = self.stumbles > 0 and self._meets()
         self.stumbles -= stumbling
         if stumbling and self.at == "begin":
             raise ConnectionError("the database is gone")
-        async with super().begin(tenant) as tx:
+        async with super().begin(tenant, urgent=urgent) as tx:
             yield tx
             if stumbling and self.at == "commit":
                 raise ConnectionError("the database is gone")
@@ -373,7 +374,7 @@ async def test_an_end_waits_for_a_database_that_takes_nothing_as_long_as_it_take
 ) -> None:
     """To give it up after a few tries would send that mail again."""
     claimed = await claimed_delivery(postgres_store)
-    recorder, written = Recorder(postgres_store, 0.001, pause_s=0.001), asyncio.Event()
+    recorder, written = Recorder(postgres_store, 0.001, FirstGo().let_by, pause_s=0.001), asyncio.Event()
     await _only_read(postgres_store, "on")
     with capture_logs() as logs:
         recorder.add(accepted_by(claimed), written.set)

@@ -58,10 +58,10 @@ async def test_a_hundred_at_once_are_far_fewer_transactions(sqlite_store: Store)
     writes = 0
 
     class Counting(Store):
-        def system(self):  # type: ignore[no-untyped-def]
+        def system(self, *, urgent: bool = False):  # type: ignore[no-untyped-def]
             nonlocal writes
             writes += 1
-            return super().system()
+            return super().system(urgent=urgent)
 
     counting = Counting(sqlite_store.engine, sqlite_store.clock)
     box = _inbox(counting)
