@@ -11,6 +11,7 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -46,16 +47,22 @@ async def head(store: Store, way: Route, taken: Any) -> tuple[float, float]:
         cwd=Path(__file__).parent.parent,
     )
     try:
-        while taken() - before < _WARM:
-            await asyncio.sleep(0.005)
+        await _until(process, lambda: taken() - before >= _WARM)
         began, from_here = time.perf_counter(), taken() - before
-        while taken() - before < SMALL:
-            await asyncio.sleep(0.005)
+        await _until(process, lambda: taken() - before >= SMALL)
         rate = (taken() - before - from_here) / (time.perf_counter() - began)
         return rate, _rss_mb(process.pid)
     finally:
-        process.terminate()
+        if process.returncode is None:
+            process.terminate()
         await process.wait()
+
+
+async def _until(process: asyncio.subprocess.Process, true: Callable[[], bool]) -> None:
+    while not true():
+        if process.returncode is not None:
+            raise RuntimeError("the worker has ended; its own words stand above")
+        await asyncio.sleep(0.005)
 
 
 def _rss_mb(pid: int) -> float:
