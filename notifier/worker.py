@@ -126,9 +126,20 @@ class Worker:
         if self._text_routes:
             loops.append(self._ask_about_texts)
         loops += [loop for runner in self._runners for loop in runner.loops()]
-        async with asyncio.TaskGroup() as group:
-            for loop in loops:
-                group.create_task(self._keep_running(loop), name=loop.__qualname__)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for loop in loops:
+                    group.create_task(self._keep_running(loop), name=loop.__qualname__)
+        finally:
+            await self._give_up_connections()
+
+    async def _give_up_connections(self) -> None:
+        """They are closed by now: whoever comes next need not wait for their leases to end."""
+        try:
+            async with self._store.system() as tx:
+                await tx.slots.forget([self._name])
+        except Exception as error:  # noqa: BLE001  # whatever it is, the leases end by themselves
+            log.warning("connections_not_given_up", error=type(error).__name__)
 
     async def _reroute(self, channel: Channel, routes: Mapping[int, Sequence[str]]) -> None:
         """What waits for a route that was taken out of the configuration goes by the first one."""

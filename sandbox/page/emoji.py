@@ -110,6 +110,7 @@ EMOJI: Final = {
     "helmet_with_white_cross": "⛑️",
     "hourglass": "⌛",
     "hourglass_flowing_sand": "⏳",
+    "scales": "⚖️",
     "house": "🏠",
     "house_with_garden": "🏡",
     "id": "🆔",

@@ -54,7 +54,7 @@ class Sweep:
                 met = child.struck.is_set if of_server else child.ended.done
                 if await self.world.settle(met):
                     code = await child.stop(signal.SIGTERM)  # whose drain may reach the commit yet
-                    if self.server and child.struck.is_set():
+                    if of_server and self.server and child.struck.is_set():
                         await self.server.restart()
                     assert code == 0 or child.struck.is_set(), child.log.read_text()[-2000:]
                     return commit - 1

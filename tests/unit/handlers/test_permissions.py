@@ -161,6 +161,7 @@ async def _walk(agent: Agent) -> set[tuple[str, str]]:
         "incidents": ("",),
         "mail": ("",),
         "messages": ("1001", "20001", "nobody"),
+        "queue": ("",),
         "spf": ("", "nested.example"),
     }
     left = [agent.request(command, text=text) for command, texts in typed.items() for text in texts]
@@ -168,7 +169,8 @@ async def _walk(agent: Agent) -> set[tuple[str, str]]:
     left += [agent.request(c, "ask") for c in ("diagnose", "find", "messages")]
     left += [agent.request("home", "opened", value={"tab": "home"}), agent.request("run", "dismiss")]
     left += [agent.request("failures", "dismiss"), agent.request("bounces", "open")]
-    left += [agent.request("mail", "drift")]
+    left += [agent.request("mail", "drift"), agent.request("queue", "open")]
+    left += [agent.request("queue", "list", value={"by": "send_mode"})]
     async with agent.services.store.read(1) as tx:
         (run,) = await tx.runs.latest()
         known = await tx.subscribers.by_account("3001")
