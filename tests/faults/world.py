@@ -281,7 +281,10 @@ class World:
 
     async def ledger(self) -> Ledger:
         """Checks each notice against what the outside world has seen of it."""
-        rows = await self.deliveries()
+        try:
+            rows = await self.deliveries()
+        except DatabaseGone:  # a connection from before the server was killed: the next one is a fresh one
+            rows = await self.deliveries()
         async with self.store.read(1) as tx:
             histories = await tx.events.of([(d.tenant, d.id) for d in rows])
         came = Counter(await self._by_message_id())
