@@ -7,10 +7,10 @@ of accuracy, and what hides in them, are `bounces_accuracy`'s.
 from __future__ import annotations
 
 import json
-import resource
 import time
 from collections.abc import Callable
 
+from benchmarks.memory import peak_mb
 from notifier.bounces import classify_reply, parse_bounce
 
 from . import bounces_accuracy
@@ -68,7 +68,7 @@ def run() -> list[dict[str, object]]:
         ("classify_reply, answers per CPU second", classify_all, None),
     ):
         rate = round(_rate(work))
-        rss_mb = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+        rss_mb = peak_mb()
         results.append({"name": name, "rate": rate, "limit": limit, "peer": None, "rss_mb": rss_mb})
     if corpus is not None:
         for name, figure in bounces_accuracy.figures(corpus).items():

@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import hmac
-import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -19,26 +17,14 @@ import uvloop
 from aiohttp import web
 from twilio.request_validator import RequestValidator
 
-from benchmarks import databases
-from benchmarks.inbound import (
-    ROUNDS,
-    SMS_ROUTE,
-    Waiting,
-    desk,
-    event_count,
-    folded,
-    handed_over,
-    row,
-    timed,
-)
-from benchmarks.load import run_load, write_requests
+from benchmarks.inbound import SMS_ROUTE, Timing, Waiting, desk, measured, taken_in, timed
+from benchmarks.load import run_load
 from bot.text_statuses import TextStatuses
 from store.models import Channel
 from store.unit import Store
 
 TEXTS, CONNECTIONS = 2_000, 128
 STATUSES = ("sent", "delivered")
-Timing = tuple[float, float]
 
 
 def _requests(waiting: list[Waiting]) -> list[bytes]:
@@ -99,35 +85,13 @@ async def _ours(store: Store, file: Path, number: int) -> Timing:
         services, inbox, runner = await stack.enter_async_context(desk(store))
         statuses = TextStatuses(services=services, inbox=inbox, runner=runner)
         port = await _serving(stack, statuses.routes())
-        async with store.read(1) as tx:
-            before = await event_count(tx)
-
-        async def work() -> None:
-            await run_load("127.0.0.1", port, CONNECTIONS, file, "http")
-            await folded(store, runner, before, number)
-
-        return await timed(work, number)
+        return await taken_in(
+            store, runner, lambda: run_load("127.0.0.1", port, CONNECTIONS, file, "http"), number
+        )
 
 
 async def _measure(kind: str) -> dict[str, Any]:
-    ours: list[Timing] = []
-    limits: list[Timing] = []
-    async with AsyncExitStack() as stack:
-        if kind == "sqlite":
-            url = await stack.enter_async_context(databases.sqlite())
-        else:
-            server = await stack.enter_async_context(databases.server())
-            url = await stack.enter_async_context(databases.postgresql(server))
-        store = await stack.enter_async_context(databases.opened(url))
-        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ispbot-")))
-        waiting = await handed_over(store, Channel.SMS, TEXTS * ROUNDS)
-        for turn in range(ROUNDS):
-            requests = _requests(waiting[turn * TEXTS : (turn + 1) * TEXTS])
-            file = home / "requests"
-            await asyncio.to_thread(write_requests, file, requests)
-            limits.append(await _limit(file, len(requests)))
-            ours.append(await _ours(store, file, len(requests)))
-    return row(f"callbacks_{kind}", ours, limits)
+    return await measured("callbacks", kind, Channel.SMS, TEXTS, _requests, _limit, _ours)
 
 
 def run() -> list[dict[str, Any]]:

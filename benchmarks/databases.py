@@ -88,6 +88,17 @@ async def sqlite() -> AsyncIterator[str]:
 
 
 @asynccontextmanager
+async def of(kind: str) -> AsyncIterator[str]:
+    """The URL of a migrated database of that kind, on a server of its own if it needs one."""
+    if kind == "sqlite":
+        async with sqlite() as url:
+            yield url
+    else:
+        async with server() as server_url, postgresql(server_url) as url:
+            yield url
+
+
+@asynccontextmanager
 async def opened(url: str) -> AsyncIterator[Store]:
     """A store on it, with the tenant that all benchmarks send for."""
     store = Store(Engine(url))

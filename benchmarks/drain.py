@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import resource
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -30,6 +29,7 @@ from pgqueuer.domain.types import QueueExecutionMode
 from pgqueuer.queries import Queries
 
 from benchmarks import backlog, databases, invoice_pdf
+from benchmarks.memory import peak_mb
 from benchmarks.sending import CONNECTIONS, quiet, route, worker
 from benchmarks.sink import sink
 from billing.invoice_pdf import Letterhead
@@ -205,7 +205,7 @@ async def _turns(ways: dict[str, Callable[[], Awaitable[float]]]) -> dict[str, f
 
 
 def _row(name: str, rate: float, limit: float, peer: float | None) -> Row:
-    rss = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+    rss = peak_mb()
     return {"name": name, "rate": rate, "limit": limit, "peer": peer, "rss_mb": rss}
 
 

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -14,20 +12,8 @@ from typing import Any
 import structlog
 import uvloop
 
-from benchmarks import databases
-from benchmarks.inbound import (
-    DOMAIN,
-    ROUNDS,
-    Timing,
-    Waiting,
-    desk,
-    event_count,
-    folded,
-    handed_over,
-    row,
-    timed,
-)
-from benchmarks.load import run_load, write_requests
+from benchmarks.inbound import DOMAIN, Timing, Waiting, desk, measured, taken_in, timed
+from benchmarks.load import run_load
 from bot.bounce_listener import BounceHandler, Gate, Limits, listen
 from store.models import Channel
 from store.unit import Store
@@ -130,37 +116,13 @@ async def _ours(store: Store, file: Path, number: int) -> Timing:
         _, inbox, runner = await stack.enter_async_context(desk(store))
         handler = BounceHandler(store=store, inbox=inbox, runner=runner, domains={DOMAIN: 1}, gate=gate())
         port = await _listening(stack, handler)
-        async with store.read(1) as tx:
-            before = await event_count(tx)
-
-        async def work() -> None:
-            await run_load("127.0.0.1", port, CONNECTIONS, file, "line")
-            await folded(store, runner, before, number)
-
-        return await timed(work, number)
+        return await taken_in(
+            store, runner, lambda: run_load("127.0.0.1", port, CONNECTIONS, file, "line"), number
+        )
 
 
 async def _measure(kind: str) -> dict[str, Any]:
-    ours: list[Timing] = []
-    limits: list[Timing] = []
-    async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(databases.opened(await _database(stack, kind)))
-        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ispbot-")))
-        waiting = await handed_over(store, Channel.EMAIL, MAILS * ROUNDS)
-        for turn in range(ROUNDS):
-            file = home / "requests"
-            requests = _requests(waiting[turn * MAILS : (turn + 1) * MAILS])
-            await asyncio.to_thread(write_requests, file, requests)
-            limits.append(await _limit(file, MAILS))
-            ours.append(await _ours(store, file, MAILS))
-    return row(f"dsn_{kind}", ours, limits)
-
-
-async def _database(stack: AsyncExitStack, kind: str) -> str:
-    if kind == "sqlite":
-        return await stack.enter_async_context(databases.sqlite())
-    server = await stack.enter_async_context(databases.server())
-    return await stack.enter_async_context(databases.postgresql(server))
+    return await measured("dsn", kind, Channel.EMAIL, MAILS, _requests, _limit, _ours)
 
 
 def run() -> list[dict[str, Any]]:

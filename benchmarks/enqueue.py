@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import resource
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
@@ -27,6 +26,7 @@ from sqlalchemy.engine import make_url
 from benchmarks import databases
 from benchmarks.backlog import DOMAIN, KEYRING, ROUTE
 from benchmarks.databases import TENANT
+from benchmarks.memory import peak_mb
 from notifier.outbox import Draft, Outbox, email
 from store import bulk
 from store.models import NotificationKind, Priority
@@ -183,20 +183,15 @@ async def measured(store: Store) -> Row:
             async with store.system() as tx:
                 await tx.conn.exec_driver_sql("ANALYZE")
     name = "enqueue_sqlite" if sqlite else "enqueue_postgresql"
-    rss_mb = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+    rss_mb = peak_mb()
     return {"name": name} | {key: round(median(found)) for key, found in rates.items()} | {"rss_mb": rss_mb}
 
 
 async def _run() -> list[Row]:
     rows = []
-    async with (
-        databases.server() as server,
-        databases.postgresql(server) as url,
-        databases.opened(url) as store,
-    ):
-        rows.append(await measured(store))
-    async with databases.sqlite() as url, databases.opened(url) as store:
-        rows.append(await measured(store))
+    for kind in ("postgresql", "sqlite"):
+        async with databases.of(kind) as url, databases.opened(url) as store:
+            rows.append(await measured(store))
     return rows
 
 

@@ -5,6 +5,7 @@ runner over them, and how a round is timed. The load comes from a process of its
 from __future__ import annotations
 
 import asyncio
+import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -12,13 +13,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from statistics import median
-from typing import Any, cast
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import aiohttp
 from sqlalchemy import func, select, update
 
+from benchmarks import databases
 from benchmarks.databases import TENANT
+from benchmarks.load import write_requests
+from benchmarks.memory import resident_mb
 from bot.inbox import Inbox
 from bot.respond import Responder
 from bot.roles import RoleBook
@@ -204,6 +208,42 @@ async def event_count(tx: Any) -> int:
     return int(found.scalar_one())
 
 
+async def taken_in(store: Store, runner: Runner, load: Callable[[], Awaitable[None]], number: int) -> Timing:
+    """From the first octet that the load sends until all of its news is folded."""
+    async with store.read(TENANT.id) as tx:
+        before = await event_count(tx)
+
+    async def work() -> None:
+        await load()
+        await folded(store, runner, before, number)
+
+    return await timed(work, number)
+
+
+async def measured(
+    name: str,
+    kind: str,
+    channel: Channel,
+    count: int,
+    requests: Callable[[list[Waiting]], list[bytes]],
+    limit: Callable[[Path, int], Awaitable[Timing]],
+    ours: Callable[[Store, Path, int], Awaitable[Timing]],
+) -> dict[str, Any]:
+    """ROUNDS times the limit and ours, by turns, each round with news of `count` deliveries."""
+    rates: list[Timing] = []
+    limits: list[Timing] = []
+    async with databases.of(kind) as url, databases.opened(url) as store:
+        waiting = await handed_over(store, channel, count * ROUNDS)
+        with tempfile.TemporaryDirectory(prefix="ispbot-") as home:
+            file = Path(home) / "requests"
+            for turn in range(ROUNDS):
+                made = requests(waiting[turn * count : (turn + 1) * count])
+                await asyncio.to_thread(write_requests, file, made)
+                limits.append(await limit(file, len(made)))
+                rates.append(await ours(store, file, len(made)))
+    return row(f"{name}_{kind}", rates, limits)
+
+
 async def timed(work: Callable[[], Awaitable[None]], number: int) -> tuple[float, float]:
     """(per second of wall time, CPU microseconds of this process each)."""
     wall, cpu = time.perf_counter(), time.process_time()
@@ -219,15 +259,7 @@ def row(
         "rate": round(median(rate for rate, _ in ours), 1),
         "limit": round(median(rate for rate, _ in limits), 1) if limits else None,
         "peer": None,
-        "rss_mb": round(rss_mb(), 1),
+        "rss_mb": round(resident_mb(), 1),
         "cpu_us": round(median(cpu for _, cpu in ours), 1),
         "limit_cpu_us": round(median(cpu for _, cpu in limits), 1) if limits else None,
     }
-
-
-def rss_mb() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * 4096 / 2**20
-
-
-__all__ = ["cast", "desk", "event_count", "folded", "handed_over", "rss_mb", "services_of", "timed"]

@@ -6,7 +6,6 @@ library's EmailMessage with the same content, which it gets rendered already.
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -16,6 +15,7 @@ from itertools import cycle
 from statistics import median
 from typing import Any
 
+from benchmarks.memory import peak_mb
 from benchmarks.smtp import route_to
 from notifier import templates
 from notifier.compose import Composer
@@ -147,5 +147,5 @@ def run() -> list[dict[str, Any]]:
         for name, way in (("rate", _own), ("peer", _peer)):
             found[name].append(way())
     rates = {name: round(median(values), 1) for name, values in found.items()}
-    rss = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+    rss = peak_mb()
     return [{"name": "render", "rate": rates["rate"], "limit": None, "peer": rates["peer"], "rss_mb": rss}]

@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from itertools import count
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,6 +21,7 @@ import uvloop
 from benchmarks import databases
 from benchmarks.backlog import DOMAIN, KEYRING, ROUTE, _id, _invoices, _put, _subscribers
 from benchmarks.databases import TENANT
+from benchmarks.memory import resident_mb
 from benchmarks.sending import quiet, route
 from handlers.contract import Services
 from handlers.profile import Brand, TenantProfile
@@ -91,10 +91,6 @@ def services_on(store: Store) -> Services:
     )
 
 
-def _rss_mb() -> float:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
 async def measured(store: Store, name: str) -> Row:
     now = datetime.now(UTC).replace(microsecond=0)
     for table, rows in (
@@ -116,7 +112,7 @@ async def measured(store: Store, name: str) -> Row:
     def progress(_size: int) -> None:
         nonlocal begun_with
         if next(batches) == max(1, SIZE // BATCH // 10):
-            begun_with = _rss_mb()
+            begun_with = resident_mb()
 
     gc.collect()
     began, busy = time.perf_counter(), time.process_time()
@@ -131,21 +127,17 @@ async def measured(store: Store, name: str) -> Row:
         "rate": round(SIZE / took),
         "limit": None,
         "peer": None,
-        "rss_mb": round(_rss_mb() - begun_with, 1),
+        "rss_mb": round(resident_mb() - begun_with, 1),
         "cpu_us": round(busy / SIZE * 1e6, 1),
     }
 
 
 async def _run() -> list[Row]:
     quiet()
-    async with (
-        databases.server() as server,
-        databases.postgresql(server) as url,
-        databases.opened(url) as store,
-    ):
-        rows = [await measured(store, "run_enqueue_postgresql")]
-    async with databases.sqlite() as url, databases.opened(url) as store:
-        rows.append(await measured(store, "run_enqueue_sqlite"))
+    rows = []
+    for kind in ("postgresql", "sqlite"):
+        async with databases.of(kind) as url, databases.opened(url) as store:
+            rows.append(await measured(store, f"run_enqueue_{kind}"))
     return rows
 
 

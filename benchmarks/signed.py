@@ -8,7 +8,6 @@ Ours signs in threads (RSA, 2,048 bits) and keeps the base64 of a PDF; `limit` i
 from __future__ import annotations
 
 import asyncio
-import resource
 import time
 from dataclasses import replace
 from email.message import EmailMessage
@@ -20,6 +19,7 @@ from uuid import UUID
 import dkim
 import uvloop
 
+from benchmarks.memory import peak_mb
 from benchmarks.render import COMPOSER, CONTEXT, SOURCE, WORK
 from benchmarks.sink import sink
 from benchmarks.smtp import CONNECTIONS, route_to
@@ -102,7 +102,7 @@ async def _measure() -> list[dict[str, Any]]:
         if taken() != MAILS * ROUNDS:
             raise RuntimeError(f"{taken()} mails arrived")
     found = {name: round(median(values), 1) for name, values in rates.items()}
-    rss = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+    rss = peak_mb()
     return [{"name": "signed", **found, "rss_mb": rss}]
 
 

@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import cast
+from typing import Protocol, cast
 
 _HOST = "127.0.0.1"
 _COUNT = struct.Struct("<Q")
@@ -25,6 +25,12 @@ _END = b"\r\n.\r\n"
 POSTFIX_SINK = shutil.which("smtp-sink", path="/usr/sbin:/usr/bin:/sbin:/bin")
 
 Sink = tuple[str, int, Callable[[], int]]
+
+
+class Counter(Protocol):
+    def add(self, more: int) -> None: ...
+
+    def value(self) -> int: ...
 
 
 class _Counter:
@@ -41,10 +47,10 @@ class _Counter:
         return int(_COUNT.unpack_from(self._map, 0)[0])
 
 
-class _Peer(asyncio.Protocol):
+class Peer(asyncio.Protocol):
     """One client's connection: what came in one read is answered in one write."""
 
-    def __init__(self, counter: _Counter, pipelining: bool) -> None:
+    def __init__(self, counter: Counter, pipelining: bool) -> None:
         self._counter = counter
         offered = b"250-PIPELINING\r\n" if pipelining else b""
         self._ehlo = b"250-sink.example\r\n" + offered + b"250-8BITMIME\r\n250-DSN\r\n250 SIZE 52428800\r\n"
@@ -61,11 +67,9 @@ class _Peer(asyncio.Protocol):
         at = taken = 0
         while True:
             if self._in_data:
-                # From two octets back: an empty mail ends right after DATA's own line end.
-                end = buffer.find(_END, at - 2 if at >= 2 else at)
-                if end < 0 and buffer.startswith(b".\r\n", at):
-                    end = at - 2
-                if end < 0:
+                # `at` is where the mail begins: an empty one ends there, right after DATA's own line end.
+                end = at - 2 if buffer.startswith(b".\r\n", at) else buffer.find(_END, at)
+                if end == -1:
                     break
                 at, self._in_data, taken = end + len(_END), False, taken + 1
                 replies.append(b"250 2.0.0 queued as %X\r\n" % (self._counter.value() + taken))
@@ -100,7 +104,7 @@ class _Peer(asyncio.Protocol):
 
 async def _serve(counter: _Counter, pipelining: bool) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Peer(counter, pipelining), _HOST, 0, backlog=512)
+    server = await loop.create_server(lambda: Peer(counter, pipelining), _HOST, 0, backlog=512)
     print(server.sockets[0].getsockname()[1], flush=True)
     # The parent holds the other end of our standard input: it ends when the parent does, however it ends.
     await loop.run_in_executor(None, sys.stdin.read)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import resource
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -23,6 +22,7 @@ import uvloop
 from twilio.http.async_http_client import AsyncTwilioHttpClient
 from twilio.rest import Client
 
+from benchmarks.memory import peak_mb
 from notifier.channels import Accepted, OutgoingText, SmsRoute
 from notifier.channels.sms_twilio import CHANNEL
 
@@ -173,7 +173,7 @@ async def _measure() -> list[dict[str, Any]]:
                 await send(url)
                 rates[name].append(TEXTS / (time.perf_counter() - began))
     found = {name: round(median(values), 1) for name, values in rates.items()}
-    rss = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+    rss = peak_mb()
     return [{"name": "sms", **found, "rss_mb": rss}]
 
 

@@ -7,7 +7,8 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,6 +61,17 @@ DEFAULT_CONFIG = Path("app.yaml")
 def _fail(message: str, code: int = 1) -> typer.Exit:
     err.print(escape(message), style="red", highlight=False)
     return typer.Exit(code)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What somebody asked for in vain (code 2), and what went wrong on the way (code 1), as one sentence."""
+    try:
+        yield
+    except UserError as error:
+        raise _fail(" ".join(filter(None, (error.sentence, error.next_step))), 2) from None
+    except (DatabaseError, OSError) as error:
+        raise _fail(str(error)) from None
 
 
 def _environment(file: Path | None) -> dict[str, str]:
@@ -363,12 +375,8 @@ def notify_invoices_(
     loaded = _config(config, environment)
     key = _provider(loaded, tenant)
     wanted = Wanted(issued_since, overdue, invoice, reminders, dry_run, follow)
-    try:
+    with _told():
         asyncio.run(notify_invoices(loaded, key, wanted, out, err))
-    except UserError as error:
-        raise _fail(" ".join(filter(None, (error.sentence, error.next_step))), 2) from None
-    except (DatabaseError, OSError) as error:
-        raise _fail(str(error)) from None
 
 
 @notify.command("ledger")
@@ -383,12 +391,8 @@ def notify_ledger_(
     from bot.notify_ledger import notify_ledger
 
     loaded = _config(config, environment)
-    try:
+    with _told():
         missing = asyncio.run(notify_ledger(loaded, _provider(loaded, tenant), since, csv, out))
-    except UserError as error:
-        raise _fail(" ".join(filter(None, (error.sentence, error.next_step))), 2) from None
-    except (DatabaseError, OSError) as error:
-        raise _fail(str(error)) from None
     if missing:
         raise typer.Exit(1)
 
@@ -448,12 +452,8 @@ def proof_make(
 
     loaded = _config(config, environment)
     key = _provider(loaded, tenant)
-    try:
+    with _told():
         asyncio.run(make_record(loaded, key, f"{whose} {time}".strip(), reason, to, typer.echo))
-    except UserError as error:
-        raise _fail(" ".join(filter(None, (error.sentence, error.next_step))), 2) from None
-    except (DatabaseError, OSError) as error:
-        raise _fail(str(error)) from None
 
 
 @proof.command("verify")
@@ -468,10 +468,8 @@ def proof_verify(
 
     loaded = _config(config, environment)
     key = _provider(loaded, tenant)
-    try:
+    with _told():
         genuine = asyncio.run(verify_record(loaded, key, file.read_bytes(), typer.echo))
-    except (DatabaseError, OSError) as error:
-        raise _fail(str(error)) from None
     if not genuine:
         raise typer.Exit(1)
 
@@ -486,10 +484,8 @@ def retention(
     from bot.retention_cli import keep_house
 
     loaded = _config(config, environment)
-    try:
+    with _told():
         asyncio.run(keep_house(loaded, out, dry_run=dry_run))
-    except (DatabaseError, OSError) as error:
-        raise _fail(str(error)) from None
 
 
 @dkim.callback(invoke_without_command=True)

@@ -27,7 +27,6 @@ MINUTE = timedelta(minutes=1)
 """Over which the pace is taken."""
 ERRORS = "errors"
 """Who pauses a run of which too many fail."""
-_GOOD = (Standing.ACCEPTED, Standing.HANDED, Standing.PRESUMED)
 
 
 @dataclass(frozen=True, slots=True)

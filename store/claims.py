@@ -15,6 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import update
 
+from store.deliveries import claim_of
 from store.models import (
     Channel,
     Confidence,
@@ -105,16 +106,9 @@ class Claims(Repository):
 
     async def keep(self, claimed: Delivery, worker: str, lease_s: float) -> bool:
         """Renews the lease of one attempt; False when it is not this worker's any more."""
-        c = deliveries.c
         result = await self._tx.conn.execute(
             update(deliveries)
-            .where(
-                c.tenant_id == claimed.tenant,
-                c.id == claimed.id,
-                c.stage == Stage.CLAIMED,
-                c.attempt == claimed.attempt,
-                c.worker == worker,
-            )
+            .where(claim_of(claimed), deliveries.c.worker == worker)
             .values(lease_until=db_now_plus(lease_s))
         )
         return bool(result.rowcount)

@@ -85,6 +85,17 @@ def delivery_of(row: Row[Any]) -> Delivery:
     )
 
 
+def claim_of(delivery: Delivery) -> ColumnElement[bool]:
+    """The row, as long as this very attempt is claimed (the attempt is the fencing number)."""
+    c = deliveries.c
+    return and_(
+        c.tenant_id == delivery.tenant,
+        c.id == delivery.id,
+        c.stage == Stage.CLAIMED,
+        c.attempt == delivery.attempt,
+    )
+
+
 class Deliveries(Repository):
     async def add(self, items: Sequence[Delivery]) -> None:
         """New rows; ids are derived, so the primary key refuses a second one for the same address."""
@@ -201,42 +212,11 @@ class Deliveries(Repository):
         )
         return [delivery_of(row) for row in rows]
 
-    async def claim_due(
-        self,
-        *,
-        tenant: int,
-        route: str,
-        highest: Priority,
-        lowest: Priority,
-        limit: int,
-        worker: str,
-        lease_s: float,
-        retry_at: datetime,
-    ) -> list[Delivery]:
-        """`Claims.take`, for whoever needs the deliveries alone."""
-        taken = await self._tx.claims.take(
-            tenant=tenant,
-            route=route,
-            highest=highest,
-            lowest=lowest,
-            limit=limit,
-            worker=worker,
-            lease_s=lease_s,
-            retry_at=retry_at,
-        )
-        return [delivery for delivery, _ in taken]
-
     async def hold(self, delivery: Delivery, *, reason: str, by: str) -> bool:
         """Claimed -> held: not now, and nobody's attempt; the claim's number is given back."""
-        c = deliveries.c
         result = await self._tx.conn.execute(
             update(deliveries)
-            .where(
-                c.tenant_id == delivery.tenant,
-                c.id == delivery.id,
-                c.stage == Stage.CLAIMED,
-                c.attempt == delivery.attempt,
-            )
+            .where(claim_of(delivery))
             .values(stage=Stage.HELD, stage_reason=reason, stage_by=by, attempt=delivery.attempt - 1)
         )
         return bool(result.rowcount)
@@ -248,15 +228,9 @@ class Deliveries(Repository):
 
         `by`: the limit in whose line it waits.
         """
-        c = deliveries.c
         result = await self._tx.conn.execute(
             update(deliveries)
-            .where(
-                c.tenant_id == delivery.tenant,
-                c.id == delivery.id,
-                c.stage == Stage.CLAIMED,
-                c.attempt == delivery.attempt,
-            )
+            .where(claim_of(delivery))
             .values(
                 stage=Stage.QUEUED,
                 stage_reason=reason,

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, func, select
+from sqlalchemy import ColumnElement, Row, Table, func, select
 
 from store.filed import Asked, Count, Filed
 from store.models import (
@@ -135,9 +135,9 @@ class Notices(Repository):
         live = (
             select(func.count(), func.min(notifications.c.created_at))
             .select_from(notifications.join(deliveries, self._of_notification()))
-            .where(*self._live(asked))
+            .where(*self._about(notifications, asked))
         )
-        kept = select(func.count(), func.min(notices.c.created_at)).where(*self._archived(asked))
+        kept = select(func.count(), func.min(notices.c.created_at)).where(*self._about(notices, asked))
         here = (await self._tx.conn.execute(live)).one()
         away = (await self._tx.conn.execute(kept)).one()
         return Count(int(here[0]), int(away[0]), min((at for at in (here[1], away[1]) if at), default=None))
@@ -146,7 +146,7 @@ class Notices(Repository):
         """Oldest first: what is archived, then what is live."""
         statement = (
             select(notices)
-            .where(*self._archived(asked))
+            .where(*self._about(notices, asked))
             .order_by(notices.c.created_at, notices.c.id)
             .limit(limit)
         )
@@ -162,7 +162,7 @@ class Notices(Repository):
                 deliveries.c.pdf_hash,
             )
             .select_from(notifications.join(deliveries, self._of_notification()))
-            .where(*self._live(asked))
+            .where(*self._about(notifications, asked))
             .order_by(notifications.c.created_at, notifications.c.id, deliveries.c.address)
             .limit(limit)
         )
@@ -236,21 +236,9 @@ class Notices(Repository):
         d, n = deliveries.c, notifications.c
         return (d.tenant_id == n.tenant_id) & (d.notification_id == n.id)
 
-    def _live(self, asked: Asked) -> tuple[ColumnElement[bool], ...]:
-        n = notifications.c
-        about = (
-            n.invoice_id == asked.invoice_id if asked.invoice_id else n.subscriber_id == asked.subscriber_id
-        )
-        return (
-            n.tenant_id == self._tenant,
-            about,
-            n.kind.not_in(ABOUT_NOBODY),
-            n.created_at >= asked.since,
-            n.created_at < asked.until,
-        )
-
-    def _archived(self, asked: Asked) -> tuple[ColumnElement[bool], ...]:
-        c = notices.c
+    def _about(self, table: Table, asked: Asked) -> tuple[ColumnElement[bool], ...]:
+        """Either table knows whom and what a message was about, of what kind it was, and since when it is."""
+        c = table.c
         about = (
             c.invoice_id == asked.invoice_id if asked.invoice_id else c.subscriber_id == asked.subscriber_id
         )

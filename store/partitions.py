@@ -123,12 +123,7 @@ class Partitions(Repository):
         parts = await self.of(table)
         for part in parts:
             if part.upper is not None and part.upper <= before:
-                for statement in (
-                    f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'",
-                    f"ALTER TABLE {table} DETACH PARTITION {part.name}",
-                    f"DROP TABLE {part.name}",
-                ):
-                    await self._tx.conn.execute(text(statement))
+                await self._drop(table, part)
                 return 1
         if parts and parts[0].lower is not None:
             return 0  # the first one is gone
@@ -145,14 +140,17 @@ class Partitions(Repository):
                 continue
             anything = await self._tx.conn.execute(text(f"SELECT 1 FROM {part.name} LIMIT 1"))  # noqa: S608
             if anything.first() is None:
-                for statement in (
-                    f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'",
-                    f"ALTER TABLE {table} DETACH PARTITION {part.name}",
-                    f"DROP TABLE {part.name}",
-                ):
-                    await self._tx.conn.execute(text(statement))
+                await self._drop(table, part)
                 return 1
         return 0
+
+    async def _drop(self, table: str, part: Partition) -> None:
+        for statement in (
+            f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'",
+            f"ALTER TABLE {table} DETACH PARTITION {part.name}",
+            f"DROP TABLE {part.name}",
+        ):
+            await self._tx.conn.execute(text(statement))
 
     async def _delete(self, table: str, before: UUID, limit: int) -> int:
         c = TABLES[table].c

@@ -292,7 +292,7 @@ deliveries = Table(
     _pk(),
     Index("ix_deliveries_notification_id", "tenant_id", "notification_id"),
     Index("ix_deliveries_address", "tenant_id", "channel", "address"),
-    # The claim reads exactly this order; see repository `deliveries.claim_due`.
+    # The claim reads exactly this order; see `Claims.take`.
     Index(
         "ix_deliveries_due",
         "tenant_id",

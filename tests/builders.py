@@ -39,6 +39,7 @@ from store.money import Money
 from store.packages import PackageRecord, ServiceRecord
 from store.subscribers import PointRecord, SubscriberRecord
 from store.types import derived_id, new_id
+from store.unit import Tx
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 FACTS = Facts("local", NOW)
@@ -231,3 +232,29 @@ def draft(key: str = "k-1", *addresses: str, **more: Any) -> Draft:
 
 def outbox() -> Outbox:
     return Outbox(KEYRING, DOMAIN)
+
+
+async def take(
+    tx: Tx,
+    *,
+    tenant: int = 1,
+    route: str = "relay",
+    highest: Priority = Priority.URGENT,
+    lowest: Priority = Priority.BULK,
+    limit: int = 1,
+    worker: str = "w1",
+    lease_s: float = 30.0,
+    retry_at: datetime | None = None,
+) -> list[Delivery]:
+    """What a worker would claim now, without its notifications."""
+    taken = await tx.claims.take(
+        tenant=tenant,
+        route=route,
+        highest=highest,
+        lowest=lowest,
+        limit=limit,
+        worker=worker,
+        lease_s=lease_s,
+        retry_at=retry_at or tx.now + timedelta(seconds=lease_s),
+    )
+    return [delivery for delivery, _ in taken]

@@ -38,7 +38,7 @@ from store.failures import Failed
 from store.models import Channel, Invoice, NotificationKind, Point, Priority, Recipient, Run, Subscriber
 from store.unit import Tx
 
-_MOST_LEFT_OUT = 5000
+_MOST_LEFT_OUT = 5_000
 _MOST_CAUGHT = 50_000
 
 
@@ -108,7 +108,7 @@ async def _left_out(tx: Tx, runs: Sequence[Run]) -> list[Row]:
         found = [
             e
             for reason in NEEDS_A_PERSON
-            for e in await tx.runs.exclusions(run.id, reason=reason, limit=5000)
+            for e in await tx.runs.exclusions(run.id, reason=reason, limit=_MOST_LEFT_OUT)
         ]
         told = await tx.failures.told_since(run.id, [e.invoice_id for e in found if e.invoice_id])
         people = await tx.subscribers.by_ids(sorted({e.subscriber_id for e in found}))

@@ -7,6 +7,7 @@ deliveries follows batch by batch, and the sweep (notifier.runs) finishes it sho
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 from uuid import UUID
 
 from handlers.contract import Services
@@ -19,6 +20,17 @@ from store.models import AuditEntry, Run, RunState
 from store.unit import Tx
 
 _Step = Callable[[Tx, int, UUID], Awaitable[int]]
+_Change = Callable[[Tx], Awaitable[bool]]
+_Also = Callable[[Tx], Awaitable[None]]
+
+
+class _Press(NamedTuple):
+    """Who did what to which run; `step` keys it, so that the same press run again is audited once."""
+
+    run_id: UUID
+    by: str
+    step: str
+    action: str
 
 
 async def standing(tx: Tx, run_id: UUID) -> Run:
@@ -48,7 +60,7 @@ async def approve(services: Services, tenant: int, run_id: UUID, by: str, step: 
             return Approval.CHANGED
         if not await tx.runs.approve(run_id, by, made.as_json()):
             return Approval.OVER
-        await _audit(tx, step, by, "run.approve", run_id)
+        await _audit(tx, _Press(run_id, by, step, "run.approve"))
         await following.bump(tx, [(tenant, str(run_id))])
         run = await standing(tx, run_id)
     await carry_out(services, tenant, run)
@@ -63,44 +75,27 @@ async def pause(
     step: str,
     reason: str = "",
     *,
-    also: Callable[[Tx], Awaitable[None]] | None = None,
+    also: _Also | None = None,
 ) -> Pressed:
     """`also`: what belongs to it, in the transaction that pauses; not called where nothing was paused."""
-    async with services.store.begin(tenant) as tx:
-        await standing(tx, run_id)
-        done = await tx.runs.pause(run_id, by, reason)
-        if done:
-            await _audit(tx, step, by, "run.pause", run_id)
-            await following.bump(tx, [(tenant, str(run_id))])
-            if also is not None:
-                await also(tx)
-        run = await standing(tx, run_id)
+    press = _Press(run_id, by, step, "run.pause")
+    run, done = await _changed(services, tenant, press, lambda tx: tx.runs.pause(run_id, by, reason), also)
     held = await _each(services, tenant, run_id, following.hold_back)
     return Pressed(run, done or (run.state is RunState.PAUSED and run.paused_by == by), held)
 
 
 async def resume(services: Services, tenant: int, run_id: UUID, by: str, step: str) -> Pressed:
     """What is void or paid meanwhile is stopped by the truth check, as everything is."""
-    async with services.store.begin(tenant) as tx:
-        await standing(tx, run_id)
-        done = await tx.runs.resume(run_id, by)
-        if done:
-            await _audit(tx, step, by, "run.resume", run_id)
-            await following.bump(tx, [(tenant, str(run_id))])
-        run = await standing(tx, run_id)
+    press = _Press(run_id, by, step, "run.resume")
+    run, done = await _changed(services, tenant, press, lambda tx: tx.runs.resume(run_id, by))
     let_go = await _each(services, tenant, run_id, following.let_go)
     return Pressed(run, done or (run.state is RunState.RUNNING and run.resumed_by == by), let_go)
 
 
 async def cancel(services: Services, tenant: int, run_id: UUID, by: str, step: str) -> Pressed:
     """Nothing more of it is begun; what nobody has begun to send is called back."""
-    async with services.store.begin(tenant) as tx:
-        await standing(tx, run_id)
-        done = await tx.runs.cancel(run_id, by)
-        if done:
-            await _audit(tx, step, by, "run.cancel", run_id)
-            await following.bump(tx, [(tenant, str(run_id))])
-        run = await standing(tx, run_id)
+    press = _Press(run_id, by, step, "run.cancel")
+    run, done = await _changed(services, tenant, press, lambda tx: tx.runs.cancel(run_id, by))
     called = 0
     if run.state is RunState.CANCELLED:
 
@@ -110,6 +105,21 @@ async def cancel(services: Services, tenant: int, run_id: UUID, by: str, step: s
         # A run cancelled by this very press before a crash is called back to the end all the same.
         called = await _each(services, tenant, run_id, back)
     return Pressed(run, done, called)
+
+
+async def _changed(
+    services: Services, tenant: int, press: _Press, change: _Change, also: _Also | None = None
+) -> tuple[Run, bool]:
+    """The run as it stands then, and whether this press changed it: audited and drawn again, if so."""
+    async with services.store.begin(tenant) as tx:
+        await standing(tx, press.run_id)
+        done = await change(tx)
+        if done:
+            await _audit(tx, press)
+            await following.bump(tx, [(tenant, str(press.run_id))])
+            if also is not None:
+                await also(tx)
+        return await standing(tx, press.run_id), done
 
 
 async def _each(services: Services, tenant: int, run_id: UUID, step: _Step) -> int:
@@ -125,5 +135,6 @@ async def _each(services: Services, tenant: int, run_id: UUID, step: _Step) -> i
             return total
 
 
-async def _audit(tx: Tx, step: str, by: str, action: str, run_id: UUID) -> None:
-    await tx.audit.append(f"{step}:{action}", AuditEntry(tx.now, by, action, f"run:{run_id}", {}))
+async def _audit(tx: Tx, press: _Press) -> None:
+    entry = AuditEntry(tx.now, press.by, press.action, f"run:{press.run_id}", {})
+    await tx.audit.append(f"{press.step}:{press.action}", entry)

@@ -7,9 +7,9 @@ from typing import Any
 
 from notifier import tracking
 from notifier.tracking import Recorded, Report, worker_event
-from store.models import Channel, Confidence, Delivery, EventKind, EventSource, Priority, Reason
+from store.models import Channel, Confidence, Delivery, EventKind, EventSource, Reason
 from store.unit import Store, Tx
-from tests.builders import NOW, draft, event, outbox
+from tests.builders import NOW, draft, event, outbox, take
 
 DANA = "dana@example.com"
 
@@ -24,11 +24,10 @@ async def claim(
 async def claim_in(
     tx: Tx, *, lease_s: float = 60, worker: str = "w1", tenant: int = 1, route: str = "relay"
 ) -> Delivery:
-    (claimed,) = await tx.deliveries.claim_due(
+    (claimed,) = await take(
+        tx,
         tenant=tenant,
         route=route,
-        highest=Priority.URGENT,
-        lowest=Priority.BULK,
         limit=1,
         worker=worker,
         lease_s=lease_s,

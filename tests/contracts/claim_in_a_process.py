@@ -11,10 +11,11 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tests.builders import take
+
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from store.engine import Engine
-from store.models import Priority
 from store.unit import Store
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -22,11 +23,9 @@ NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 async def claim(store: Store, worker: str) -> list[str]:
     async with store.system() as tx:
-        claimed = await tx.deliveries.claim_due(
-            tenant=1,
+        claimed = await take(
+            tx,
             route="relay",
-            highest=Priority.URGENT,
-            lowest=Priority.BULK,
             limit=10,
             worker=worker,
             lease_s=60,

@@ -28,7 +28,7 @@ from store.models import (
 )
 from store.types import new_id
 from store.unit import Store
-from tests.builders import DOMAIN, draft, outbox
+from tests.builders import DOMAIN, draft, outbox, take
 from tests.conftest import FakeClock
 
 BLOCKED = Refused(
@@ -84,11 +84,9 @@ async def _queue(
 async def _hold(store: Store, breaking: Breaking, way: Way, items: Sequence[Delivery]) -> set[str]:
     """Claims these, asks, and puts aside what is held; the addresses that are."""
     async with store.system() as tx:
-        claimed = await tx.deliveries.claim_due(
-            tenant=1,
+        claimed = await take(
+            tx,
             route=way.route.name,
-            highest=Priority.URGENT,
-            lowest=Priority.BULK,
             limit=1000,
             worker="w1",
             lease_s=30,
@@ -183,11 +181,9 @@ async def test_a_hold_that_came_too_late_is_let_go_again(store: Store) -> None:
     breaking = _breaking(store)
     items = await _queue(store, "a@outlook.com")
     async with store.system() as tx:
-        claimed = await tx.deliveries.claim_due(
-            tenant=1,
+        claimed = await take(
+            tx,
             route="own",
-            highest=Priority.URGENT,
-            lowest=Priority.BULK,
             limit=1,
             worker="w1",
             lease_s=30,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from store.models import EventKind, Priority, Stage
+from store.models import EventKind, Stage
 from store.unit import Store
-from tests.builders import draft, outbox
+from tests.builders import draft, outbox, take
 from tests.conftest import FakeClock
 from tests.contracts.attempts import claim, claimed_delivery, record, row, said
 
@@ -15,10 +15,14 @@ MINUTES = 7
 
 async def _claims(store: Store) -> int:
     async with store.system() as tx:
-        found = await tx.deliveries.claim_due(
-            tenant=1, route="relay", highest=Priority.URGENT, lowest=Priority.BULK, limit=10,
-            worker="theirs", lease_s=60, retry_at=tx.now,
-        )  # fmt: skip
+        found = await take(
+            tx,
+            route="relay",
+            limit=10,
+            worker="theirs",
+            lease_s=60,
+            retry_at=tx.now,
+        )
     return len(found)
 
 

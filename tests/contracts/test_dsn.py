@@ -23,12 +23,11 @@ from store.models import (
     EventSource,
     Orphan,
     Outcome,
-    Priority,
     Reason,
     Stage,
 )
 from store.unit import SYSTEM_TENANT, Store
-from tests.builders import DOMAIN, KEYRING, NOW, draft, outbox
+from tests.builders import DOMAIN, KEYRING, NOW, draft, outbox, take
 from tests.conftest import FakeClock
 from tests.contracts.attempts import DANA, row, suppressed
 from tests.contracts.reports import block, dsn
@@ -48,11 +47,10 @@ async def sent(
     async with store.begin(tenant) as tx:
         result = await outbox().enqueue(tx, draft(key, *(addresses or (DANA,))))
     async with store.system() as tx:
-        claimed = await tx.deliveries.claim_due(
+        claimed = await take(
+            tx,
             tenant=tenant,
             route="relay",
-            highest=Priority.URGENT,
-            lowest=Priority.BULK,
             limit=10,
             worker="w1",
             lease_s=60,

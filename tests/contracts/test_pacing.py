@@ -27,7 +27,7 @@ from notifier.pacing import Pacing
 from notifier.way import Way
 from store.models import Delivery, EventSource, Priority, Stage
 from store.unit import Store
-from tests.builders import DOMAIN, draft, outbox
+from tests.builders import DOMAIN, draft, outbox, take
 from tests.conftest import FakeClock
 
 SLOW, OTHER = "slow.example", "other.example"
@@ -59,11 +59,11 @@ async def _queue(
 
 async def _claim(store: Store, limit: int, tenant: int = 1, worker: str = "w1") -> list[Delivery]:
     async with store.system() as tx:
-        return await tx.deliveries.claim_due(
+        return await take(
+            tx,
             tenant=tenant,
             route="relay",
             highest=Priority.NORMAL,
-            lowest=Priority.BULK,
             limit=limit,
             worker=worker,
             lease_s=30,

@@ -30,7 +30,7 @@ from store.models import (
 )
 from store.types import new_id
 from store.unit import Store
-from tests.builders import NOW, draft, event, outbox
+from tests.builders import NOW, draft, event, outbox, take
 from tests.contracts.attempts import claim, claim_in
 from tests.contracts.locks import waits_for_a_lock
 
@@ -376,11 +376,10 @@ async def test_a_postponed_delivery_is_queued_again_for_then_and_has_made_no_att
     (item,) = await notices(store, run, "dana@a.example")
     morning = NOW + timedelta(hours=8)
     async with store.system() as tx:
-        (claimed,) = await tx.deliveries.claim_due(
-            tenant=1,
+        (claimed,) = await take(
+            tx,
             route="relay",
             highest=Priority.NORMAL,
-            lowest=Priority.BULK,
             limit=5,
             worker="w",
             lease_s=30,

@@ -16,7 +16,7 @@ from store.deliveries import DeliveryChange
 from store.models import Confidence, Delivery, Outcome, Priority, Reason, Stage
 from store.types import new_id
 from store.unit import Store, Tx
-from tests.builders import NOW, delivery
+from tests.builders import NOW, delivery, take
 from tests.conftest import FakeClock
 
 
@@ -41,7 +41,7 @@ async def claim_in(tx: Tx, **more: Any) -> list[Delivery]:
         "lease_s": 30.0,
         "retry_at": tx.now + timedelta(seconds=30),
     }
-    return await tx.deliveries.claim_due(**(fields | more))
+    return await take(tx, **(fields | more))
 
 
 async def get(store: Store, item: Delivery) -> Delivery:

@@ -20,7 +20,7 @@ from store.failed_attempts import NOTHING
 from store.models import Channel, EventKind, Outcome, Priority
 from store.types import derived_range
 from store.unit import Store, Tx
-from tests.builders import NOW, delivery
+from tests.builders import NOW, delivery, take
 from tests.builders import event as said
 
 RUN = UUID(int=7)
@@ -28,11 +28,10 @@ SINCE = NOW - timedelta(minutes=10)
 _READ = re.compile(r"(?:SCAN|SEARCH) (\w+)(?: USING (?:COVERING )?INDEX (\w+)(?: \((.*)\))?)?")
 
 ASKED: dict[str, Callable[[Tx], Awaitable[Any]]] = {
-    "claim": lambda tx: tx.deliveries.claim_due(
-        tenant=1,
+    "claim": lambda tx: take(
+        tx,
         route="relay",
         highest=Priority.NORMAL,
-        lowest=Priority.BULK,
         limit=5,
         worker="w",
         lease_s=30,

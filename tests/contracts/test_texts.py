@@ -34,7 +34,7 @@ from store.models import (
 )
 from store.types import new_id
 from store.unit import Store
-from tests.builders import KEYRING, NOW
+from tests.builders import KEYRING, NOW, take
 from tests.conftest import FakeClock
 from tests.contracts.attempts import suppressed
 from tests.contracts.sending import eventually
@@ -292,11 +292,9 @@ async def test_a_claim_lost_to_kill_9_makes_no_second_text(desk: Texting) -> Non
 
 async def claim_text(desk: Texting, worker: str) -> None:
     async with desk.store.system() as tx:
-        (claimed,) = await tx.deliveries.claim_due(
-            tenant=1,
+        (claimed,) = await take(
+            tx,
             route="twilio",
-            highest=Priority.URGENT,
-            lowest=Priority.BULK,
             limit=1,
             worker=worker,
             lease_s=600,

@@ -16,7 +16,6 @@ from store.models import (
     IncidentState,
     NotificationKind,
     Outcome,
-    Priority,
     Reason,
     Stage,
     Unmatched,
@@ -24,7 +23,7 @@ from store.models import (
 from store.presence import Presence
 from store.types import new_id
 from store.unit import Store
-from tests.builders import NOW, delivery, event, notification
+from tests.builders import NOW, delivery, event, notification, take
 from tests.conftest import FakeClock
 from tests.contracts.test_oncall_watch import services_on
 from tests.unit.handlers.support import profile
@@ -94,11 +93,9 @@ async def test_work_that_is_due_and_does_not_move_is_told_and_whatever_moves_end
     assert await dog.looks() == ["stalled:visp"]
     assert await dog.open() == ["stalled:visp"]
     async with dog.store.system() as tx:
-        await tx.deliveries.claim_due(
-            tenant=1,
+        await take(
+            tx,
             route="visp",
-            highest=Priority.URGENT,
-            lowest=Priority.BULK,
             limit=1,
             worker="w",
             lease_s=30,
@@ -125,11 +122,9 @@ async def test_a_long_run_that_is_being_sent_is_no_standstill(dog: Dog) -> None:
     for _ in range(3):
         dog.now += STILL_S
         async with dog.store.system() as tx:
-            await tx.deliveries.claim_due(
-                tenant=1,
+            await take(
+                tx,
                 route="visp",
-                highest=Priority.URGENT,
-                lowest=Priority.BULK,
                 limit=2,
                 worker="w",
                 lease_s=30,

@@ -74,14 +74,10 @@ async def _listening(office: Office, inbox: Inbox) -> tuple[asyncio.Server, List
 async def listener(office: Office) -> AsyncIterator[Listener]:
     server, found = await _listening(office, office.inbox)
     # Until a test has looked nothing is carried out: what is done with leaves the inbox.
-    slots = office.runner._slots_of[InteractionKind.DSN]
-    held = 0
-    while not slots.locked():
-        await slots.acquire()
-        held += 1
+    runner = office.runner
+    runner._at_groups.add(InteractionKind.DSN)
     yield found
-    for _ in range(held):
-        slots.release()
+    runner._in_background(runner._carry_out_groups(InteractionKind.DSN))
     server.close()
     await server.wait_closed()
     await office.settled()

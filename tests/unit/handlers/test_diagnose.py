@@ -33,7 +33,7 @@ from store.models import (
 )
 from store.retention import Kept
 from store.unit import Store
-from tests.builders import billing_email, event, invoice_record, mobile, package_record, usd
+from tests.builders import billing_email, event, invoice_record, mobile, package_record, take, usd
 from tests.conftest import FakeClock
 from tests.unit.handlers import cast
 from tests.unit.handlers.conftest import ZONE, agent_on
@@ -79,8 +79,8 @@ async def one(store: Store, address: str = "dana@inbox.example", **more: Any) ->
 async def claim(store: Store, d: Delivery) -> Delivery:
     """As a worker takes it."""
     async with store.system() as tx:
-        (taken,) = await tx.deliveries.claim_due(
-            tenant=1,
+        (taken,) = await take(
+            tx,
             route="relay",
             highest=d.priority,
             lowest=d.priority,

@@ -29,7 +29,7 @@ from store.models import (
     Stage,
 )
 from store.types import new_id
-from tests.builders import NOW, billing_email, delivery, event
+from tests.builders import NOW, billing_email, delivery, event, take
 from tests.conftest import FakeClock
 from tests.unit.handlers import cast
 from tests.unit.handlers.conftest import agent_on
@@ -119,8 +119,8 @@ async def test_held_and_handed_over_messages_are_under_way(agent: Agent) -> None
     _, (held,) = await cast.sent(store, "held", sid, "held@inbox.example")
     _, (awaited,) = await cast.sent(store, "awaited", sid, "awaited@inbox.example")
     async with store.system() as tx:
-        claimed = await tx.deliveries.claim_due(
-            tenant=1,
+        claimed = await take(
+            tx,
             route=held.route,
             highest=held.priority,
             lowest=held.priority,

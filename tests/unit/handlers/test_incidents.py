@@ -35,7 +35,7 @@ from store.models import (
     Reason,
 )
 from store.unit import Store
-from tests.builders import NOW, billing_email, draft, event, outbox, subscriber_record
+from tests.builders import NOW, billing_email, draft, event, outbox, subscriber_record, take
 from tests.conftest import FakeClock
 from tests.unit.handlers import cast
 from tests.unit.handlers.conftest import agent_on
@@ -257,11 +257,9 @@ def _deferred(item: Delivery, clock: FakeClock) -> Any:
 async def _route_down(services: Services, clock: FakeClock, priority: Priority) -> Delivery:
     await mail(services.store, "wait@inbox.example", priority=priority)
     async with services.store.system() as tx:
-        (item,) = await tx.deliveries.claim_due(
-            tenant=1,
+        (item,) = await take(
+            tx,
             route="visp",
-            highest=Priority.URGENT,
-            lowest=Priority.BULK,
             limit=1,
             worker="w1",
             lease_s=60,

@@ -24,7 +24,7 @@ from store.models import (
     Said,
     Stage,
 )
-from tests.builders import draft, event, mobile, outbox, usd
+from tests.builders import draft, event, mobile, outbox, take, usd
 from tests.conftest import FakeClock
 from tests.unit.handlers import cast
 from tests.unit.handlers.support import Agent, buttons, golden, legal, said
@@ -396,11 +396,9 @@ async def test_what_waited_for_the_decision_goes_on(desk: Texting, how: str) -> 
     ((notification, delivery),) = await desk.queued()
     held = held_by(await desk.conversation())
     async with desk.store.system() as tx:
-        (claimed,) = await tx.deliveries.claim_due(
-            tenant=1,
+        (claimed,) = await take(
+            tx,
             route="twilio",
-            highest=Priority.URGENT,
-            lowest=Priority.BULK,
             limit=5,
             worker="w",
             lease_s=30,
