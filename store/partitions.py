@@ -4,7 +4,8 @@ Ids are UUIDv7 (RFC 9562 section 5.7): the first 48 bits are the milliseconds of
 a derived id has its parent's; so a range of ids is a range of time, and business clocks, which the sandbox
 moves, play no part. `_first` is the table that stood before there were partitions, `_default` takes what no
 month is made for (a machine whose clock is wrong), so that no insert ever fails for want of a partition; when
-its month is made those rows move there. SQLite has one table; what is old is deleted in batches there.
+its month is made those rows move there. SQLite has one table. Rows are removed by age elsewhere
+(store.retention), which knows of legal holds; here the months that this leaves empty are dropped.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy import delete, select, text
+from sqlalchemy import text
 
 from store.repository import Repository
-from store.tables import deliveries, events, tenants
+from store.tables import deliveries, events
 
 TABLES = {"deliveries": deliveries, "events": events}
 AHEAD = 2
@@ -37,10 +38,6 @@ def is_partition(name: str) -> bool:
 def lowest_id(moment: datetime) -> UUID:
     """No UUIDv7 born at this moment or later is below it, none born earlier is above."""
     return UUID(int=int(moment.timestamp() * 1000) << 80)
-
-
-def born_at(row_id: UUID) -> datetime:
-    return datetime.fromtimestamp(int.from_bytes(row_id.bytes[:6], "big") / 1000, UTC)
 
 
 def month_of(moment: datetime) -> datetime:
@@ -112,23 +109,6 @@ class Partitions(Repository):
             await self._tx.conn.execute(text(statement))
         return name
 
-    async def drop_before(self, table: str, cutoff: datetime, limit: int = 5_000) -> int:
-        """Takes one step at removing rows born before `cutoff` (real time); call it until it gives 0.
-
-        A partition whose every id is older goes whole (DETACH and DROP), one a step. From the first one,
-        which spans years, and on SQLite, `limit` rows a step. What a monthly partition has of the days before
-        `cutoff` stays until all of it is old. The caller has kept what must be kept.
-        """
-        before = lowest_id(cutoff)
-        parts = await self.of(table)
-        for part in parts:
-            if part.upper is not None and part.upper <= before:
-                await self._drop(table, part)
-                return 1
-        if parts and parts[0].lower is not None:
-            return 0  # the first one is gone
-        return await self._delete(table, before, limit)
-
     async def drop_emptied(self, table: str, cutoff: datetime) -> int:
         """Drops the months before `cutoff` (real time) of which no row is left; one a call.
 
@@ -151,17 +131,6 @@ class Partitions(Repository):
             f"DROP TABLE {part.name}",
         ):
             await self._tx.conn.execute(text(statement))
-
-    async def _delete(self, table: str, before: UUID, limit: int) -> int:
-        c = TABLES[table].c
-        for tenant in (await self._tx.conn.execute(select(tenants.c.id))).scalars().all():
-            old = select(c.id).where(c.tenant_id == tenant, c.id < before).order_by(c.id).limit(limit)
-            ids = list((await self._tx.conn.execute(old)).scalars())
-            if ids:  # a range: the database is told two ids and not thousands
-                gone = delete(TABLES[table]).where(c.tenant_id == tenant, c.id.between(ids[0], ids[-1]))
-                await self._tx.conn.execute(gone)
-                return len(ids)
-        return 0
 
 
 def _bounds(expression: str) -> tuple[UUID | None, UUID | None]:

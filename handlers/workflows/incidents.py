@@ -15,7 +15,7 @@ from notifier.breaker import State
 from notifier.oncall import DRIFT, NEXT, QUIET, About, Cause, Ignored, Press, Urgent, kind_of, parse
 from notifier.tracking import DELIVERY_SURFACE
 from store.incidents import Waiting
-from store.models import Delivery, DomainRecord, Incident, IncidentState
+from store.models import Delivery, DomainRecord, Incident, IncidentState, Run
 from store.unit import Tx
 
 INCIDENT_SURFACE = "incident"
@@ -105,6 +105,11 @@ async def load_incident(tx: Tx, incident: Incident) -> IncidentData:
 def cause_of_record(record: DomainRecord) -> Cause:
     """The cause of the incident that a record makes when it gets worse."""
     return Cause(DRIFT, record.domain, record.kind)
+
+
+def cause_of_run(name: str, run: Run) -> Cause:
+    """The cause of an incident about an invoice run; `name` is one of notifier.oncall."""
+    return Cause(name, run.label.replace(":", " "))
 
 
 async def _record(tx: Tx, incident: Incident) -> DomainRecord | None:

@@ -13,9 +13,11 @@ from uuid import UUID
 from handlers.contract import Services
 from handlers.reply import UserError
 from handlers.runs import Approval, Criteria, Pressed, changed_much
+from handlers.workflows.incidents import cause_of_run, show_again
 from handlers.workflows.rehearsal import rehearse
 from handlers.workflows.run import carry_out
 from notifier import runs as following
+from notifier.oncall import RUN_STOPPED
 from store.models import AuditEntry, Run, RunState
 from store.unit import Tx
 
@@ -87,7 +89,8 @@ async def pause(
 async def resume(services: Services, tenant: int, run_id: UUID, by: str, step: str) -> Pressed:
     """What is void or paid meanwhile is stopped by the truth check, as everything is."""
     press = _Press(run_id, by, step, "run.resume")
-    run, done = await _changed(services, tenant, press, lambda tx: tx.runs.resume(run_id, by))
+    also = _answers_alarm(press, "Resumed.")
+    run, done = await _changed(services, tenant, press, lambda tx: tx.runs.resume(run_id, by), also)
     let_go = await _each(services, tenant, run_id, following.let_go)
     return Pressed(run, done or (run.state is RunState.RUNNING and run.resumed_by == by), let_go)
 
@@ -95,7 +98,8 @@ async def resume(services: Services, tenant: int, run_id: UUID, by: str, step: s
 async def cancel(services: Services, tenant: int, run_id: UUID, by: str, step: str) -> Pressed:
     """Nothing more of it is begun; what nobody has begun to send is called back."""
     press = _Press(run_id, by, step, "run.cancel")
-    run, done = await _changed(services, tenant, press, lambda tx: tx.runs.cancel(run_id, by))
+    also = _answers_alarm(press, "Cancelled.")
+    run, done = await _changed(services, tenant, press, lambda tx: tx.runs.cancel(run_id, by), also)
     called = 0
     if run.state is RunState.CANCELLED:
 
@@ -120,6 +124,18 @@ async def _changed(
             if also is not None:
                 await also(tx)
         return await standing(tx, press.run_id), done
+
+
+def _answers_alarm(press: _Press, note: str) -> _Also:
+    """What it alarmed about when it paused itself is decided: nobody has to resolve that as well."""
+
+    async def resolve(tx: Tx) -> None:
+        cause = cause_of_run(RUN_STOPPED, await standing(tx, press.run_id)).key
+        for incident in await tx.incidents.unresolved():
+            if incident.cause == cause and await tx.incidents.resolve(incident.id, press.by, note):
+                await show_again(tx, incident.id)
+
+    return resolve
 
 
 async def _each(services: Services, tenant: int, run_id: UUID, step: _Step) -> int:

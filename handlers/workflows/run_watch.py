@@ -17,7 +17,7 @@ from handlers.contract import Services
 from handlers.profile import TenantProfile
 from handlers.run_card import ERRORS, causes_of
 from handlers.runs import Criteria, What
-from handlers.workflows.incidents import INCIDENT_SURFACE
+from handlers.workflows.incidents import INCIDENT_SURFACE, cause_of_run
 from handlers.workflows.run import carry_out
 from handlers.workflows.run_control import pause
 from notifier import runs as following
@@ -53,7 +53,7 @@ async def take_up(services: Services, tenant: int) -> int:
 
 async def _stuck(services: Services, tenant: int, run: Run) -> None:
     """Once, while it stands: it is tried again every few seconds."""
-    cause = Cause(RUN_STUCK, _about(run))
+    cause = cause_of_run(RUN_STUCK, run)
     async with services.store.begin(tenant) as tx:
         if all(incident.cause != cause.key for incident in await tx.incidents.unresolved()):
             await _alert(tx, services.profile(tenant), cause)
@@ -71,7 +71,7 @@ async def stop(services: Services, tenant: int, run: Run, reason: str) -> bool:
     """Pauses it and tells, both or neither; False when a person has paused or ended it by now."""
 
     async def tell(tx: Tx) -> None:
-        await _alert(tx, services.profile(tenant), Cause(RUN_STOPPED, _about(run)))
+        await _alert(tx, services.profile(tenant), cause_of_run(RUN_STOPPED, run))
 
     step = f"run:{run.id}:{run.resumed_at}"
     made = await pause(services, tenant, run.id, ERRORS, step, reason, also=tell)
@@ -105,7 +105,7 @@ async def reconcile(services: Services, tenant: int, known: set[UUID]) -> int:
     gaps = [run for run in gaps if run.id not in raised]
     for run in gaps:
         async with services.store.begin(tenant) as tx:
-            await _alert(tx, profile, Cause(LEDGER_GAP, _about(run)))
+            await _alert(tx, profile, cause_of_run(LEDGER_GAP, run))
         log.error("run_ledger_gap", run=str(run.id))
     known.update(run.id for run in over)  # at the end: what could not be told is looked at again
     return len(gaps)
@@ -125,7 +125,7 @@ async def _raised(tx: Tx, gaps: Sequence[Run]) -> set[UUID]:
     """Those whose incident stands, or was resolved after they had ended."""
     if not gaps:
         return set()
-    causes = {run.id: Cause(LEDGER_GAP, _about(run)).key for run in gaps}
+    causes = {run.id: cause_of_run(LEDGER_GAP, run).key for run in gaps}
     standing = {incident.cause for incident in await tx.incidents.unresolved()}
     resolved = await tx.incidents.last_resolved(causes.values())
 
@@ -168,7 +168,3 @@ async def _alert(tx: Tx, profile: TenantProfile, cause: Cause) -> None:
     raised = await tx.incidents.alarm(cause.key, cause.title)
     await tx.posts.want(INCIDENT_SURFACE, str(raised.incident.id), profile.oncall_channel)
     await tx.posts.bump(INCIDENT_SURFACE, [(tx.tenant, str(raised.incident.id))])
-
-
-def _about(run: Run) -> str:
-    return run.label.replace(":", " ")

@@ -244,6 +244,11 @@ async def test_a_run_of_which_too_many_fail_pauses_itself_once_and_tells(
     assert incident.title.startswith("An invoice run has paused itself")
     clock.advance(minutes=5)
     await boss.presses(shown, "run.resume")
+    async with store.read(1) as tx:
+        assert await tx.incidents.unresolved() == [], "nobody has to answer the alarm a second time"
+        answered = await tx.incidents.get(incident.id)
+    assert answered is not None
+    assert (answered.resolved_by, answered.note) == (boss.user, "Resumed.")
     assert await judge(services, 1) == 0, "what failed before it went on is known"
     assert (await only_run(store)).state is RunState.RUNNING
 
