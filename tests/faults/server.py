@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,18 @@ class Server:
     @property
     def pid(self) -> int:
         return int(self._server.get_pid())
+
+    def freeze(self) -> set[int]:
+        """Its processes stand still: connections stay open, and nobody answers. Gives them, for `thaw`."""
+        frozen = working_in((self._home / "data").resolve())
+        for pid in frozen:
+            os.kill(pid, signal.SIGSTOP)
+        return frozen
+
+    @staticmethod
+    def thaw(frozen: Iterable[int]) -> None:
+        for pid in frozen:
+            os.kill(pid, signal.SIGCONT)
 
     async def restart(self) -> None:
         """Once it is dead; recovery is its own business."""
