@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -373,6 +374,12 @@ async def test_a_gateways_429_without_a_code_is_put_off() -> None:
     outcome, _ = await submitted(web.Response(status=429, text="<html>slow down</html>"))
     assert isinstance(outcome, Deferred)
     assert (outcome.reply_code, outcome.route_down) == ("429", False)
+
+
+async def test_the_time_that_a_429_names_is_kept() -> None:
+    outcome, _ = await submitted(web.Response(status=429, headers={"Retry-After": "42"}, text="slow down"))
+    assert isinstance(outcome, Deferred)
+    assert outcome.named == timedelta(seconds=42)
 
 
 async def test_the_machines_environment_changes_neither_host_nor_proxy(

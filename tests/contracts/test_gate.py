@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
-from notifier.breaker import ROUTE_PROBE, THRESHOLD
+from notifier.breaker import ROUTE_PROBE, THRESHOLD, WHOLE_ROUTE
+from notifier.failover import TRIED_FIRST, Trial
 from notifier.gate import SharedGate
 from notifier.limits import RouteLimits, domain_key
 from store.models import Delivery, Priority, Stage
@@ -31,6 +34,13 @@ async def _all_gone(sending: Sending, items: Sequence[Delivery], what: str) -> N
         return await _gone(sending, items) == len(items)
 
     await eventually(look, what, 20)
+
+
+async def _dead(sending: Sending) -> bool:
+    """Whether the breaker of the whole route is open."""
+    async with sending.store.read(1) as tx:
+        rows = await tx.breakers.all()
+    return any(row.operator == WHOLE_ROUTE and row.state == "open" for row in rows)
 
 
 async def test_a_slow_domain_a_capped_tenant_and_a_big_run_delay_nobody_else(sending: Sending) -> None:
@@ -58,12 +68,7 @@ async def test_a_dead_route_holds_its_mail_tries_with_one_and_sends_all_when_it_
     gate = SharedGate(sending.store, [1], tend_s=0.05)
     first = await sending.queue(*(f"n{n}@{OTHER}" for n in range(THRESHOLD)))
     async with sending.working(gate=gate):
-
-        async def dead() -> bool:
-            async with sending.store.read(1) as tx:
-                return any(row.state == "open" for row in await tx.breakers.all())
-
-        await eventually(dead, "its breaker is open")
+        await eventually(partial(_dead, sending), "its breaker is open")
         later = await sending.queue(*(f"m{n}@{OTHER}" for n in range(10)))
         for item in later:
             held = await sending.until(item, Stage.HELD)
@@ -73,6 +78,41 @@ async def test_a_dead_route_holds_its_mail_tries_with_one_and_sends_all_when_it_
         sending.clock.advance(ROUTE_PROBE * 1.3 + timedelta(minutes=1))
         await _all_gone(sending, [*first, *later], "everything, once it lives")
     assert await sending.accepted() == len(first) + len(later)
+
+
+async def test_mail_of_a_dead_route_goes_by_the_other_one_once_five_were_taken(sending: Sending) -> None:
+    await sending.mail.behave(relay="visp", refuse="connect")
+    gate = SharedGate(sending.store, [1], failover={(1, "relay"): "own"}, tend_s=0.05)
+    await sending.queue(*(f"n{n}@{OTHER}" for n in range(THRESHOLD)))
+    routes = {1: [sending.route(), sending.route("remote", name="own")]}
+    async with sending.working(routes=routes, gate=gate):
+        await eventually(partial(_dead, sending), "its breaker is open")
+        later = await sending.queue(*(f"m{n}@{OTHER}" for n in range(TRIED_FIRST * 4)))
+        await _all_gone(sending, later, "by the route that lives")
+    assert {(await sending.row(item)).route for item in later} == {"own"}
+    assert [await sending.copies(item) for item in later] == [1] * len(later)
+
+
+async def test_mail_stays_where_it_is_when_the_other_route_refuses_the_first_five(sending: Sending) -> None:
+    await sending.mail.behave(relay="visp", refuse="connect")
+    await sending.mail.behave(domain=OTHER, reply="550 5.7.1 Message blocked: poor reputation", at="data")
+    gate = SharedGate(sending.store, [1], failover={(1, "relay"): "own"}, tend_s=0.05)
+    await sending.queue(*(f"n{n}@{OTHER}" for n in range(THRESHOLD)))
+    routes = {1: [sending.route(), sending.route("remote", name="own")]}
+    async with sending.working(routes=routes, gate=gate):
+        await eventually(partial(_dead, sending), "its breaker is open")
+        later = await sending.queue(*(f"m{n}@{OTHER}" for n in range(TRIED_FIRST * 3)))
+
+        async def refused() -> bool:
+            async with sending.store.read(1) as tx:
+                return any(row.state == Trial.REFUSED for row in await tx.breakers.all())
+
+        await eventually(refused, "the trial is over", 20)
+        rows = [await sending.until(item, Stage.HELD, Stage.CLOSED) for item in later]
+    by = Counter(row.route for row in rows)
+    assert 1 <= by["own"] <= TRIED_FIRST, "with the first refusal the others of the five go back"
+    assert {row.stage for row in rows if row.route == "relay"} == {Stage.HELD}
+    assert await sending.accepted() == 0
 
 
 async def test_two_workers_share_connections_and_a_domains_limit_and_send_everything_once(

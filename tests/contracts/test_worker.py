@@ -95,6 +95,18 @@ async def test_an_unknown_user_refused_at_rcpt_is_a_bounce_and_that_address_is_s
     assert await sending.accepted() == 1
 
 
+@pytest.mark.parametrize("via", ["visp", "mx"])
+async def test_the_time_that_a_server_names_is_when_it_is_asked_again(sending: Sending, via: str) -> None:
+    reply = "450 4.7.1 Greylisted, please try again in 300 seconds"
+    await sending.mail.behave(address=MARIA, reply=reply, times=1)
+    (item,) = await sending.queue(MARIA)
+    async with sending.working(sending.route(via)):
+        put_off = await sending.until(item, Stage.QUEUED, attempt=1)
+        assert timedelta(seconds=300) <= put_off.due_at - NOW < timedelta(seconds=450)
+        sending.clock.advance(seconds=450)
+        assert (await sending.until(item, Stage.AWAITING)).attempt == 2
+
+
 async def test_a_refusal_that_is_about_us_bounces_and_suppresses_nobody(sending: Sending) -> None:
     reputation = "550 5.7.1 Our system has detected that your IP has a poor reputation; message blocked"
     await sending.mail.behave(address=MARIA, reply=reputation, at="data")
