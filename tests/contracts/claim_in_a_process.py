@@ -11,12 +11,11 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.builders import take
-
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from store.engine import Engine
 from store.unit import Store
+from tests.builders import take
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 

@@ -103,7 +103,7 @@ class Office:
         return self.sending.route(tenant=tenant, port=self.relay.port, timeout_s=10, **more)
 
     async def ends(self, item: Delivery, stage: Stage = Stage.CLOSED) -> Delivery:
-        return await self.sending.until(item, stage, timeout_s=30)
+        return await self.sending.until(item, stage, timeout_s=90)
 
     async def last(self, item: Delivery, kind: EventKind) -> Event:
         return (await self.said(item, kind))[-1]
