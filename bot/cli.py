@@ -1,4 +1,5 @@
-"""`ispbot`: demo, run, bot, worker, migrate, import, notify, bounce, check, dkim, proof, retention."""
+"""`ispbot`: demo, run, bot, worker, migrate, import, notify, bounce, check, manifest,
+dkim, proof, retention."""
 
 from __future__ import annotations
 
@@ -156,6 +157,9 @@ def demo(
     database: Annotated[str | None, typer.Option(help="postgresql://... instead of SQLite")] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="open the page")] = True,
     halves: Annotated[bool, typer.Option("--halves", help="bot and worker as two processes")] = False,
+    socket_mode: Annotated[
+        bool, typer.Option("--socket-mode", help="the product opens the connection to Slack")
+    ] = False,
 ) -> None:
     """Try everything on this machine: the product beside an emulated Slack, mail and DNS."""
     if halves and (database is None or is_sqlite(database)):
@@ -167,7 +171,7 @@ def demo(
             typer.launch(line.removeprefix("ready "))
 
     try:
-        asyncio.run(run_demo(DemoOptions(port, state, fresh, database, halves), say))
+        asyncio.run(run_demo(DemoOptions(port, state, fresh, database, halves, socket_mode), say))
     except (DemoFailed, ConfigProblems, DatabaseError) as error:
         raise _fail(str(error)) from None
 
@@ -472,6 +476,23 @@ def proof_verify(
         genuine = asyncio.run(verify_record(loaded, key, file.read_bytes(), typer.echo))
     if not genuine:
         raise typer.Exit(1)
+
+
+@app.command()
+def manifest(
+    config: ConfigOption = DEFAULT_CONFIG,
+    name: Annotated[str, typer.Option(help="what the app is called in Slack")] = "",
+    socket_mode: Annotated[
+        bool,
+        typer.Option("--socket-mode", help="for a desk without a public address"),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of YAML")] = False,
+) -> None:
+    """Print the manifest of the Slack app: paste it at api.slack.com/apps, "From a manifest"."""
+    from bot.manifest_cli import written
+
+    with _told():
+        typer.echo(written(config, name=name, socket_mode=socket_mode, as_json=as_json), nl=False)
 
 
 @app.command()

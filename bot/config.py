@@ -383,9 +383,13 @@ class BounceConfig(Section):
 class SlackConfig(Section):
     command: str = Field(default="/isp", pattern=r"^/[a-z0-9_-]{1,31}$")
     signing_secret_env: str = "ISPBOT_SLACK_SIGNING_SECRET"  # noqa: S105  # the name of a variable
+    mode: Literal["http", "socket"] = "http"
+    """How Slack reaches us: at public_url, or over a connection that we open (Socket Mode)."""
+    app_token_env: str = "ISPBOT_SLACK_APP_TOKEN"  # noqa: S105  # the name of a variable
+    """Of the app-level token (xapp-...) with connections:write; Socket Mode only."""
     api_url: str = "https://slack.com/api/"
 
-    _env = field_validator("signing_secret_env")(_env_name)
+    _env = field_validator("signing_secret_env", "app_token_env")(_env_name)
 
 
 class DnsConfig(Section):
@@ -442,6 +446,8 @@ class Secrets:
     passwords: Mapping[tuple[str, str], str]
     sms_tokens: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     signers: Mapping[tuple[str, str], DkimSigner] = field(default_factory=dict)
+    app_token: str = ""
+    """Socket Mode only; then there is no signing secret."""
 
     def __repr__(self) -> str:
         return "Secrets(...)"
@@ -491,7 +497,7 @@ _UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _map
 
 def load_config(path: Path, environ: Mapping[str, str]) -> Config:
     """ConfigProblems lists everything that is wrong, in the file and in the environment."""
-    app = _parse(path)
+    app = parse(path)
     problems: list[tuple[str, str]] = []
     url = _database(app, environ, problems)
     keyring = _keyring(app, environ, problems)
@@ -502,7 +508,11 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
             problems.append((where, f"the environment variable {name} is not set"))
         return value
 
-    signing = secret(app.slack.signing_secret_env, "slack.signing_secret_env")
+    signing = app_token = ""
+    if app.slack.mode == "socket":
+        app_token = secret(app.slack.app_token_env, "slack.app_token_env")
+    else:
+        signing = secret(app.slack.signing_secret_env, "slack.signing_secret_env")
     tokens = {
         key: secret(t.slack.bot_token_env, f"tenants.{key}.slack.bot_token_env")
         for key, t in app.tenants.items()
@@ -529,10 +539,13 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
                     problems.append((where, f"what {route.dkim.key_env} holds {error}"))
     if problems or keyring is None:
         raise ConfigProblems(problems)
-    return Config(app, url, Secrets(keyring, signing, tokens, passwords, sms_tokens, signers), path)
+    return Config(
+        app, url, Secrets(keyring, signing, tokens, passwords, sms_tokens, signers, app_token), path
+    )
 
 
-def _parse(path: Path) -> AppConfig:
+def parse(path: Path) -> AppConfig:
+    """app.yaml alone, without the secrets that it names; ConfigProblems."""
     try:
         text = path.read_text("utf-8")
     except OSError as error:

@@ -41,6 +41,8 @@ class DemoOptions:
     database: str | None
     halves: bool = False
     """Bot and worker as two processes (PostgreSQL)."""
+    socket_mode: bool = False
+    """The product opens the connection to Slack."""
 
 
 async def run_demo(options: DemoOptions, say: Callable[[str], None]) -> None:
@@ -60,7 +62,7 @@ async def run_demo(options: DemoOptions, say: Callable[[str], None]) -> None:
     try:
         endpoints = await _endpoints(state, sandbox, options.port)
         environ |= _wire_secrets(endpoints)
-        _write_config(state, endpoints, options.database)
+        _write_config(state, endpoints, options)
         _write_environment(state, environ)
         async with aiohttp.ClientSession() as session:
             await _bring_up(session, state, environ, endpoints, options.database)
@@ -96,6 +98,7 @@ def _wire_secrets(endpoints: Mapping[str, Any]) -> dict[str, str]:
         "ISPBOT_CASCADE_TWILIO_TOKEN": endpoints["twilio"]["auth_token"],
         "ISPBOT_SLACK_SIGNING_SECRET": slack["signing_secret"],
         "ISPBOT_CASCADE_BOT_TOKEN": slack["bot_token"],
+        "ISPBOT_SLACK_APP_TOKEN": slack["app_token"],
     }
 
 
@@ -116,6 +119,8 @@ async def _start_sandbox(
         [*base, role, "--config", config, "--environment", str(state / "environment")] for role in roles
     ]
     command = [sys.executable, "-m", "sandbox", "--port", str(options.port), "--state", str(state)]
+    if options.socket_mode:
+        command.append("--socket-mode")
     for product in products:
         command += ["--product", json.dumps(product)]
     log = (state / "sandbox.log").open("a")
@@ -146,7 +151,7 @@ async def _endpoints(state: Path, sandbox: asyncio.subprocess.Process, port: int
     raise DemoFailed(f"The sandbox did not answer within {START_S:.0f} s. See {state}/sandbox.log.")
 
 
-def _write_config(state: Path, endpoints: Mapping[str, Any], database: str | None) -> None:
+def _write_config(state: Path, endpoints: Mapping[str, Any], options: DemoOptions) -> None:
     relays = {
         relay["name"]: {
             "kind": "relay",
@@ -161,7 +166,10 @@ def _write_config(state: Path, endpoints: Mapping[str, Any], database: str | Non
         "public_url": f"http://127.0.0.1:{endpoints['product']['http_port']}",
         "http": {"port": endpoints["product"]["http_port"]},
         "bounces": {"port": endpoints["product"]["bounce_port"]},
-        "slack": {"api_url": endpoints["slack"]["api"]},
+        "slack": {
+            "api_url": endpoints["slack"]["api"],
+            "mode": "socket" if options.socket_mode else "http",
+        },
         "dns": {"servers": [endpoints["dns"]["host"]], "port": endpoints["dns"]["port"]},
         "worker": {"lease_s": 5, "poll_s": 0.2},
         "clock_file": endpoints["clock_file"],
@@ -212,7 +220,7 @@ def _write_config(state: Path, endpoints: Mapping[str, Any], database: str | Non
             }
         },
     }
-    if not database:
+    if not options.database:
         config["database"] = f"sqlite:///{state / 'ispbot.db'}"
     (state / "app.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
 

@@ -23,6 +23,7 @@ from handlers.blocks import context, md, section
 from handlers.contract import Actor, Command, CommandRequest, Services
 from handlers.profile import Role
 from handlers.reply import File, Home, Reply, UserError
+from handlers.workflows.thread_subject import subject
 from notifier import dsn
 from notifier.keys import Keyring
 from store.models import EventSource, Interaction, InteractionKind, Unmatched
@@ -279,11 +280,20 @@ class Runner:
             channel=payload["channel"],
             command=payload["command"],
             action=payload["action"],
-            text=payload["text"],
+            text=payload["text"] or await self._subject(item, command),
             value=payload["value"],
             inputs=payload["inputs"],
         )
         return await command.run(request, self._services)
+
+    async def _subject(self, item: Interaction, command: Command) -> str:
+        """Whom the thread is about, for a mention there that names nobody."""
+        thread = (item.payload["value"] or {}).get("thread_ts")
+        typed = item.kind is InteractionKind.EVENT and not item.payload["action"]
+        if not (thread and typed and command.spec.takes_account):
+            return ""
+        async with self._store.read(item.tenant) as tx:
+            return await subject(tx, item.payload["channel"], str(thread))
 
     async def _give_up(self, item: Interaction, error: str) -> None:
         """Tried often enough. A bounce is kept for a person; it may be somebody's only news."""

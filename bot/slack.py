@@ -22,21 +22,26 @@ import aiohttp
 import structlog
 from aiohttp import web
 from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
+from slack_bolt.adapter.socket_mode.async_internals import run_async_bolt_app
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.response import BoltResponse
 from slack_sdk.errors import SlackApiError
+from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.inbox import Inbox, InboxFull
 from bot.respond import URL_PURPOSE, Responder
 from bot.roles import RoleBook
 from bot.runner import Runner, error_reply, not_allowed, reference
+from bot.shortcuts import BY_CALLBACK, which_one
 from bot.signing import ForgedValue, StaleValue, ValueSigner, base_action
 from handlers.blocks import actions, button, plain, section, spoken
 from handlers.contract import Actor, Command, CommandRequest, Services
 from handlers.intents import redact_cards
+from handlers.pointers import pointers
 from handlers.profile import Role
-from handlers.reply import Modal, Reply, UserError
+from handlers.reply import Answer, Modal, Reply, UserError
 from handlers.typed import plain_text
 from notifier.keys import Keyring
 from store.models import Interaction, InteractionKind
@@ -82,6 +87,8 @@ class Incoming:
     trigger_id: str = ""
     message_ts: str = ""
     """Of a press: the message that everybody sees and that bears the button; empty for one of their own."""
+    modal: Modal | None = None
+    """The dialog that this opens, instead of what the command would answer."""
 
 
 class SlackRim:
@@ -107,6 +114,7 @@ class SlackRim:
         self._teams, self._clients, self._secret, self._signer = teams, clients, signing_secret, signer
         self._roles, self._inbox, self._runner, self._keyring = roles, inbox, runner, keyring
         self._responder = responder
+        self._word = next(iter(services.tenants.values())).command
         # Either of these silently switches Bolt to OAuth and drops the token (measured).
         for name in ("SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET"):
             os.environ.pop(name, None)
@@ -139,6 +147,10 @@ class SlackRim:
         async def on_action(ack: Ack, body: dict[str, Any]) -> None:
             await self._guarded(ack, body, self._action)
 
+        @app.shortcut(ANY)
+        async def on_shortcut(ack: Ack, body: dict[str, Any]) -> None:
+            await self._guarded(ack, body, self._shortcut)
+
         @app.view(ANY)
         async def on_view(ack: Ack, body: dict[str, Any]) -> None:
             await self._guarded(ack, body, self._submission)
@@ -167,14 +179,15 @@ class SlackRim:
     async def handle(self, request: web.Request) -> web.Response:
         """POST /slack/events: commands, interactions and events."""
         body = await request.read()
-        if not verified(self._secret, request.headers, body, time.time()):
+        # Without a secret (Socket Mode) nothing that comes by HTTP can be Slack's.
+        if not self._secret or not verified(self._secret, request.headers, body, time.time()):
             log.warning("slack_signature_refused", size=len(body))
             return web.Response(status=401, text="The signature is not valid.")
         try:
             body.decode("utf-8")
         except UnicodeDecodeError:
             return web.Response(status=400, text="The body is not UTF-8.")
-        if self._inbox.full or self._runner.backlog >= BACKLOG:
+        if self._too_much:
             return web.Response(status=503, text="Too much at once. Try again.", headers={"Retry-After": "1"})
         try:
             response = await self._app.async_dispatch(await to_bolt_request(request))
@@ -183,6 +196,23 @@ class SlackRim:
             return _unreadable()
         # Signed, yet of no shape that Slack sends: Bolt raises for some of these and answers 500 for others.
         return _unreadable() if response.status >= 500 else await to_aiohttp_response(response)
+
+    @property
+    def _too_much(self) -> bool:
+        return self._inbox.full or self._runner.backlog >= BACKLOG
+
+    async def take(self, request: SocketModeRequest) -> BoltResponse | None:
+        """What came over a connection of ours (Socket Mode), with the same handlers. None: it must not be
+        acknowledged, so that Slack sends it again or tells the person."""
+        if self._too_much:
+            log.warning("slack_socket_too_much")
+            return None
+        try:
+            response = await run_async_bolt_app(self._app, request)
+        except Exception as error:
+            log.exception("slack_payload_unreadable", type=request.type, error=type(error).__name__)
+            return None
+        return response if response.status == 200 else None
 
     async def _guarded(
         self, ack: Ack, body: Mapping[str, Any], understand: Callable[[Mapping[str, Any]], Incoming]
@@ -222,7 +252,7 @@ class SlackRim:
             await ack(response_action="update", view=view)
         elif body.get("type") == "event_callback":
             await ack()  # events are acknowledged and nothing else; strangers are not answered
-        elif body.get("type") == "block_actions":
+        elif body.get("type") in ("block_actions", "message_action", "shortcut"):
             await ack()
             # Beside it: whoever waits for the sentence waits less badly than for the button.
             telling = asyncio.create_task(self._below(body, reply))
@@ -272,6 +302,8 @@ class SlackRim:
             inputs=incoming.inputs,
         )
         answer = await command.answer(request, self._services)
+        if incoming.modal is not None:
+            answer = Answer(modal=incoming.modal, done=True)
         if answer.errors is not None:
             await ack(response_action="errors", errors=dict(answer.errors.errors))
             return
@@ -380,6 +412,8 @@ class SlackRim:
             command=command,
             action=action,
             text=remaining,
+            # Answered there; a command that names nobody is about whom the thread is about.
+            value={"thread_ts": str(event["thread_ts"])} if event.get("thread_ts") else {},
         )
 
     def _said_in_thread(self, body: Mapping[str, Any]) -> Incoming:
@@ -450,6 +484,33 @@ class SlackRim:
         default = timedelta(days=30)
         return known.spec.action_max_age.get(action, default) if known else default
 
+    def _shortcut(self, body: Mapping[str, Any]) -> Incoming:
+        """Of a message or of everywhere (bot.shortcuts): runs, asks which one, or opens the dialog."""
+        shortcut = BY_CALLBACK.get(str(body.get("callback_id", "")))
+        if shortcut is None:
+            raise UserError("This shortcut is from an older version.", f"Type `{self._word}` instead.")
+        team = _team_of(body)
+        tenant, message = self._teams.get(team), body.get("message") or {}
+        found: list[str] = []
+        if shortcut.on_message and tenant is not None:
+            found = pointers(_all_text(message), self._services.profile(tenant).region)
+        channel = (body.get("channel") or {}).get("id", "") or body["user"]["id"]
+        thread = str(message.get("thread_ts", ""))
+        return Incoming(
+            kind=InteractionKind.ACTION,
+            dedupe=_identity(body),
+            team=team,
+            user=body["user"]["id"],
+            channel=channel,
+            command=shortcut.command,
+            action="" if len(found) == 1 else "ask",
+            text=found[0] if len(found) == 1 else "",
+            value={"thread_ts": thread} if thread else {},
+            response_url=str(body.get("response_url", "")),
+            trigger_id=str(body.get("trigger_id", "")),
+            modal=which_one(shortcut, found) if len(found) > 1 else None,
+        )
+
     def _submission(self, body: Mapping[str, Any]) -> Incoming:
         view = body["view"]
         command, _, action = str(view["callback_id"]).partition(".")
@@ -489,6 +550,24 @@ def _chosen(element: Mapping[str, Any]) -> str:
     option = element.get("selected_option") or {}
     simple = (element.get(key) for key in ("value", "selected_user", "selected_date", "selected_time"))
     return str(next(filter(None, simple), None) or option.get("value") or "")
+
+
+def _all_text(message: Mapping[str, Any]) -> str:
+    """What a message says: its text, and that of its blocks where a bot wrote it."""
+    said = [str(message.get("text", ""))]
+
+    def walk(item: Any) -> None:
+        if isinstance(item, Mapping):
+            if isinstance(item.get("text"), str):
+                said.append(item["text"])
+            for value in item.values():
+                walk(value)
+        elif isinstance(item, list):
+            for value in item:
+                walk(value)
+
+    walk(message.get("blocks"))
+    return "\n".join(said)
 
 
 def _team_of(body: Mapping[str, Any]) -> str:

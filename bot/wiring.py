@@ -52,6 +52,7 @@ from bot.runner import Runner
 from bot.sealer import Sealer
 from bot.signing import ValueSigner
 from bot.slack import SlackRim
+from bot.socket_mode import SocketMode
 from bot.text_statuses import TextStatuses
 from bot.watchdog import SignOfLife, Watch
 from handlers.contract import Command, Services, Surface
@@ -477,7 +478,11 @@ class Runtime:
         routes = [*pages.routes(), *texts.routes(), *statuses.routes(), *media.routes()]
         await self._serve(stack, http.application(store, rim, routes))
         tenants = [t.id for t in config.app.tenants.values()]
-        return [runner.run, poster.run, Sealer(store, tenants).run], runner
+        loops: list[Loop] = [runner.run, poster.run, Sealer(store, tenants).run]
+        if config.app.slack.mode == "socket":
+            own = config.app.slack
+            loops.append(SocketMode(rim, config.secrets.app_token, own.api_url, session).run)
+        return loops, runner
 
     async def _serve(self, stack: AsyncExitStack, app: web.Application) -> None:
         site_runner = web.AppRunner(app, access_log=None)

@@ -130,5 +130,10 @@ class CommandSpec:
     ask: str = ""
     """What the button says that opens this command's dialog (action `ask`); empty: it has none."""
 
+    @property
+    def takes_account(self) -> bool:
+        """Whether it is about a subscriber, whom the thread that it is typed in may name."""
+        return "account" in self.usage
+
     def needs(self, action: str) -> Role:
         return self.action_roles.get(action, self.role)

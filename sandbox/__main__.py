@@ -26,6 +26,8 @@ def build(
     port: int = 0,
     host: str = "127.0.0.1",
     product_commands: Sequence[Sequence[str]] = (),
+    *,
+    socket_mode: bool = False,
 ) -> Site:
     """The whole world of one state directory, not started yet."""
     world = World(state_dir.resolve(), host)
@@ -33,7 +35,7 @@ def build(
     cast = Cast.load_or_write(world.state_dir)
     world.endpoints["cast"] = str(world.state_dir / "cast")
     dns = DnsPart(world)
-    slack = SlackPart(world)
+    slack = SlackPart(world, socket_mode=socket_mode)
     core = CorePart(world, product, slack, cast)
     mail, phone, page = MailPart(world, dns), PhonePart(world, cast), PagePart(world, slack)
     return Site(world, [product, dns, mail, slack, phone, page, core], port)
@@ -54,6 +56,9 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--product", type=_argv, action="append", default=[], help="JSON argv of a child process; repeatable"
     )
+    parser.add_argument(
+        "--socket-mode", action="store_true", help="Slack reaches the product over its own connections"
+    )
     return parser.parse_args(argv)
 
 
@@ -62,7 +67,13 @@ async def _serve(arguments: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, ended.set)
-    site = build(arguments.state, arguments.port, arguments.host, arguments.product)
+    site = build(
+        arguments.state,
+        arguments.port,
+        arguments.host,
+        arguments.product,
+        socket_mode=arguments.socket_mode,
+    )
     await site.start()
     print(f"sandbox ready {site.url}", flush=True)
     try:

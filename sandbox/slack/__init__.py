@@ -23,6 +23,7 @@ from sandbox.slack.interactions import Interactions
 from sandbox.slack.modals import Modals
 from sandbox.slack.outbound import Dispatcher
 from sandbox.slack.responses import Responses
+from sandbox.slack.sockets import Sockets
 from sandbox.slack.timing import Timing
 from sandbox.slack.web_api import WebApi
 from sandbox.slack.workspace import APP_ID, BOT_USER_ID, CHANNELS, PEOPLE, TEAM_ID
@@ -32,10 +33,11 @@ __all__ = ["SlackPart"]
 
 
 class SlackPart:
-    def __init__(self, world: World, timing: Timing | None = None) -> None:
+    def __init__(self, world: World, timing: Timing | None = None, *, socket_mode: bool = False) -> None:
         self._world = world
         self.desk = Desk(world, timing or Timing())
-        self._dispatcher = Dispatcher(self.desk)
+        self._sockets = Sockets(self.desk) if socket_mode else None
+        self._dispatcher = Dispatcher(self.desk, self._sockets)
         self.interactions = Interactions(self.desk, self._dispatcher)
         self.modals = Modals(self.desk, self._dispatcher, self.interactions)
 
@@ -44,6 +46,7 @@ class SlackPart:
             "api": f"{self._world.endpoints['http']}/slack/api/",
             "signing_secret": self.desk.workspace.signing_secret,
             "bot_token": self.desk.workspace.bot_token,
+            "app_token": self.desk.workspace.app_token,
             "team_id": TEAM_ID,
             "bot_user_id": BOT_USER_ID,
             "app_id": APP_ID,
@@ -51,10 +54,13 @@ class SlackPart:
         await self._dispatcher.start()
 
     async def stop(self) -> None:
+        if self._sockets is not None:
+            await self._sockets.stop()
         await self._dispatcher.stop()
 
     def routes(self) -> list[web.RouteDef]:
         return [
+            *(self._sockets.routes() if self._sockets is not None else ()),
             *WebApi(self.desk).routes(),
             *Responses(self.desk).routes(),
             *FileStore(self.desk).routes(),

@@ -13,8 +13,8 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlencode
+from typing import Any, Protocol
+from urllib.parse import parse_qsl, urlencode
 
 import aiohttp
 
@@ -67,9 +67,16 @@ class Answer:
         return view
 
 
+class OwnConnections(Protocol):
+    """Another way to the product than a signed request: connections that it has opened (Socket Mode)."""
+
+    async def send(self, kind: str, payload: Mapping[str, Any], retry: int, reason: str) -> Answer: ...
+
+
 class Dispatcher:
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, desk: Desk, sockets: OwnConnections | None = None) -> None:
+        """With `sockets` nothing goes by HTTP, as with a real app that is set to Socket Mode."""
+        self._desk, self._sockets = desk, sockets
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
@@ -139,9 +146,28 @@ class Dispatcher:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         started = time.monotonic()
-        answer, problem = await self._exchange(body, content_type, headers or {}, started)
+        if self._sockets is not None:
+            answer, problem = await self._over_socket(self._sockets, body, content_type, headers or {})
+        else:
+            answer, problem = await self._exchange(body, content_type, headers or {}, started)
         self._desk.world.wire.record("slack", "out", method, answer.status, answer.ms, problem, **detail)
         return answer
+
+    @staticmethod
+    async def _over_socket(
+        sockets: OwnConnections, body: bytes, content_type: str, headers: Mapping[str, str]
+    ) -> tuple[Answer, str | None]:
+        """The same payload in an envelope, by its kind."""
+        retry, reason = int(headers.get("X-Slack-Retry-Num", 0)), headers.get("X-Slack-Retry-Reason", "")
+        if "json" in content_type:
+            answer = await sockets.send("events_api", json.loads(body), retry, reason)
+        else:
+            fields = dict(parse_qsl(body.decode(), keep_blank_values=True))
+            if "payload" in fields:
+                answer = await sockets.send("interactive", json.loads(fields["payload"]), 0, "")
+            else:
+                answer = await sockets.send("slash_commands", fields, 0, "")
+        return answer, None if answer.ok else f"not acknowledged over Socket Mode: {answer.status}"
 
     async def _exchange(
         self, body: bytes, content_type: str, headers: Mapping[str, str], started: float

@@ -79,10 +79,12 @@ class Workspace:
             kept = {
                 "signing_secret": secrets.token_hex(16),
                 "bot_token": f"xoxb-{secrets.token_hex(12)}",
+                "app_token": f"xapp-{secrets.token_hex(12)}",
             }
             self._documents.put("slack_secrets", "app", kept)
         self.signing_secret: str = kept["signing_secret"]
         self.bot_token: str = kept["bot_token"]
+        self.app_token: str = kept.get("app_token") or f"xapp-{kept['bot_token'].removeprefix('xoxb-')}"
 
     def members(self, channel: Channel) -> list[str]:
         if channel.im_user is not None:

@@ -173,7 +173,7 @@ class World:
             ends = site.world.endpoints
             environ = demo._environment(state, database) | demo._wire_secrets(ends)
             demo._write_environment(state, environ)
-            demo._write_config(state, ends, database)
+            demo._write_config(state, ends, demo.DemoOptions(0, state, False, database))
             app = yaml.safe_load((state / "app.yaml").read_text())
             app["worker"] = {"lease_s": 1, "poll_s": 0.2, "sweep_s": 0.2}
             (state / "app.yaml").write_text(yaml.safe_dump(app))
