@@ -11,4 +11,22 @@ class ImportKind(StrEnum):
     INVOICES = "invoices"
 
 
-__all__ = ["ImportKind"]
+class Preset(StrEnum):
+    """Exports of other systems whose columns are known (billing.csv_presets)."""
+
+    UISP = "uisp"
+    SPLYNX = "splynx"
+    GENERIC = "generic"
+
+
+class DecimalSign(StrEnum):
+    POINT = "point"
+    COMMA = "comma"
+
+
+class DayOrder(StrEnum):
+    MDY = "mdy"
+    DMY = "dmy"
+
+
+__all__ = ["DayOrder", "DecimalSign", "ImportKind", "Preset"]

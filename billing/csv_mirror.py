@@ -60,6 +60,10 @@ class ImportResult:
     """What was found about e-mail addresses, by kind; DNS is asked only when somebody wants it."""
     dropped_columns: tuple[str, ...] = ()
     """Columns that look like passwords: neither stored nor logged."""
+    ignored_columns: tuple[str, ...] = ()
+    """Columns of another system's file that fill none of ours."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Our column -> what the file calls it, where that is not the same."""
 
 
 class Importer:

@@ -10,14 +10,14 @@ import codecs
 import csv
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
-DELIMITERS: Final = ",;\t"
+DELIMITERS: Final = ",;\t|"
 MAX_LINE: Final = 1_000_000
 MAX_LINES_PER_ROW: Final = 100
 """A row that goes on for longer has lost a closing quote."""
@@ -45,22 +45,42 @@ class Row:
 
 # Some old exports hold plaintext passwords.
 _PASSWORD: Final = re.compile(
-    r"pass(?:w|phrase|code|$|[^a-z])|pwd|secret|contrase|(?:^|[^a-z])(?:pin|pw|clave|psk)(?:$|[^a-z])"
+    r"pass(?:w|phrase|code|$|[^a-z])|pwd|secret|contrase|(?:^|[^a-z])(?:pin|pw|clave|psk|cvv|cvc|ssn|hash)(?:$|[^a-z])"
+    r"|api.?key|(?:wifi|wi-fi|wpa|wep|private).?key|token|card.?(?:number|no)|credit.?card|iban|radius"
 )
 _NAMEABLE: Final = re.compile(r"[A-Za-z][A-Za-z0-9 _-]{0,39}")
 _UNDECODED: Final = re.compile("[\udc80-\udcff]")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_NOT_UTF8: Final = "This is not UTF-8 text. Save the file as CSV UTF-8 and import it again."
+_NOT_UTF8: Final = (
+    "This is not UTF-8 text. Save the file as CSV UTF-8 and import it again, "
+    "or say what it is, such as --encoding windows-1252."
+)
+_EXCEL: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _BAD_QUOTES: Final = "The quotes in this row do not pair up, so that its columns cannot be told apart."
+
+
+class Layout(Protocol):
+    """How another system's rows become ours (billing.csv_shapes)."""
+
+    @property
+    def width(self) -> int:
+        """Columns of the file."""
+        ...
+
+    @property
+    def dropped(self) -> tuple[str, ...]: ...
+
+    def row(self, line: int, cells: Sequence[str]) -> Row | RowError: ...
 
 
 class _Lines:
     """Physical lines for csv.reader, which can be taken back: a lost quote costs one row, not the rest."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, encoding: str) -> None:
         # surrogateescape: an undecodable byte is found in its cell and becomes an error of its row
         self._bytes = path.open("rb")
-        self._file = TextIOWrapper(self._bytes, encoding="utf-8-sig", errors="surrogateescape", newline="")
+        errors = "replace" if encoding.startswith("utf-16") else "surrogateescape"
+        self._file = TextIOWrapper(self._bytes, encoding=encoding, errors=errors, newline="")
         self._again: deque[str] = deque()
         self._row: list[str] = []
         self.number = 0
@@ -102,13 +122,27 @@ class _Lines:
 class CsvFile:
     """An open CSV file whose header was found good; ImportProblem where it is not."""
 
-    def __init__(self, path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> None:
-        """`columns` are those the header must name, in any order; it may name `optional` ones besides."""
-        self._columns, self._optional = columns, optional
+    def __init__(
+        self,
+        path: Path,
+        columns: Sequence[str],
+        optional: Sequence[str] = (),
+        *,
+        shape: Callable[[Sequence[str]], Layout] | None = None,
+        hint: Callable[[Sequence[str]], str] | None = None,
+        encoding: str = "",
+    ) -> None:
+        """`columns` are those the header must name, in any order; it may name `optional` ones besides.
+
+        `shape` makes rows of ours out of another system's file, from its header; `hint` adds what to do to
+        the complaint about a header that is none of ours. `encoding`: a name that Python knows; UTF-8, or
+        UTF-16 where the file begins with its mark.
+        """
+        self._columns, self._optional, self._shape, self._hint = columns, optional, shape, hint
+        self.layout: Layout | None = None
         try:
             self.size = path.stat().st_size
-            _refuse_utf16(path)
-            self._lines = _Lines(path)
+            self._lines = _Lines(path, _encoding_of(path, encoding))
         except OSError as error:
             raise ImportProblem(f"{path.name} cannot be read: {error.strerror or error}.") from None
         try:
@@ -145,7 +179,15 @@ class CsvFile:
             names = next(csv.reader([first], delimiter=self._delimiter, strict=True))
         except csv.Error:
             raise ImportProblem(f"The header of {name} cannot be read: its quotes do not pair up.") from None
-        return judge_header([" ".join(cell.split()).lower() for cell in names], self._columns, self._optional)
+        names = [" ".join(cell.split()) for cell in names]
+        if self._shape is not None:
+            self.layout = self._shape(names)
+            return dict(enumerate(names)), self.layout.dropped
+        try:
+            return judge_header([cell.lower() for cell in names], self._columns, self._optional)
+        except ImportProblem as problem:
+            hint = self._hint(names) if self._hint is not None else ""
+            raise ImportProblem(f"{problem} {hint}".strip()) from None
 
     def _read_rows(self) -> Iterator[Row | RowError]:
         reader = csv.reader(self._lines, delimiter=self._delimiter, strict=True)
@@ -163,7 +205,8 @@ class CsvFile:
                 yield self._row(line, cells)
 
     def _row(self, line: int, cells: list[str]) -> Row | RowError:
-        expected = len(self._places) + len(self.dropped)
+        layout = self.layout
+        expected = layout.width if layout is not None else len(self._places) + len(self.dropped)
         if len(cells) != expected:
             return RowError(
                 line,
@@ -171,7 +214,13 @@ class CsvFile:
                 f"This row has {len(cells)} values where the header has {expected} columns. "
                 "A value with the separator or a line break in it needs quotes around it.",
             )
-        kept = {name: cells[place] for place, name in self._places.items()}
+        if layout is not None:
+            found = layout.row(line, cells)
+            if isinstance(found, RowError):
+                return found
+            kept = dict(found.cells)
+        else:
+            kept = {name: cells[place] for place, name in self._places.items()}
         for name, cell in kept.items():
             if _UNDECODED.search(cell):
                 return RowError(line, name, _NOT_UTF8)
@@ -180,11 +229,27 @@ class CsvFile:
         return Row(line, kept)
 
 
-def _refuse_utf16(path: Path) -> None:
+def _encoding_of(path: Path, asked: str) -> str:
     with path.open("rb") as file:
         start = file.read(4)
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise ImportProblem(f"{path.name} is UTF-16 text. Save it as CSV UTF-8 and import it again.")
+    if start.startswith(_EXCEL):
+        raise ImportProblem(f"{path.name} is a workbook, not a CSV file. Save it as CSV UTF-8 first.")
+    if asked:
+        try:
+            return codecs.lookup(asked).name
+        except LookupError:
+            raise ImportProblem(f"{asked} is no encoding that I know; windows-1252 is one.") from None
+    return "utf-16" if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+
+
+def is_secret(name: str) -> bool:
+    """Whether a column of this name looks like one of passwords, keys or card numbers."""
+    return _PASSWORD.search(name.lower()) is not None
+
+
+def is_nameable(name: str) -> bool:
+    """Whether this is a column's name and nobody's data: it may be repeated."""
+    return _NAMEABLE.fullmatch(name) is not None
 
 
 def judge_header(
@@ -196,7 +261,7 @@ def judge_header(
     if not places:
         # Perhaps the first line is a subscriber already: nothing of it is repeated.
         raise ImportProblem(f"The first line must name the columns: {', '.join(columns)}.")
-    secret = {place for place, name in enumerate(names) if name not in wanted and _PASSWORD.search(name)}
+    secret = {place for place, name in enumerate(names) if name not in wanted and is_secret(name)}
     unknown = [
         name if _NAMEABLE.fullmatch(name) else f"number {place + 1}"
         for place, name in enumerate(names)
@@ -227,4 +292,13 @@ def judge_header(
     raise ImportProblem(" ".join(faults))
 
 
-__all__ = ["CsvFile", "ImportProblem", "Row", "RowError", "judge_header"]
+__all__ = [
+    "CsvFile",
+    "ImportProblem",
+    "Layout",
+    "Row",
+    "RowError",
+    "is_nameable",
+    "is_secret",
+    "judge_header",
+]

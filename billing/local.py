@@ -7,7 +7,7 @@ changes nothing twice.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from billing.csv_kinds import ImportKind
 from billing.csv_mirror import IMPORTERS, ImportResult
 from billing.csv_reader import CsvFile, ImportProblem, RowError
 from billing.csv_rows import COLUMNS, OPTIONAL
+from billing.csv_shapes import Shape, Wanted, preset_that_fits, shape_of
 from store.models import Facts
 from store.repository import BATCH
 from store.unit import Store, Tx
@@ -32,16 +33,21 @@ async def import_csv(
     as_of: datetime | None = None,
     progress: Callable[[int, int], None] | None = None,
     region: str = "US",
+    wanted: Wanted = Wanted(),  # noqa: B008  # frozen
+    encoding: str = "",
 ) -> ImportResult:
     """Imports one file; ImportProblem when it as a whole cannot be used.
 
     `as_of` is the age of the facts (now, unless given), `region` reads telephone numbers without a country
-    code, `progress` is told the bytes done and the bytes of the file after each batch.
+    code, `progress` is told the bytes done and the bytes of the file after each batch. `wanted`: how a file
+    that is not in our own format is read.
     """
     result = ImportResult(kind, dry_run)
     importer = IMPORTERS[kind](Facts(source, as_of or store.clock()), region, result)
-    with CsvFile(path, COLUMNS[kind], OPTIONAL[kind]) as file:
+    with open_csv(kind, path, wanted, encoding) as file:
         result.dropped_columns = file.dropped
+        if isinstance(file.layout, Shape):
+            result.ignored_columns, result.names = file.layout.ignored, file.layout.names
         more = True
         while more:
             # In a thread: judging 500 rows takes some 50 ms, too long for a loop that also serves others.
@@ -58,11 +64,26 @@ async def import_csv(
     columns = (*COLUMNS[kind], *OPTIONAL[kind])
 
     def place(found: RowError) -> tuple[int, int]:
-        return found.line, -1 if found.column is None else columns.index(found.column)
+        return found.line, -1 if found.column not in columns else columns.index(found.column)
 
     result.errors.sort(key=place)
     result.warnings.sort(key=place)
     return result
+
+
+def open_csv(kind: ImportKind, path: Path, wanted: Wanted, encoding: str = "") -> CsvFile:
+    """ImportProblem where its header cannot be used, with what to add."""
+    columns, optional = COLUMNS[kind], OPTIONAL[kind]
+
+    def shape(names: Sequence[str]) -> Shape:
+        return shape_of(kind, names, (*columns, *optional), wanted, path.name)
+
+    def hint(names: Sequence[str]) -> str:
+        own = sum(name.lower() in columns for name in names)
+        fits = preset_that_fits(kind, names) if own * 2 < len(columns) else ""  # else it is ours, with a slip
+        return f"It looks like an export of another system: add --preset {fits}." if fits else ""
+
+    return CsvFile(path, columns, optional, shape=shape if wanted.any else None, hint=hint, encoding=encoding)
 
 
 @asynccontextmanager

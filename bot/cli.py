@@ -27,7 +27,7 @@ from rich.progress import (
 )
 from rich.table import Column, Table
 
-from billing.csv_kinds import ImportKind
+from billing.csv_kinds import DayOrder, DecimalSign, ImportKind, Preset
 from bot import garbage, logs
 from bot.config import Config, ConfigProblems, load_config
 from bot.demo import DemoFailed, DemoOptions, run_demo
@@ -249,11 +249,25 @@ def import_(
     source: Annotated[str, typer.Option(help="what cards name as the source of these facts")] = "csv",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="check the file, change nothing")] = False,
     dns: Annotated[bool, typer.Option("--dns/--no-dns", help="ask DNS about each mail domain")] = True,
+    preset: Annotated[
+        Preset | None, typer.Option(help="whose export it is, where it is not in our format")
+    ] = None,
+    columns: Annotated[
+        str, typer.Option("--map", help='our columns by theirs: account="Customer ID",email_billing=Email')
+    ] = "",
+    decimal: Annotated[
+        DecimalSign | None, typer.Option(help="of amounts that could be read both ways")
+    ] = None,
+    dates: Annotated[DayOrder | None, typer.Option(help="of days such as 03/04/2026")] = None,
+    currency: Annotated[str, typer.Option(help="of a file that names none, such as USD")] = "",
+    encoding: Annotated[str, typer.Option(help="of a file that is not UTF-8, such as windows-1252")] = "",
 ) -> None:
     """Take subscribers, packages or invoices in from a CSV file; twice changes nothing twice."""
     loaded = _config(config, environment)
     tenants, key = loaded.app.tenants, _provider(loaded, tenant)
 
+    from billing.csv_rows import COLUMNS, OPTIONAL
+    from billing.csv_shapes import Wanted, read_map
     from billing.local import ImportProblem, import_csv
     from bot.wiring import ensure_tenants, open_store
 
@@ -277,6 +291,8 @@ def import_(
                     dry_run=dry_run,
                     progress=step,
                     region=tenants[key].region,
+                    wanted=wanted,
+                    encoding=encoding,
                 )
         finally:
             await store.close()
@@ -284,9 +300,19 @@ def import_(
         return result
 
     try:
+        theirs = read_map(columns, kind, (*COLUMNS[kind], *OPTIONAL[kind])) if columns else {}
+        wanted = Wanted(
+            preset.value if preset else "",
+            theirs,
+            decimal.value if decimal else None,
+            dates.value if dates else None,
+            currency.upper(),
+        )
         result = asyncio.run(main())
     except (ImportProblem, DatabaseError, OSError) as error:
         raise _fail(str(error)) from None
+    except KeyboardInterrupt:
+        raise _fail("Stopped. What was taken in stays; the same command again goes on.", 130) from None
     _tell_import(result, kind, dry_run)
     if result.errors:
         raise typer.Exit(1)
@@ -327,13 +353,16 @@ def _tell_import(result: ImportResult, kind: ImportKind, dry_run: bool) -> None:
     out.print(f"{result.rows} rows read, {taken} taken in, {len(result.errors)} with errors")
     if result.dropped_columns:
         out.print(f"Left out, never stored: {escape(', '.join(result.dropped_columns))}")
+    if result.ignored_columns:
+        out.print(f"Not taken in: {escape(', '.join(result.ignored_columns))}")
     for row in result.warnings[:10]:
         out.print(f"Worth a look, line {row.line}: {escape(row.reason)}")
     _tell_addresses(result.addresses)
     if result.errors:
         table = Table("line", "column", "what is wrong")
         for row in result.errors[:50]:
-            table.add_row(str(row.line), escape(row.column or ""), escape(row.reason))
+            named = result.names.get(row.column or "", row.column or "")
+            table.add_row(str(row.line), escape(named), escape(row.reason))
         out.print(table)
         if len(result.errors) > 50:
             out.print(f"... and {len(result.errors) - 50} more")

@@ -666,7 +666,12 @@ async def test_bytes_that_are_no_utf8_are_an_error_of_their_row(office: Office) 
     text = text_of(ImportKind.SUBSCRIBERS, *rows).encode("latin-1")
     result = await office.give(ImportKind.SUBSCRIBERS, text)
     assert complaints(result) == [
-        (3, "name", "This is not UTF-8 text. Save the file as CSV UTF-8 and import it again.")
+        (
+            3,
+            "name",
+            "This is not UTF-8 text. Save the file as CSV UTF-8 and import it again, "
+            "or say what it is, such as --encoding windows-1252.",
+        )
     ]
     assert await office.count() == 2
 
@@ -746,7 +751,8 @@ async def test_an_unknown_column_that_looks_like_a_value_is_named_by_its_place(o
     [
         (b"", "is empty"),
         (b"\n\n", "is empty"),
-        ("account,kind".encode("utf-16"), "UTF-16"),
+        ("account,kind".encode("utf-16"), "Missing columns"),
+        (b"PK\x03\x04rest", "is a workbook"),
         ("account,stra\u00dfe".encode("latin-1"), "Line 1 .* not UTF-8"),
         (b'"account,kind\n', "quotes do not pair up"),
     ],

@@ -1,0 +1,94 @@
+"""Values as people and other systems write them: amounts, days, yes and no. Pure.
+
+What could mean two things is refused with the option that decides, never guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime
+from typing import Final
+
+_SIGNS: Final = re.compile(
+    r"[\s\u00a0\u202f'’]|[A-Za-z]{3}\b|\b[A-Za-z]{3}|[$€£¥₹₽₩₴₺₦]|R\$|kr\.?|zł", re.IGNORECASE
+)
+_ISO: Final = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[T ].*)?")
+_SLASHED: Final = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})(?: .*)?")
+_WORDED: Final = ("%b %d, %Y", "%B %d, %Y", "%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%b %d %Y")
+
+
+class Ambiguous(ValueError):
+    """It could be read in two ways; the text says which option decides."""
+
+
+def amount(text: str, decimal: str | None = None) -> str:
+    """`$1,234.50` or `1.234,50 €` as `1234.50`, `(12.00)` or `12.00-` as `-12.00`; what is no amount stays.
+
+    Ambiguous: `1,234` alone is a thousand or a fraction.
+    """
+    bare = _SIGNS.sub("", text.strip())
+    negative = bare.startswith(("-", "(")) or bare.endswith("-")
+    digits = bare.strip("()-+")
+    if not digits or not re.fullmatch(r"[0-9.,]+", digits) or not digits[-1].isdigit():
+        return text.strip()
+    point = "," if decimal == "comma" else "." if decimal == "point" else _point(digits)
+    whole, _, fraction = digits.rpartition(point) if point and point in digits else (digits, "", "")
+    thousands = re.sub(r"[.,]", "", whole) or "0"
+    if point and point in whole:
+        return text.strip()  # two decimal points
+    return f"{'-' if negative else ''}{thousands}{'.' if fraction else ''}{fraction}"
+
+
+def _point(digits: str) -> str:
+    """The decimal separator, empty for none."""
+    comma, point = digits.count(","), digits.count(".")
+    if comma and point:
+        return max(",.", key=digits.rindex)
+    if not comma and not point:
+        return ""
+    sign = "," if comma else "."
+    if comma + point > 1:
+        return ""
+    if sign == "," and len(digits.rpartition(",")[2]) == 3:
+        raise Ambiguous("This may be a thousand or a fraction. Say --decimal point or --decimal comma.")
+    return sign
+
+
+def day(text: str, order: str | None = None) -> str:
+    """A day as 2026-01-31; what is no day stays as it is. Ambiguous: 03/04/2026 without an order."""
+    text = text.strip()
+    if match := _ISO.fullmatch(text):
+        return _iso(int(match[1]), int(match[2]), int(match[3]), text)
+    if match := _SLASHED.fullmatch(text):
+        first, second, year = int(match[1]), int(match[3]), int(match[4])
+        order = "dmy" if match[2] == "." and order is None else order
+        if order is None and first <= 12 and second <= 12 and first != second:
+            raise Ambiguous("Which is the month here? Say --dates mdy or --dates dmy.")
+        month_first = order == "mdy" or (order is None and second > 12)
+        return _iso(year, first, second, text) if month_first else _iso(year, second, first, text)
+    for form in _WORDED:
+        try:
+            return datetime.strptime(text, form).date().isoformat()  # noqa: DTZ007  # a day has no zone
+        except ValueError:
+            continue
+    return text
+
+
+def _iso(year: int, month: int, day_: int, text: str) -> str:
+    try:
+        return date(year, month, day_).isoformat()
+    except ValueError:
+        return text
+
+
+def yes_or_no(text: str) -> str:
+    """`yes`, `no` or empty; anything else as it is."""
+    word = text.strip().casefold()
+    if word in ("yes", "y", "true", "1", "on", "enabled", "si", "sí", "oui", "ja"):
+        return "yes"
+    if word in ("no", "n", "false", "0", "off", "disabled", "non", "nein"):
+        return "no"
+    return word
+
+
+__all__ = ["Ambiguous", "amount", "day", "yes_or_no"]
