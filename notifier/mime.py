@@ -166,10 +166,16 @@ def _joined(pieces: Sequence[str], known: Known) -> bytes:
     return b"".join(parts)
 
 
+_BRIM = re.compile(rb"^([^\n]{74,})(=20|=09)$", re.MULTILINE)
+
+
 def _quoted_printable(text: str) -> bytes:
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return binascii.b2a_qp(text.encode("utf-8", "replace"), istext=True).replace(b"\n", _CRLF)
+    octets = binascii.b2a_qp(text.encode("utf-8", "replace"), istext=True)
+    if b"=20\n" in octets or b"=09\n" in octets:  # binascii counts such an end as one octet
+        octets = _BRIM.sub(rb"\1=\n\2", octets)
+    return octets.replace(b"\n", _CRLF)
 
 
 def _base64(text: str) -> bytes:

@@ -161,6 +161,8 @@ PIECES = st.text(alphabet="ab=. \t\n\réñ日\x00", max_size=90) | st.sampled_fr
 
 
 @settings(max_examples=200)
+@example(["x" * 75, " \r"], [False] * 8)
+@example(["x" * 74 + "\t\n"], [False] * 8)
 @given(st.lists(PIECES, max_size=8), st.lists(st.booleans(), min_size=8, max_size=8))
 def test_a_body_is_its_pieces_whether_they_were_known_or_not(pieces: list[str], is_known: list[bool]) -> None:
     known = known_texts(piece for piece, yes in zip(pieces, is_known, strict=False) if yes)
