@@ -260,7 +260,7 @@ def build_services(config: Config, store: Store, commands: Mapping[str, Command]
     resolver = open_resolver(config)
     return Services(
         store=store,
-        outbox=Outbox(config.secrets.keyring, domains),
+        outbox=Outbox(config.secrets.keyring, domains, {t: p.templates for t, p in profiles.items()}),
         resolver=resolver,
         forget_dns=resolver.forget,
         tenants=profiles,

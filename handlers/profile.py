@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from notifier.channels import Route, SmsRoute
 from notifier.limits import RouteLimits
+from notifier.templates import BUILT_IN, Templates
 
 
 class Role(IntEnum):
@@ -105,6 +106,8 @@ class TenantProfile:
     """What is set for each way out, by its name: how long a run takes."""
     portal_url: str = ""
     """Where subscribers pay; empty: texts name the telephone number instead."""
+    templates: Templates = BUILT_IN
+    """What its messages are rendered from."""
     escalation: EscalationProfile | None = None
     """None: evidence is shown, and mailed to nobody."""
 

@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from notifier import templates
 from notifier.keys import Keyring
+from notifier.templates import BUILT_IN, Templates
 from store.bulk import UNTRIED, Row
 from store.models import Channel, Fallback, NotificationKind, Priority, Recipient, TemplateSource
 from store.notifications import fallback_json
@@ -94,8 +94,19 @@ class Enqueued:
 class Outbox:
     """`message_id_domain` is the right side of every Message-ID, usually the envelope domain."""
 
-    def __init__(self, keyring: Keyring, message_id_domain: Mapping[int, str]) -> None:
+    def __init__(
+        self,
+        keyring: Keyring,
+        message_id_domain: Mapping[int, str],
+        own: Mapping[int, Templates] | None = None,
+    ) -> None:
+        """`own`: the templates of the providers that have some of their own."""
         self._keyring, self._domains = keyring, message_id_domain
+        self._own = dict(own or {})
+
+    def templates(self, tenant: int) -> Templates:
+        """What this provider's messages are rendered from when they are enqueued now."""
+        return self._own.get(tenant, BUILT_IN)
 
     async def enqueue(self, tx: Tx, draft: Draft) -> Enqueued:
         return (await self.enqueue_many(tx, [draft]))[0]
@@ -104,6 +115,7 @@ class Outbox:
         """All in the caller's transaction, or none of it: KeyConflict (a key stands for other content) must
         leave the transaction, so that no key stays reserved for nothing.
         """
+        templates = self.templates(tx.tenant)
         sources = [templates.load(draft.kind, draft.language) for draft in drafts]
         contexts = [_json(draft.context) for draft in drafts]
         wanted = [

@@ -86,7 +86,7 @@ async def plan(
     await _refuse_if_answered(tx, payer, suggested)
     number = await _number(tx, profile, payer, points)
     text = templates.render_sms(
-        templates.load(NotificationKind.ADDRESS_QUESTION, payer.language),
+        profile.templates.load(NotificationKind.ADDRESS_QUESTION, payer.language),
         _context(profile, suggested) | {"language": payer.language},
     )
     zones = zones_of(payer, number, profile.time_zone)

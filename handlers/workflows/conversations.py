@@ -280,7 +280,7 @@ async def plan_text(tx: Tx, profile: TenantProfile, conversation: Conversation, 
     if redact_cards(words) != words or REMOVED_CARD in words:
         raise UserError(*_CARD)
     body = templates.render_sms(
-        templates.load(NotificationKind.REPLY, "en"), _context(profile, words) | {"language": "en"}
+        profile.templates.load(NotificationKind.REPLY, "en"), _context(profile, words) | {"language": "en"}
     )
     if len(body) > LONGEST:
         raise UserError(

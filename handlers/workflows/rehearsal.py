@@ -12,13 +12,13 @@ from handlers.run_anomalies import ONE_ADDRESS, Figures, anomalies
 from handlers.runs import Criteria, LeftOut, Notice, Rehearsal, What
 from handlers.workflows.invoices import invoice_context
 from handlers.workflows.run_audience import BATCH, Decided, audience, decide
-from notifier import templates
 from notifier.estimate import LONG_CODE, PER_CONNECTION, Ceiling, Estimate, estimate
 from notifier.limits import NONE, rate_words
 from notifier.links import CODE_LENGTH
 from notifier.local_time import zones_of
 from notifier.quiet import next_opening
 from notifier.sms_text import count_segments
+from notifier.templates import render_sms
 from store.models import Channel, InvoiceStatus
 from store.run_checks import Scope
 from store.unit import Tx
@@ -186,7 +186,9 @@ class _Tally:
             zero_examples=tuple(self._zeros),
             stale=stale,
             unproven=self._unproven,
-            templates={lang: templates.load(kind, lang).hash for lang in sorted(self._languages)},
+            templates={
+                lang: self._profile.templates.load(kind, lang).hash for lang in sorted(self._languages)
+            },
         )
 
 
@@ -222,5 +224,5 @@ def segments_of(profile: TenantProfile, criteria: Criteria, notice: Notice) -> i
     """What the text of this notice costs; its link is as long as a real one."""
     link = f"{profile.public_url}/i/{'x' * CODE_LENGTH}" if profile.public_url else profile.portal_url
     context = invoice_context(profile, notice.invoice, notice.payer, notice.owner) | {"link": link}
-    source = templates.load(criteria.kind, notice.payer.language)
-    return count_segments(templates.render_sms(source, context)).count
+    source = profile.templates.load(criteria.kind, notice.payer.language)
+    return count_segments(render_sms(source, context)).count

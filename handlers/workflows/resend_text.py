@@ -134,7 +134,7 @@ async def _refusal(tx: Tx, number: str, zone: tzinfo) -> str:
 def _body(
     profile: TenantProfile, invoice: Invoice, payer: Subscriber, subscriber: Subscriber, link: str
 ) -> str:
-    source = templates.load(NotificationKind.RESEND, payer.language)
+    source = profile.templates.load(NotificationKind.RESEND, payer.language)
     context = invoice_context(profile, invoice, payer, subscriber) | {"link": link}
     return templates.render_sms(source, context | {"language": source.language})
 

@@ -3,7 +3,8 @@
 A notification stores the hash and the frozen context, so that a resend or a proof renders what was sent,
 also after the template has changed. Files: NAME.LANGUAGE.subject, .txt and .html (e-mail) and .sms (text)
 beside this module; a message that never goes by one of the two has no files for it. What several share
-stands in parts/ and is put in when a file is read: what is pinned is whole.
+stands in parts/ and is put in when a file is read: what is pinned is whole. A provider's own files
+(notifier.templates.own) stand in for ours one by one.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,7 +43,8 @@ class _Environment(ImmutableSandboxedEnvironment):
 
 _text = _Environment(undefined=StrictUndefined, keep_trailing_newline=True)
 _html = _Environment(undefined=StrictUndefined, autoescape=True, keep_trailing_newline=True)
-_INCLUDE = re.compile(r"\{# include (parts/[a-z.]+) #\}")
+INCLUDE = re.compile(r"\{# include (parts/[a-z.]+) #\}")
+PARTS = ("subject", "txt", "html", "sms")
 FALLBACK_LANGUAGE = "en"
 
 
@@ -105,24 +107,55 @@ def content_hash(subject: str, text: str, html: str, sms: str = "") -> str:
     return hashlib.sha256("\x00".join(parts).encode()).hexdigest()
 
 
-@lru_cache(maxsize=64)
+class Templates:
+    """What one provider sends: its own files by their names (`overdue.es.txt`, `parts/foot.es.txt`), ours
+    for whatever it has none of. Read once: a new file counts from the next start.
+    """
+
+    def __init__(self, own: Mapping[str, str] | None = None) -> None:
+        self.own: Mapping[str, str] = dict(own or {})
+        self._kept = lru_cache(maxsize=64)(self._load)
+
+    def load(self, name: str, language: str) -> TemplateSource:
+        """The current template in this language, else in English; TemplateProblem when there is none."""
+        return self._kept(name, language)
+
+    def _load(self, name: str, language: str) -> TemplateSource:
+        for candidate in (language, language.split("-")[0], FALLBACK_LANGUAGE):
+            subject, text, html, sms = (self._part(name, candidate, part) for part in PARTS)
+            if subject or text or html or sms:
+                digest = content_hash(subject, text, html, sms)
+                return TemplateSource(digest, name, candidate, subject, text, html, sms)
+        raise TemplateProblem(f"There is no template {name}.")
+
+    def _part(self, name: str, language: str, part: str) -> str:
+        text = self._file(f"{name}.{language}.{part}")
+        return INCLUDE.sub(lambda found: self._file(found[1]).strip(), text)
+
+    def _file(self, name: str) -> str:
+        text = self.own.get(name) or built_in(name)
+        return text.strip() + "\n" if text else ""
+
+
+def built_in(name: str) -> str:
+    """Our file of this name; empty where there is none."""
+    # A language comes from outside: its name is looked up among ours, and never makes a path of its own.
+    return (_HERE / name).read_text("utf-8") if name in built_in_names() else ""
+
+
+@cache
+def built_in_names() -> frozenset[str]:
+    """Of all our files, those in parts/ with that before their name."""
+    own = {file.name for file in _HERE.iterdir() if file.suffix[1:] in PARTS}
+    return frozenset(own | {f"parts/{file.name}" for file in (_HERE / "parts").iterdir()})
+
+
+BUILT_IN = Templates()
+
+
 def load(name: str, language: str) -> TemplateSource:
-    """The current template in this language, else in English; TemplateProblem when there is none."""
-    for candidate in (language, language.split("-")[0], FALLBACK_LANGUAGE):
-        parts = [_part(name, candidate, part) for part in ("subject", "txt", "html", "sms")]
-        if any(parts):
-            subject, text, html, sms = parts
-            digest = content_hash(subject, text, html, sms)
-            return TemplateSource(digest, name, candidate, subject, text, html, sms)
-    raise TemplateProblem(f"There is no template {name}.")
-
-
-def _part(name: str, language: str, part: str) -> str:
-    file = _HERE / f"{name}.{language}.{part}"
-    if not file.is_file():
-        return ""
-    text = file.read_text("utf-8").strip() + "\n"
-    return _INCLUDE.sub(lambda found: (_HERE / found[1]).read_text("utf-8").strip(), text)
+    """Ours, whatever a provider has written."""
+    return BUILT_IN.load(name, language)
 
 
 @lru_cache(maxsize=256)

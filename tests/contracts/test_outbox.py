@@ -12,7 +12,7 @@ import pytest
 
 from notifier import templates
 from notifier.keys import DeliveryToken
-from notifier.outbox import Draft, Enqueued, KeyConflict, email
+from notifier.outbox import Draft, Enqueued, KeyConflict, Outbox, email
 from store.models import Channel, Delivery, NotificationKind, Outcome, Priority, Recipient, Stage
 from store.types import new_id
 from store.unit import Store
@@ -67,6 +67,18 @@ async def test_a_draft_becomes_one_notification_and_a_delivery_per_address(store
     for one in found.values():
         assert (one.stage, one.attempt, one.outcome, one.route) == (Stage.QUEUED, 0, Outcome.NONE, "relay")
         assert (one.due_at, one.expires_at, one.priority) == (NOW, notification.expires_at, Priority.URGENT)
+
+
+async def test_a_message_keeps_its_providers_own_template_and_another_providers_is_ours(store: Store) -> None:
+    mine = templates.Templates({"test.en.subject": "A trial of {{ brand.name }}\n"})
+    box = Outbox(KEYRING, DOMAIN, {1: mine})
+    for tenant, wanted in ((1, mine.load("test", "en")), (2, templates.load("test", "en"))):
+        async with store.begin(tenant) as tx:
+            made = await box.enqueue(tx, draft())
+        async with store.read(tenant) as tx:
+            notification = await tx.notifications.get(made.notification_id)
+            assert notification is not None
+            assert await tx.notifications.template(notification.template_hash) == wanted
 
 
 async def test_the_message_id_holds_the_deliverys_token_on_the_tenants_domain(store: Store) -> None:

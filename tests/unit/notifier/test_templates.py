@@ -218,3 +218,25 @@ def test_every_template_file_belongs_to_a_complete_set() -> None:
             names.setdefault(path.stem, set()).add(path.suffix)
     assert names
     assert all(found == {".subject", ".txt", ".html"} for found in names.values()), names
+
+
+def test_a_providers_own_file_stands_in_for_ours_and_the_other_parts_stay() -> None:
+    mine = templates.Templates({"overdue.es.subject": "Factura {{ invoice.number }} de {{ brand.name }}\n"})
+    ours, found = load("overdue", "es"), mine.load("overdue", "es-MX")
+    assert found.subject == "Factura {{ invoice.number }} de {{ brand.name }}\n"
+    assert (found.text, found.html, found.sms) == (ours.text, ours.html, ours.sms)
+    assert found.hash == content_hash(found.subject, found.text, found.html, found.sms) != ours.hash
+    assert mine.load("overdue", "en") == load("overdue", "en")
+
+
+def test_a_part_of_the_providers_own_is_in_each_message_that_includes_it() -> None:
+    mine = templates.Templates({"parts/foot.en.txt": "Call {{ brand.support_phone }}.\n"})
+    for kind in ("overdue", "reminder", "resend"):
+        assert mine.load(kind, "en").text.endswith("Call {{ brand.support_phone }}.\n")
+        assert mine.load(kind, "en").html == load(kind, "en").html
+        assert "Call {{" not in load(kind, "en").text
+
+
+def test_a_language_that_only_the_provider_writes_is_found() -> None:
+    mine = templates.Templates({"resend.fr.sms": "{{ brand.name }} : {{ link }} STOP\n"})
+    assert (mine.load("resend", "fr-CA").language, load("resend", "fr-CA").language) == ("fr", "en")
