@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from billing.csv_kinds import ImportKind
+from billing.csv_kinds import ImportKind, Preset
 
 Names = tuple[str, ...]
 
@@ -93,7 +93,9 @@ WORDS: Final[Mapping[ImportKind, Mapping[str, Mapping[str, str]]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Preset:
+class Export:
+    """The columns of one kind of file."""
+
     columns: Mapping[str, Names]
     """Ours -> theirs. `owed` of invoices is what is still to be paid, where there is no `paid`."""
     joined: Mapping[str, Names] = field(default_factory=dict)
@@ -103,9 +105,9 @@ class Preset:
 
 
 _ACCOUNT: Final = ("Account", "Account number", "Customer ID", "Customer number", "Subscriber ID")
-PRESETS: Final[Mapping[str, Mapping[ImportKind, Preset]]] = {
-    "uisp": {
-        ImportKind.SUBSCRIBERS: Preset(
+PRESETS: Final[Mapping[Preset, Mapping[ImportKind, Export]]] = {
+    Preset.UISP: {
+        ImportKind.SUBSCRIBERS: Export(
             columns={
                 "account": ("Custom ID", "User ident", "ID", "Client ID"),
                 "kind": ("Client type", "Type"),
@@ -123,7 +125,7 @@ PRESETS: Final[Mapping[str, Mapping[ImportKind, Preset]]] = {
             joined={"name": ("First name", "Last name"), "address": ("Street 1", "Street 2")},
             credit=True,
         ),
-        ImportKind.PACKAGES: Preset(
+        ImportKind.PACKAGES: Export(
             columns={
                 "account": ("Client custom ID", "Client user ident", "Client ID"),
                 "package": ("Service ID", "ID"),
@@ -137,7 +139,7 @@ PRESETS: Final[Mapping[str, Mapping[ImportKind, Preset]]] = {
                 "mac": ("MAC address", "MAC"),
             }
         ),
-        ImportKind.INVOICES: Preset(
+        ImportKind.INVOICES: Export(
             columns={
                 "number": ("Invoice number", "Number"),
                 "account": ("Client custom ID", "Client user ident", "Client ID"),
@@ -151,8 +153,8 @@ PRESETS: Final[Mapping[str, Mapping[ImportKind, Preset]]] = {
             }
         ),
     },
-    "splynx": {
-        ImportKind.SUBSCRIBERS: Preset(
+    Preset.SPLYNX: {
+        ImportKind.SUBSCRIBERS: Export(
             columns={
                 "account": ("Portal login", "Login", "ID"),
                 "kind": ("Category",),
@@ -170,7 +172,7 @@ PRESETS: Final[Mapping[str, Mapping[ImportKind, Preset]]] = {
             },
             credit=True,
         ),
-        ImportKind.PACKAGES: Preset(
+        ImportKind.PACKAGES: Export(
             columns={
                 "account": ("Portal login", "Customer login", "Customer ID"),
                 "package": ("Service ID", "ID"),
@@ -184,7 +186,7 @@ PRESETS: Final[Mapping[str, Mapping[ImportKind, Preset]]] = {
                 "mac": ("MAC", "MACs"),
             }
         ),
-        ImportKind.INVOICES: Preset(
+        ImportKind.INVOICES: Export(
             columns={
                 "number": ("Number", "Invoice number"),
                 "account": ("Portal login", "Customer login", "Customer ID"),
@@ -197,17 +199,10 @@ PRESETS: Final[Mapping[str, Mapping[ImportKind, Preset]]] = {
             }
         ),
     },
-    "generic": {
-        ImportKind.SUBSCRIBERS: Preset(
+    Preset.GENERIC: {
+        ImportKind.SUBSCRIBERS: Export(
             columns={
-                "account": (
-                    "Account",
-                    "Account number",
-                    "Customer ID",
-                    "Customer number",
-                    "Subscriber ID",
-                    "ID",
-                ),
+                "account": (*_ACCOUNT, "ID"),
                 "kind": ("Customer type", "Type", "Category"),
                 "status": ("Status", "Account status"),
                 "name": ("Name", "Full name", "Subscriber name", "Customer name", "Customer", "Company"),
@@ -245,7 +240,7 @@ PRESETS: Final[Mapping[str, Mapping[ImportKind, Preset]]] = {
                 ),
             },
         ),
-        ImportKind.PACKAGES: Preset(
+        ImportKind.PACKAGES: Export(
             columns={
                 "account": _ACCOUNT,
                 "package": ("Package ID", "Service ID", "Subscription ID", "ID"),
@@ -259,7 +254,7 @@ PRESETS: Final[Mapping[str, Mapping[ImportKind, Preset]]] = {
                 "mac": ("MAC", "MAC address"),
             }
         ),
-        ImportKind.INVOICES: Preset(
+        ImportKind.INVOICES: Export(
             columns={
                 "number": ("Invoice", "Invoice number", "Invoice ID", "Number", "Invoice #"),
                 "account": _ACCOUNT,
@@ -298,4 +293,4 @@ DEFAULTS: Final[Mapping[ImportKind, Mapping[str, str]]] = {
     ImportKind.INVOICES: {},
 }
 
-__all__ = ["DEFAULTS", "NEEDED", "PRESETS", "WORDS", "Preset"]
+__all__ = ["DEFAULTS", "NEEDED", "PRESETS", "WORDS", "Export"]

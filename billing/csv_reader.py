@@ -10,7 +10,7 @@ import codecs
 import csv
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import TextIOWrapper
 from itertools import islice
@@ -60,7 +60,7 @@ _BAD_QUOTES: Final = "The quotes in this row do not pair up, so that its columns
 
 
 class Layout(Protocol):
-    """How another system's rows become ours (billing.csv_shapes)."""
+    """How a file's rows become ours: `OwnLayout`, or another system's (billing.csv_shapes)."""
 
     @property
     def width(self) -> int:
@@ -71,6 +71,21 @@ class Layout(Protocol):
     def dropped(self) -> tuple[str, ...]: ...
 
     def row(self, line: int, cells: Sequence[str]) -> Row | RowError: ...
+
+
+@dataclass(frozen=True, slots=True)
+class OwnLayout:
+    """Of a file in our own format."""
+
+    places: Mapping[int, str]
+    dropped: tuple[str, ...]
+
+    @property
+    def width(self) -> int:
+        return len(self.places) + len(self.dropped)
+
+    def row(self, line: int, cells: Sequence[str]) -> Row:
+        return Row(line, {name: cells[place] for place, name in self.places.items()})
 
 
 class _Lines:
@@ -139,14 +154,13 @@ class CsvFile:
         UTF-16 where the file begins with its mark.
         """
         self._columns, self._optional, self._shape, self._hint = columns, optional, shape, hint
-        self.layout: Layout | None = None
         try:
             self.size = path.stat().st_size
             self._lines = _Lines(path, _encoding_of(path, encoding))
         except OSError as error:
             raise ImportProblem(f"{path.name} cannot be read: {error.strerror or error}.") from None
         try:
-            self._places, self.dropped = self._read_header(path.name)
+            self.layout = self._read_header(path.name)
         except BaseException:
             self._lines.close()
             raise
@@ -166,7 +180,7 @@ class CsvFile:
         """The next rows, and errors in the place of rows that cannot be told apart; empty at the end."""
         return list(islice(self._rows, size))
 
-    def _read_header(self, name: str) -> tuple[dict[int, str], tuple[str, ...]]:
+    def _read_header(self, name: str) -> Layout:
         first = next(self._lines, "")
         while first and not first.strip():
             first = next(self._lines, "")
@@ -181,8 +195,7 @@ class CsvFile:
             raise ImportProblem(f"The header of {name} cannot be read: its quotes do not pair up.") from None
         names = [" ".join(cell.split()) for cell in names]
         if self._shape is not None:
-            self.layout = self._shape(names)
-            return dict(enumerate(names)), self.layout.dropped
+            return self._shape(names)
         try:
             return judge_header([cell.lower() for cell in names], self._columns, self._optional)
         except ImportProblem as problem:
@@ -205,28 +218,22 @@ class CsvFile:
                 yield self._row(line, cells)
 
     def _row(self, line: int, cells: list[str]) -> Row | RowError:
-        layout = self.layout
-        expected = layout.width if layout is not None else len(self._places) + len(self.dropped)
-        if len(cells) != expected:
+        if len(cells) != self.layout.width:
             return RowError(
                 line,
                 None,
-                f"This row has {len(cells)} values where the header has {expected} columns. "
+                f"This row has {len(cells)} values where the header has {self.layout.width} columns. "
                 "A value with the separator or a line break in it needs quotes around it.",
             )
-        if layout is not None:
-            found = layout.row(line, cells)
-            if isinstance(found, RowError):
-                return found
-            kept = dict(found.cells)
-        else:
-            kept = {name: cells[place] for place, name in self._places.items()}
-        for name, cell in kept.items():
+        row = self.layout.row(line, cells)
+        if isinstance(row, RowError):
+            return row
+        for name, cell in row.cells.items():
             if _UNDECODED.search(cell):
                 return RowError(line, name, _NOT_UTF8)
             if _CONTROL.search(cell):
                 return RowError(line, name, "There is a control character in this value.")
-        return Row(line, kept)
+        return row
 
 
 def _encoding_of(path: Path, asked: str) -> str:
@@ -252,9 +259,12 @@ def is_nameable(name: str) -> bool:
     return _NAMEABLE.fullmatch(name) is not None
 
 
-def judge_header(
-    names: Sequence[str], columns: Sequence[str], optional: Sequence[str] = ()
-) -> tuple[dict[int, str], tuple[str, ...]]:
+def shown(names: Sequence[str], places: Iterable[int]) -> tuple[str, ...]:
+    """By name where that is a name, else by its place: a first line may be somebody already."""
+    return tuple(names[place] if is_nameable(names[place]) else f"number {place + 1}" for place in places)
+
+
+def judge_header(names: Sequence[str], columns: Sequence[str], optional: Sequence[str] = ()) -> OwnLayout:
     """Where each column is, and what was dropped; ImportProblem with what is missing or unknown."""
     wanted = {*columns, *optional}
     places = {place: name for place, name in enumerate(names) if name in wanted}
@@ -262,11 +272,7 @@ def judge_header(
         # Perhaps the first line is a subscriber already: nothing of it is repeated.
         raise ImportProblem(f"The first line must name the columns: {', '.join(columns)}.")
     secret = {place for place, name in enumerate(names) if name not in wanted and is_secret(name)}
-    unknown = [
-        name if _NAMEABLE.fullmatch(name) else f"number {place + 1}"
-        for place, name in enumerate(names)
-        if place not in places and place not in secret
-    ]
+    unknown = shown(names, (p for p in range(len(names)) if p not in places and p not in secret))
     missing = [name for name in columns if name not in places.values()]
     twice = sorted({name for name in places.values() if names.count(name) > 1})
     faults = [
@@ -278,12 +284,9 @@ def judge_header(
         )
         if which
     ]
-    dropped = tuple(
-        names[place] if _NAMEABLE.fullmatch(names[place]) else f"number {place + 1}"
-        for place in sorted(secret)
-    )
+    dropped = shown(names, sorted(secret))
     if not faults:
-        return places, dropped
+        return OwnLayout(places, dropped)
     if dropped:
         faults.append(
             f"By the way, {', '.join(dropped)} looks like a password: such a column is never stored, "
@@ -296,9 +299,11 @@ __all__ = [
     "CsvFile",
     "ImportProblem",
     "Layout",
+    "OwnLayout",
     "Row",
     "RowError",
     "is_nameable",
     "is_secret",
     "judge_header",
+    "shown",
 ]

@@ -14,9 +14,9 @@ from typing import Final
 
 from rapidfuzz import fuzz, process
 
-from billing.csv_kinds import ImportKind
-from billing.csv_presets import DEFAULTS, NEEDED, PRESETS, WORDS, Preset
-from billing.csv_reader import ImportProblem, Row, RowError, is_nameable, is_secret
+from billing.csv_kinds import DayOrder, DecimalSign, ImportKind, Preset
+from billing.csv_presets import DEFAULTS, NEEDED, PRESETS, WORDS, Export
+from billing.csv_reader import ImportProblem, Row, RowError, is_nameable, is_secret, shown
 from billing.csv_values import Ambiguous, amount, day, yes_or_no
 
 _AMOUNTS: Final = frozenset({"balance", "price", "total", "paid", "owed"})
@@ -30,13 +30,11 @@ OWED: Final = "owed"
 class Wanted:
     """What the person asked for at the command line."""
 
-    preset: str = ""
+    preset: Preset | None = None
     map: Mapping[str, str] = field(default_factory=dict)
     """Our column -> the name of theirs."""
-    decimal: str | None = None
-    """`point` or `comma` (billing.csv_kinds.DecimalSign)."""
-    dates: str | None = None
-    """`mdy` or `dmy` (billing.csv_kinds.DayOrder)."""
+    decimal: DecimalSign | None = None
+    dates: DayOrder | None = None
     currency: str = ""
     """For files that name none."""
 
@@ -55,11 +53,11 @@ def read_map(text: str, kind: ImportKind, columns: Sequence[str]) -> dict[str, s
             raise ImportProblem('--map is written as account="Customer ID",email_billing=Email.')
         found[match[1]] = next(filter(None, (match[2], match[3], match[4])), "").strip()
         place = match.end()
-    check_map(found, kind, columns)
+    _check_map(found, kind, columns)
     return found
 
 
-def check_map(found: Mapping[str, str], kind: ImportKind, columns: Sequence[str]) -> None:
+def _check_map(found: Mapping[str, str], kind: ImportKind, columns: Sequence[str]) -> None:
     allowed = [*columns, *((OWED,) if kind is ImportKind.INVOICES else ())]
     for ours, theirs in found.items():
         if ours not in allowed:
@@ -135,7 +133,7 @@ def shape_of(
     kind: ImportKind, names: Sequence[str], columns: Sequence[str], wanted: Wanted, file: str
 ) -> Shape:
     """From the header's names; ImportProblem says what is missing, with what the file has instead."""
-    preset = PRESETS[wanted.preset][kind] if wanted.preset else Preset({c: (c,) for c in (*columns, OWED)})
+    preset = PRESETS[wanted.preset][kind] if wanted.preset else Export({c: (c,) for c in (*columns, OWED)})
     folded = [_folded(name) for name in names]
     secret = {place for place, name in enumerate(names) if is_secret(name)}
     open_places = {name: place for place, name in reversed(list(enumerate(folded))) if place not in secret}
@@ -151,7 +149,7 @@ def shape_of(
             places[ours] = found
     missing = [c for c in NEEDED[kind] if c not in places]
     if missing:
-        raise ImportProblem(_ask(file, missing, names, places))
+        raise ImportProblem(_ask(file, missing, names))
     if "currency" not in places and not wanted.currency:
         raise ImportProblem(
             f"{file} does not say in which currency its amounts are: add --currency USD, say."
@@ -166,14 +164,14 @@ def shape_of(
             for ours, choices in places.items()
         },
         width=len(names),
-        dropped=tuple(_shown(names, sorted(secret))),
-        ignored=tuple(_shown(names, [p for p in range(len(names)) if p not in taken | secret])),
+        dropped=shown(names, sorted(secret)),
+        ignored=shown(names, (p for p in range(len(names)) if p not in taken | secret)),
         wanted=wanted,
         credit=preset.credit and "balance" not in wanted.map,
     )
 
 
-def _found(ours: str, preset: Preset, places: Mapping[str, int]) -> tuple[tuple[int, ...], ...]:
+def _found(ours: str, preset: Export, places: Mapping[str, int]) -> tuple[tuple[int, ...], ...]:
     single = [(places[n],) for n in map(_folded, preset.columns.get(ours, ())) if n in places]
     joined = tuple(places[n] for n in map(_folded, preset.joined.get(ours, ())) if n in places)
     return (*single, joined) if joined else tuple(single)
@@ -187,11 +185,11 @@ def preset_that_fits(kind: ImportKind, names: Iterable[str]) -> str:
     """The preset whose needed columns a header has and that knows most of it; empty: none."""
     have = {_folded(name) for name in names}
 
-    def known(preset: Preset) -> int:
+    def known(preset: Export) -> int:
         theirs = [*preset.columns.values(), *preset.joined.values()]
         return sum(any(_folded(n) in have for n in choices) for choices in theirs)
 
-    def fits(preset: Preset) -> bool:
+    def fits(preset: Export) -> bool:
         return all(
             any(_folded(n) in have for n in (*preset.columns.get(c, ()), *preset.joined.get(c, ())))
             for c in NEEDED[kind]
@@ -201,7 +199,7 @@ def preset_that_fits(kind: ImportKind, names: Iterable[str]) -> str:
     return max(fitting, key=lambda name: fitting[name], default="")
 
 
-def _ask(file: str, missing: Sequence[str], names: Sequence[str], places: Mapping[str, object]) -> str:
+def _ask(file: str, missing: Sequence[str], names: Sequence[str]) -> str:
     hints = []
     for ours in missing:
         choices = {n: _folded(n) for n in names if is_nameable(n) and not is_secret(n)}
@@ -213,13 +211,7 @@ def _ask(file: str, missing: Sequence[str], names: Sequence[str], places: Mappin
 
 
 def _has(names: Sequence[str]) -> str:
-    shown = _shown(names, range(len(names)))[:20]
-    return f" The file has: {', '.join(shown)}."
-
-
-def _shown(names: Sequence[str], places: Iterable[int]) -> list[str]:
-    """By name where that is a name, else by its place: a first line may be somebody already."""
-    return [names[p] if is_nameable(names[p]) else f"number {p + 1}" for p in places]
+    return f" The file has: {', '.join(shown(names, range(len(names)))[:20])}."
 
 
 def _folded(name: str) -> str:
@@ -239,4 +231,4 @@ def _negated(value: str) -> str:
     return value[1:] if value.startswith("-") else f"-{value}"
 
 
-__all__ = ["Shape", "Wanted", "check_map", "preset_that_fits", "read_map", "shape_of"]
+__all__ = ["Shape", "Wanted", "preset_that_fits", "read_map", "shape_of"]

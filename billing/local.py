@@ -45,7 +45,7 @@ async def import_csv(
     result = ImportResult(kind, dry_run)
     importer = IMPORTERS[kind](Facts(source, as_of or store.clock()), region, result)
     with open_csv(kind, path, wanted, encoding) as file:
-        result.dropped_columns = file.dropped
+        result.dropped_columns = file.layout.dropped
         if isinstance(file.layout, Shape):
             result.ignored_columns, result.names = file.layout.ignored, file.layout.names
         more = True

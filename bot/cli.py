@@ -301,13 +301,7 @@ def import_(
 
     try:
         theirs = read_map(columns, kind, (*COLUMNS[kind], *OPTIONAL[kind])) if columns else {}
-        wanted = Wanted(
-            preset.value if preset else "",
-            theirs,
-            decimal.value if decimal else None,
-            dates.value if dates else None,
-            currency.upper(),
-        )
+        wanted = Wanted(preset, theirs, decimal, dates, currency.upper())
         result = asyncio.run(main())
     except (ImportProblem, DatabaseError, OSError) as error:
         raise _fail(str(error)) from None

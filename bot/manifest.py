@@ -3,7 +3,7 @@
 Form and limits: docs.slack.dev/reference/app-manifest.
 
 Each scope with its reason, so that whoever approves the app at Slack can read why; each is asked for only
-when the feature that needs it is on. `ispbot check` holds what was granted against the same table.
+when the feature that needs it is on.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ METHODS = {
     "chat.postMessage": "chat:write",
     "chat.update": "chat:write",
     "conversations.history": "channels:history",
-    "conversations.info": "channels:read",
     "conversations.open": "im:write",
     "conversations.replies": "channels:history",
     "files.completeUploadExternal": "files:write",
@@ -50,8 +49,6 @@ _WHY = {
     "app_mentions:read": "a mention is read like the command, in threads too",
     "channels:history": "notes in the threads of texts; to find a post whose answer was lost",
     "groups:history": "the same in private channels",
-    "channels:read": "`ispbot check` sees whether the channels are there and the app is in them",
-    "groups:read": "the same for private channels",
     "im:history": "direct messages are read like the command",
     "im:write": "answers that only one person may see, when nothing else is left",
     "files:write": "exports and records of notices, as files in a direct message",

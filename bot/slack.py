@@ -114,7 +114,6 @@ class SlackRim:
         self._teams, self._clients, self._secret, self._signer = teams, clients, signing_secret, signer
         self._roles, self._inbox, self._runner, self._keyring = roles, inbox, runner, keyring
         self._responder = responder
-        self._word = next(iter(services.tenants.values())).command
         # Either of these silently switches Bolt to OAuth and drops the token (measured).
         for name in ("SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET"):
             os.environ.pop(name, None)
@@ -301,9 +300,10 @@ class SlackRim:
             value=incoming.value,
             inputs=incoming.inputs,
         )
-        answer = await command.answer(request, self._services)
         if incoming.modal is not None:
             answer = Answer(modal=incoming.modal, done=True)
+        else:
+            answer = await command.answer(request, self._services)
         if answer.errors is not None:
             await ack(response_action="errors", errors=dict(answer.errors.errors))
             return
@@ -488,7 +488,8 @@ class SlackRim:
         """Of a message or of everywhere (bot.shortcuts): runs, asks which one, or opens the dialog."""
         shortcut = BY_CALLBACK.get(str(body.get("callback_id", "")))
         if shortcut is None:
-            raise UserError("This shortcut is from an older version.", f"Type `{self._word}` instead.")
+            word = next(iter(self._services.tenants.values())).command
+            raise UserError("This shortcut is from an older version.", f"Type `{word}` instead.")
         team = _team_of(body)
         tenant, message = self._teams.get(team), body.get("message") or {}
         found: list[str] = []

@@ -35,7 +35,6 @@ class SocketMode:
         self._rim, self._token = rim, app_token
         self._web = AsyncWebClient(base_url=api_url, session=session, retry_handlers=[], timeout=10)
         self._under_way: set[asyncio.Task[None]] = set()
-        self.connected = asyncio.Event()
         # It logs whole payloads when something is wrong with one: names and numbers.
         self._quiet = logging.getLogger("ispbot.socket_mode")
         self._quiet.setLevel(logging.CRITICAL)
@@ -49,11 +48,9 @@ class SocketMode:
         client.socket_mode_request_listeners.append(self._on_request)
         try:
             await client.connect()  # type: ignore[no-untyped-call]  # slack_sdk's
-            self.connected.set()
             log.info("slack_socket_open")
             await self._watch(client)
         finally:
-            self.connected.clear()
             client.socket_mode_request_listeners.clear()
             await asyncio.shield(self._end(client))
 

@@ -27,21 +27,12 @@ def pointers(text: str, region: str = "US") -> list[str]:
     `region`: how telephone numbers without a country are read (ISO 3166).
     """
     text = plain_text(text)
-    found: dict[str, None] = {}
-
-    def take(pattern: re.Pattern[str], told: str) -> str:
-        for match in pattern.finditer(told):
-            word = (
-                _WORD[match[1].casefold()] + " " + match[2] if pattern is _NAMED else match[match.re.groups]
-            )
-            found.setdefault(word.rstrip(".!?"))
-        return pattern.sub(" ", told)
-
-    text = take(_NAMED, text)
-    text = take(_EMAIL, text)
+    found = [f"{_WORD[match[1].casefold()]} {match[2]}" for match in _NAMED.finditer(text)]
+    text = _NAMED.sub(" ", text)
+    found += [match[0].rstrip(".!?") for match in _EMAIL.finditer(text)]
+    text = _EMAIL.sub(" ", text)
     for match in reversed(list(phonenumbers.PhoneNumberMatcher(text, region))):
-        number = phonenumbers.format_number(match.number, phonenumbers.PhoneNumberFormat.E164)
-        found.setdefault(number)
+        found.append(phonenumbers.format_number(match.number, phonenumbers.PhoneNumberFormat.E164))
         text = f"{text[: match.start]} {text[match.end :]}"
-    take(_BARE, text)
-    return list(found)[:MOST]
+    found += [match[1] for match in _BARE.finditer(text)]
+    return list(dict.fromkeys(found))[:MOST]

@@ -170,6 +170,22 @@ class Desk:
                 assert asyncio.get_running_loop().time() < deadline, "the product does not answer"
                 await self.call("GET", "/sandbox/wait?for=wire&since=999999999&timeout_s=0.1")
 
+    async def killed_after_the_ack(self, account: str) -> None:
+        """A command whose answer is held back until the product was killed and started; until it is there."""
+        await self.slack_behaviour(method="response_url", delay_s=5)
+        before = {m["ts"] for m in await self.messages()}
+        body = {"user": "U_AGENT", "channel": "C_SUPPORT", "text": f"/isp {account}"}
+        acknowledged = await self.call("POST", "/sandbox/slack/command", body)
+        assert acknowledged["status"] == 200, acknowledged
+        await self.product("KILL")
+        await self.slack_behaviour(method="response_url")
+        await self.product("START")
+
+        async def answered() -> bool:
+            return any(f"· {account}" in words(m) for m in await self.messages() if m["ts"] not in before)
+
+        await self.until(answered, f"the card of {account}")
+
     async def problems(self) -> list[dict[str, Any]]:
         """Wire calls that the real service would not have liked.
 

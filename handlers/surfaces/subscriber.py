@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from handlers.commands.find.command import SUBSCRIBER_SURFACE
 from handlers.commands.find.view import card
 from handlers.contract import Services
 from handlers.reply import Reply
-from handlers.workflows.profile_card import load_card
+from handlers.workflows.profile_card import SUBSCRIBER_SURFACE, load_card
 
 
 class SubscriberSurface:

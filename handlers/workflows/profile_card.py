@@ -14,6 +14,9 @@ from store.filed import Filed
 from store.models import Aside, Invoice, Notification, NotificationKind, Subscriber
 from store.unit import Tx
 
+SUBSCRIBER_SURFACE = "subscriber"
+"""The posts that show a shared card; their key is the subscriber's id, and what it was shared from."""
+
 
 async def load_card(
     tx: Tx, profile: TenantProfile, subscriber: Subscriber, named: Invoice | None = None

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from billing.acts import ACT_SURFACE
 from handlers.workflows import diagnosed
 from handlers.workflows.conversations import CONVERSATION_SURFACE
+from handlers.workflows.profile_card import SUBSCRIBER_SURFACE
 from notifier.tracking import DELIVERY_SURFACE
 from store.models import Post
 from store.unit import Tx
-
-SUBSCRIBER, ACT = "subscriber", "act"
-"""Surfaces (handlers.surfaces) whose keys begin with the subscriber's id, and are an act's id."""
 
 
 async def subject(tx: Tx, channel: str, thread_ts: str) -> str:
@@ -19,33 +18,28 @@ async def subject(tx: Tx, channel: str, thread_ts: str) -> str:
     post = await tx.posts.at(channel, thread_ts)
     if post is None:
         return ""
+    owner: UUID | None
     if post.surface == DELIVERY_SURFACE:
-        return await _of_notification(tx, UUID(post.key))
-    owner = await _owner(tx, post)
-    subscriber = await tx.subscribers.by_id(owner) if owner is not None else None
-    return f"account {subscriber.account}" if subscriber is not None else ""
-
-
-async def _of_notification(tx: Tx, notification_id: UUID) -> str:
-    notification = await tx.notifications.get(notification_id)
-    if notification is None:
-        return ""
-    if notification.invoice_id is not None:
-        found = await tx.invoices.by_ids([notification.invoice_id])
-        if invoice := found.get(notification.invoice_id):
+        notification = await tx.notifications.get(UUID(post.key))
+        if notification is None:
+            return ""
+        invoice = await tx.invoices.by_id(notification.invoice_id) if notification.invoice_id else None
+        if invoice is not None:
             return f"invoice {invoice.number}"
-    owner = notification.subscriber_id
+        owner = notification.subscriber_id
+    else:
+        owner = await _owner(tx, post)
     subscriber = await tx.subscribers.by_id(owner) if owner is not None else None
     return f"account {subscriber.account}" if subscriber is not None else ""
 
 
 async def _owner(tx: Tx, post: Post) -> UUID | None:
-    if post.surface == SUBSCRIBER:
+    if post.surface == SUBSCRIBER_SURFACE:
         return UUID(post.key.partition(":")[0])
     if post.surface == CONVERSATION_SURFACE:
         conversation = await tx.conversations.get(UUID(post.key))
         return conversation.subscriber_id if conversation is not None else None
-    if post.surface == ACT:
+    if post.surface == ACT_SURFACE:
         act = await tx.acts.get(UUID(post.key))
         return act.subscriber_id if act is not None else None
     if post.surface == diagnosed.DIAGNOSIS_SURFACE:

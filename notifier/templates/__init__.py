@@ -4,7 +4,7 @@ A notification stores the hash and the frozen context, so that a resend or a pro
 also after the template has changed. Files: NAME.LANGUAGE.subject, .txt and .html (e-mail) and .sms (text)
 beside this module; a message that never goes by one of the two has no files for it. What several share
 stands in parts/ and is put in when a file is read: what is pinned is whole. A provider's own files
-(notifier.templates.own) stand in for ours one by one.
+(`Templates`) stand in for ours one by one.
 """
 
 from __future__ import annotations

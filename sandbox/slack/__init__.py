@@ -8,6 +8,7 @@ Beyond SANDBOX.md's calls, the control API has (all POST, under /sandbox/slack):
 - `behaviour` {method, error?, status?, retry_after?, delay_s?, lose_response?, times?}: how a Web API
   method (or `response_url`) misbehaves, `times` times or until reset; the method alone resets it.
   `behaviour` {paid_plan?, newer_blocks?}: user groups exist; data_table and its like are accepted.
+- `renew` {}, in Socket Mode only: the app is asked to open its connections anew.
 """
 
 from __future__ import annotations

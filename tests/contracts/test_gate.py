@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 
@@ -85,28 +86,28 @@ async def test_a_dead_route_holds_its_mail_tries_with_one_and_sends_all_when_it_
     assert await sending.accepted() == len(first) + len(later)
 
 
-async def test_mail_of_a_dead_route_goes_by_the_other_one_once_five_were_taken(sending: Sending) -> None:
+@asynccontextmanager
+async def _failing_over(sending: Sending, count: int) -> AsyncIterator[list[Delivery]]:
+    """So many mails that were queued while their route was dead and another one stood in; a worker runs."""
     await sending.mail.behave(relay="visp", refuse="connect")
     gate = SharedGate(sending.store, [1], failover={(1, "relay"): "own"}, tend_s=0.05)
     await sending.queue(*(f"n{n}@{OTHER}" for n in range(THRESHOLD)))
     routes = {1: [sending.route(), sending.route("remote", name="own")]}
     async with sending.working(routes=routes, gate=gate):
         await eventually(partial(_dead, sending), "its breaker is open")
-        later = await sending.queue(*(f"m{n}@{OTHER}" for n in range(TRIED_FIRST * 4)))
+        yield await sending.queue(*(f"m{n}@{OTHER}" for n in range(count)))
+
+
+async def test_mail_of_a_dead_route_goes_by_the_other_one_once_five_were_taken(sending: Sending) -> None:
+    async with _failing_over(sending, TRIED_FIRST * 4) as later:
         await _all_gone(sending, later, "by the route that lives")
     assert {(await sending.row(item)).route for item in later} == {"own"}
     assert [await sending.copies(item) for item in later] == [1] * len(later)
 
 
 async def test_mail_stays_where_it_is_when_the_other_route_refuses_the_first_five(sending: Sending) -> None:
-    await sending.mail.behave(relay="visp", refuse="connect")
     await sending.mail.behave(domain=OTHER, reply="550 5.7.1 Message blocked: poor reputation", at="data")
-    gate = SharedGate(sending.store, [1], failover={(1, "relay"): "own"}, tend_s=0.05)
-    await sending.queue(*(f"n{n}@{OTHER}" for n in range(THRESHOLD)))
-    routes = {1: [sending.route(), sending.route("remote", name="own")]}
-    async with sending.working(routes=routes, gate=gate):
-        await eventually(partial(_dead, sending), "its breaker is open")
-        later = await sending.queue(*(f"m{n}@{OTHER}" for n in range(TRIED_FIRST * 3)))
+    async with _failing_over(sending, TRIED_FIRST * 3) as later:
 
         async def refused() -> bool:
             async with sending.store.read(1) as tx:

@@ -41,15 +41,4 @@ async def test_kill_between_ack_and_answer_still_answers_and_does_nothing_twice(
 
 
 async def test_command_killed_right_after_its_ack_is_answered_after_the_restart(desk: Desk) -> None:
-    await desk.slack_behaviour(method="response_url", delay_s=5)
-    before = {m["ts"] for m in await desk.messages()}
-    body = {"user": "U_AGENT", "channel": "C_SUPPORT", "text": "/isp 1011"}
-    await desk.call("POST", "/sandbox/slack/command", body)
-    await desk.product("KILL")
-    await desk.slack_behaviour(method="response_url")
-    await desk.product("START")
-
-    async def answer() -> bool:
-        return any("· 1011" in words(m) for m in await desk.messages() if m["ts"] not in before)
-
-    await desk.until(answer, "the card of 1011")
+    await desk.killed_after_the_ack("1011")

@@ -75,19 +75,7 @@ async def test_http_is_believed_only_where_it_is_the_way(desk: Desk, way: tuple[
 
 
 async def test_what_was_acknowledged_is_answered_after_a_kill(desk: Desk) -> None:
-    await desk.slack_behaviour(method="response_url", delay_s=5)
-    before = {m["ts"] for m in await desk.messages()}
-    body = {"user": "U_AGENT", "channel": "C_SUPPORT", "text": "/isp 1011"}
-    answer = await desk.call("POST", "/sandbox/slack/command", body)
-    assert answer["status"] == 200, answer
-    await desk.product("KILL")
-    await desk.slack_behaviour(method="response_url")
-    await desk.product("START")
-
-    async def answered() -> bool:
-        return any("· 1011" in words(m) for m in await desk.messages() if m["ts"] not in before)
-
-    await desk.until(answered, "the card of 1011")
+    await desk.killed_after_the_ack("1011")
 
 
 async def test_slack_renews_its_connections_and_nothing_is_missed(

@@ -19,11 +19,9 @@ from handlers.reply import Answer, FieldErrors, Modal, Reply, To
 from handlers.typed import plain_text
 from handlers.workflows.lookup import find
 from handlers.workflows.pointing import pointed
-from handlers.workflows.profile_card import load_card
+from handlers.workflows.profile_card import SUBSCRIBER_SURFACE, load_card
 from store.models import Invoice, Subscriber
 from store.unit import Tx
-
-SUBSCRIBER_SURFACE = "subscriber"
 
 
 class Find:
