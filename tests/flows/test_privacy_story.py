@@ -54,11 +54,12 @@ async def _number_of(desk: Desk, account: str) -> str:
 
 
 async def _in_thread(desk: Desk, card: Message, part: str) -> Message:
+    """Below the card: who writes there before the product has noted where its card stands is not heard."""
     path = f"/sandbox/slack/messages?channel=C_SUPPORT&user=U_AGENT&thread_ts={card['ts']}"
 
     async def look() -> Message | None:
         found: list[Message] = await desk.call("GET", path)
-        return next((m for m in found if part in words(m)), None)
+        return next((m for m in found if part in words(m) and m["ts"] != card["ts"]), None)
 
     found: Message = await desk.until(look, f"{part!r} in the thread")
     return found
