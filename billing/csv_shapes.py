@@ -17,7 +17,7 @@ from rapidfuzz import fuzz, process
 from billing.csv_kinds import DayOrder, DecimalSign, ImportKind, Preset
 from billing.csv_presets import DEFAULTS, NEEDED, PRESETS, WORDS, Export
 from billing.csv_reader import ImportProblem, Row, RowError, is_nameable, is_secret, shown
-from billing.csv_values import Ambiguous, amount, day, yes_or_no
+from billing.csv_values import Ambiguous, OtherCurrency, amount, day, yes_or_no
 
 _AMOUNTS: Final = frozenset({"balance", "price", "total", "paid", "owed"})
 _DAYS: Final = frozenset({"issued_on", "due_on", "status_until"})
@@ -87,20 +87,24 @@ class Shape:
 
     def row(self, line: int, cells: Sequence[str]) -> Row | RowError:
         """A row of ours; RowError where a value could mean two things."""
+        told = {
+            ours: next(filter(None, (_joined(cells, places) for places in choices)), "")
+            for ours, choices in self.places.items()
+        }
+        currency = told.get("currency") or self.wanted.currency
         said: dict[str, str] = {}
-        for ours, choices in self.places.items():
-            told = next(filter(None, (_joined(cells, places) for places in choices)), "")
+        for ours, text in told.items():
             try:
-                said[ours] = self._value(ours, told)
-            except Ambiguous as problem:
+                said[ours] = self._value(ours, text, currency)
+            except (Ambiguous, OtherCurrency) as problem:
                 return RowError(line, ours, str(problem))
         self._complete(said)
         defaults = DEFAULTS[self.kind]
         return Row(line, {c: said.get(c) or defaults.get(c, "") for c in self.columns})
 
-    def _value(self, ours: str, told: str) -> str:
+    def _value(self, ours: str, told: str, currency: str) -> str:
         if ours in _AMOUNTS:
-            value = amount(told, self.wanted.decimal)
+            value = amount(told, self.wanted.decimal, currency)
             return _negated(value) if ours == "balance" and self.credit else value
         if ours in _DAYS:
             return day(told, self.wanted.dates)

@@ -6,12 +6,29 @@ What could mean two things is refused with the option that decides, never guesse
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Final
 
-_SIGNS: Final = re.compile(
-    r"[\s\u00a0\u202f'’]|[A-Za-z]{3}\b|\b[A-Za-z]{3}|[$€£¥₹₽₩₴₺₦]|R\$|kr\.?|zł", re.IGNORECASE
-)
+_SPACES: Final = re.compile(r"[\s\u00a0\u202f'’]")
+_CODE: Final = re.compile(r"\b[A-Za-z]{3}(?![A-Za-z])|(?<![A-Za-z])[A-Za-z]{3}\b")
+_SIGNS: Final[Mapping[str, frozenset[str]]] = {
+    "R$": frozenset({"BRL"}),
+    "zł": frozenset({"PLN"}),
+    "kr.": frozenset({"DKK", "ISK", "NOK", "SEK"}),
+    "kr": frozenset({"DKK", "ISK", "NOK", "SEK"}),
+    "€": frozenset({"EUR"}),
+    "£": frozenset({"EGP", "FKP", "GBP", "GIP", "LBP", "SHP"}),
+    "¥": frozenset({"CNY", "JPY"}),
+    "₹": frozenset({"INR"}),
+    "₽": frozenset({"RUB"}),
+    "₩": frozenset({"KPW", "KRW"}),
+    "₴": frozenset({"UAH"}),
+    "₺": frozenset({"TRY"}),
+    "₦": frozenset({"NGN"}),
+}
+"""Sign -> the currencies that it can mean. Any dollar and any peso is written $, which rules out these."""
+_NO_DOLLAR: Final = frozenset().union(*_SIGNS.values())
 _ISO: Final = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[T ].*)?")
 _SLASHED: Final = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})(?: .*)?")
 _WORDED: Final = ("%b %d, %Y", "%B %d, %Y", "%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%b %d %Y")
@@ -21,22 +38,59 @@ class Ambiguous(ValueError):
     """It could be read in two ways; the text says which option decides."""
 
 
-def amount(text: str, decimal: str | None = None) -> str:
+class OtherCurrency(ValueError):
+    """An amount names a currency that is not its row's."""
+
+
+def amount(text: str, decimal: str | None = None, currency: str = "") -> str:
     """`$1,234.50` or `1.234,50 €` as `1234.50`, `(12.00)` or `12.00-` as `-12.00`; what is no amount stays.
 
-    Ambiguous: `1,234` alone is a thousand or a fraction.
+    Ambiguous: `1,234` alone is a thousand or a fraction. OtherCurrency: `EUR 12` where `currency` is USD.
     """
-    bare = _SIGNS.sub("", text.strip())
+    bare = _without_currency(_SPACES.sub(" ", text.strip()), currency.strip().upper()).replace(" ", "")
     negative = bare.startswith(("-", "(")) or bare.endswith("-")
     digits = bare.strip("()-+")
     if not digits or not re.fullmatch(r"[0-9.,]+", digits) or not digits[-1].isdigit():
         return text.strip()
     point = "," if decimal == "comma" else "." if decimal == "point" else _point(digits)
     whole, _, fraction = digits.rpartition(point) if point and point in digits else (digits, "", "")
+    if (point and point in whole) or not _is_whole(whole):
+        return text.strip()  # two decimal points, or groups that are none
     thousands = re.sub(r"[.,]", "", whole) or "0"
-    if point and point in whole:
-        return text.strip()  # two decimal points
     return f"{'-' if negative else ''}{thousands}{'.' if fraction else ''}{fraction}"
+
+
+def _without_currency(text: str, currency: str) -> str:
+    """The first sign or code is taken away; one of another currency than the row's is refused."""
+    for sign, means in _SIGNS.items():
+        if sign in text:
+            _same(currency, currency in means)
+            return text.replace(sign, "", 1)
+    if "$" in text:
+        _same(currency, currency not in _NO_DOLLAR)
+        return re.sub(r"[A-Z]{0,2}\$", "", text, count=1)
+    if code := _CODE.search(text):
+        _same(currency, currency == code[0].upper())
+        return text[: code.start()] + text[code.end() :]
+    return text
+
+
+def _same(currency: str, same: bool) -> None:
+    if currency and not same:
+        raise OtherCurrency(f"This amount is in another currency than {currency}, which its row is in.")
+
+
+def _is_whole(digits: str) -> bool:
+    """12345, 1,234,567 or, as in India, 12,34,567; empty before a fraction such as .50."""
+    groups = re.split(r"[.,]", digits)
+    if len(groups) == 1:
+        return True
+    return (
+        len(set(re.findall(r"[.,]", digits))) == 1
+        and 1 <= len(groups[0]) <= 3
+        and all(len(group) in (2, 3) for group in groups[1:-1])
+        and len(groups[-1]) == 3
+    )
 
 
 def _point(digits: str) -> str:
@@ -91,4 +145,4 @@ def yes_or_no(text: str) -> str:
     return word
 
 
-__all__ = ["Ambiguous", "amount", "day", "yes_or_no"]
+__all__ = ["Ambiguous", "OtherCurrency", "amount", "day", "yes_or_no"]

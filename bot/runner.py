@@ -20,7 +20,7 @@ from bot.respond import Responder
 from bot.roles import RoleBook
 from handlers import sms_replies, webhooks
 from handlers.blocks import context, md, section
-from handlers.contract import Actor, Command, CommandRequest, Services
+from handlers.contract import Actor, Command, CommandRequest, NotYet, Services
 from handlers.profile import Role
 from handlers.reply import File, Home, Reply, UserError
 from handlers.workflows.thread_subject import subject
@@ -248,9 +248,15 @@ class Runner:
             return
         error: str | None = None
         try:
-            replies: Sequence[Reply | Home | File] = await self._handle(item)
+            replies: Sequence[Reply | Home | File] = await self._handle_when_known(item)
         except UserError as problem:
             replies = [error_reply(problem)]
+        except NotYet:
+            if item.attempt < MAX_ATTEMPTS:
+                log.info("interaction_waits", kind=item.kind)
+                return  # the row keeps its lease, and is taken up when that ends
+            log.warning("interaction_about_nothing", kind=item.kind)
+            replies = []
         except Exception as failure:
             log.exception("command_failed", reference=ref, error=type(failure).__name__)
             replies, error = [failure_reply(ref)], f"{ref} {type(failure).__name__}"
@@ -263,6 +269,21 @@ class Runner:
             error = f"{ref} {type(failure).__name__}"
             await self._responder.deliver(item, failure_reply(ref))
         await self._finish(item, error)
+
+    async def _handle_when_known(self, item: Interaction) -> Sequence[Reply | Home | File]:
+        """Waits a moment for what is being written just now; NotYet when that takes longer."""
+        deadline = asyncio.get_running_loop().time() + min(self._lease_s / 3, 5.0)
+        written = self._store.signals.subscribe("posts")
+        try:
+            while True:
+                try:
+                    return await self._handle(item)
+                except NotYet:
+                    left = deadline - asyncio.get_running_loop().time()
+                    if left <= 0 or not await written.wait(left):
+                        raise
+        finally:
+            written.close()
 
     async def _handle(self, item: Interaction) -> Sequence[Reply | Home | File]:
         payload = item.payload

@@ -26,6 +26,11 @@ class Actor:
     role: Role
 
 
+class NotYet(Exception):
+    """Where a post of ours stands is being written at this moment: to be run again once it is, at the latest
+    when the interaction's lease ends."""
+
+
 @dataclass(frozen=True, slots=True)
 class CommandRequest:
     """Somebody typed a command, pressed a button or sent a dialog."""

@@ -195,6 +195,19 @@ class Posts(Repository):
         row = (await self._tx.conn.execute(statement)).first()
         return _post(row) if row else None
 
+    async def may_stand(self, surface: str, channel: str) -> bool:
+        """Whether one of them was sent there and nobody knows yet where it stands (or that it does not)."""
+        c = posts.c
+        statement = select(c.id).where(
+            c.tenant_id == self._tenant,
+            c.surface == surface,
+            c.wanted > c.shown,
+            c.posting,
+            c.ts.is_(None),
+            or_(c.channel == channel, c.posted_in == channel),
+        )
+        return (await self._tx.conn.execute(statement.limit(1))).first() is not None
+
     async def under(self, parent_id: UUID) -> list[Post]:
         """What stands in its thread, oldest first."""
         c = posts.c

@@ -115,6 +115,11 @@ async def conversation_at(tx: Tx, channel: str, thread_ts: str) -> UUID | None:
     return UUID(post.key) if post is not None and post.surface == CONVERSATION_SURFACE else None
 
 
+async def may_be_one(tx: Tx, channel: str) -> bool:
+    """Whether a thread there that nobody knows may be that of a card which has just been posted."""
+    return await tx.posts.may_stand(CONVERSATION_SURFACE, channel)
+
+
 async def want_thread(tx: Tx, profile: TenantProfile, conversation: Conversation) -> None:
     """A person is needed: the card, and what was said before it, go to the support channel."""
     if await card_of(tx, conversation.id) is not None:

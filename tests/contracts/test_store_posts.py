@@ -47,6 +47,30 @@ async def only(store: Store, key: str = "k", tenant: int = 1) -> Post:
     return post
 
 
+async def test_a_post_may_stand_from_the_call_until_its_place_or_a_refusal_is_recorded(store: Store) -> None:
+    async def may_stand(surface: str = "delivery", channel: str = "C_SUPPORT") -> bool:
+        async with store.read(1) as tx:
+            return await tx.posts.may_stand(surface, channel)
+
+    await want(store)
+    (post,) = await claim(store)
+    assert not await may_stand()
+    async with store.system() as tx:
+        await tx.posts.about_to_post(post)
+    assert await may_stand()
+    assert not await may_stand("conversation")
+    assert not await may_stand(channel="C_OTHER")
+    await show(store, post)
+    assert not await may_stand()
+
+    await want(store, "refused")
+    (post,) = await claim(store)
+    async with store.system() as tx:
+        await tx.posts.about_to_post(post)
+        await tx.posts.put_off(post, until=NOW, error="not_in_channel", refused=True)
+    assert not await may_stand()
+
+
 async def test_wanting_the_same_post_again_changes_nothing(store: Store) -> None:
     await want(store, thread_ts="1699.5")
     first = await only(store)

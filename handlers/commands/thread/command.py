@@ -11,7 +11,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from handlers import talk_view as view
-from handlers.contract import CommandRequest, Services, audit
+from handlers.contract import CommandRequest, NotYet, Services, audit
 from handlers.intents import redact_cards
 from handlers.masks import mask_phone
 from handlers.profile import CommandSpec, Role
@@ -40,7 +40,7 @@ class Thread:
         if request.action == "said":
             async with services.store.read(request.tenant) as tx:
                 ours = await talks.conversation_at(tx, request.channel, request.value["thread_ts"])
-            return Answer(done=ours is None)
+                return Answer(done=ours is None and not await talks.may_be_one(tx, request.channel))
         if request.action == "written":
             return talks.checked(request)
         if request.action not in ("reply", "edit", "choose"):
@@ -98,6 +98,8 @@ class Thread:
         async with services.store.begin(request.tenant) as tx:
             conversation_id = await talks.conversation_at(tx, request.channel, request.value["thread_ts"])
             if conversation_id is None:
+                if await talks.may_be_one(tx, request.channel):
+                    raise NotYet
                 return []
             once = request.step("note")
             note = await tx.conversations.say(

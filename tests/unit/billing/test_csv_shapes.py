@@ -10,7 +10,7 @@ from billing.csv_kinds import ImportKind
 from billing.csv_reader import ImportProblem, Row, RowError
 from billing.csv_rows import COLUMNS, OPTIONAL
 from billing.csv_shapes import Shape, Wanted, preset_that_fits, read_map, shape_of
-from billing.csv_values import Ambiguous, amount, day, yes_or_no
+from billing.csv_values import Ambiguous, OtherCurrency, amount, day, yes_or_no
 
 SUBSCRIBERS, INVOICES, PACKAGES = ImportKind.SUBSCRIBERS, ImportKind.INVOICES, ImportKind.PACKAGES
 AMOUNTS = {
@@ -24,6 +24,13 @@ AMOUNTS = {
     "12.00-": "-12.00",
     "-3,5": "-3.5",
     "1,234,567": "1234567",
+    "12,34,567.5": "1234567.5",
+    ".50": "0.50",
+    "US$ 12": "12",
+    "1,234,56": "1,234,56",
+    "1,2345.00": "1,2345.00",
+    "1,234.567,8": "1,234.567,8",
+    "1.2,345": "1.2,345",
     "free": "free",
     "": "",
     "1e9": "1e9",
@@ -51,6 +58,24 @@ def cells(made: Shape, line: str) -> dict[str, str]:
     row = made.row(2, line.split(","))
     assert isinstance(row, Row), row
     return dict(row.cells)
+
+
+@pytest.mark.parametrize("told", ["EUR 12", "12 €", "12eur", "£12", "kr 12", "12 zł"])
+def test_an_amount_in_another_currency_than_its_row_is_refused(told: str) -> None:
+    with pytest.raises(OtherCurrency, match="another currency than USD"):
+        amount(told, currency="USD")
+    with pytest.raises(OtherCurrency):
+        amount("$12", currency="EUR")
+    assert [amount("$12", currency=c) for c in ("USD", "CAD", "MXN", "")] == ["12"] * 4
+    made = shape(INVOICES, "account,number,date,total", currency="USD", map={"issued_on": "date"})
+    assert isinstance(made.row(2, ["1001", "7", "2026-01-31", told]), RowError)
+
+
+@pytest.mark.parametrize(
+    ("told", "currency"), [("12 kr", "SEK"), ("kr. 12", "DKK"), ("R$12", "BRL"), ("usd 12", "usd")]
+)
+def test_an_amount_that_names_its_rows_currency_is_read(told: str, currency: str) -> None:
+    assert amount(told, currency=currency) == "12"
 
 
 @pytest.mark.parametrize(("told", "read"), AMOUNTS.items())

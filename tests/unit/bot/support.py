@@ -191,6 +191,7 @@ async def office(
     writing: bool = True,
     at_once: int = 50,
     mx_hosts: MxHosts = no_hosts,
+    lease_s: float = LEASE_S,
 ) -> AsyncIterator[Office]:
     """`writing` False: the inbox takes in and never writes."""
     commands, words = discover_commands()
@@ -224,11 +225,11 @@ async def office(
             responder=responder,
             keyring=KEYRING,
             worker=WORKER,
-            lease_s=LEASE_S,
+            lease_s=lease_s,
             at_once=at_once,
             mx_hosts=mx_hosts,
         )
-        inbox = Inbox(store, worker=WORKER, lease_s=LEASE_S, room=room)
+        inbox = Inbox(store, worker=WORKER, lease_s=lease_s, room=room)
         rim = SlackRim(
             store=store,
             services=services,
@@ -252,7 +253,7 @@ async def office(
             clients=clients,
             signer=signer,
             worker=WORKER,
-            lease_s=LEASE_S,
+            lease_s=lease_s,
         )
         tasks = [asyncio.create_task(inbox.run())] if writing else []
         desk = Office(

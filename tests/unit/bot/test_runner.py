@@ -12,7 +12,7 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from bot.runner import MAX_ATTEMPTS, reference
-from handlers.contract import Actor, CommandRequest
+from handlers.contract import Actor, CommandRequest, NotYet
 from handlers.profile import Role
 from handlers.reply import Reply, UserError
 from notifier.dsn import receive
@@ -103,6 +103,34 @@ async def test_an_action_that_needs_more_is_refused_when_it_happens(office: Offi
 async def test_a_command_that_is_gone_says_so(office: Office) -> None:
     await _carried_out(office, _item(office, payload={"command": "gone"}))
     assert "from an older version" in (await office.slack.last())["text"]
+
+
+async def test_what_is_about_a_post_that_is_just_being_written_waits_for_it(office: Office) -> None:
+    office.echo.failure = NotYet()
+    item = _item(office)
+    await office.inbox.put(item)
+    office.runner.start(item)
+    await office.echo.started.wait()
+    office.echo.failure = None
+    office.store.signals.fire("posts")
+    await office.settled()
+    assert len(office.echo.runs) == 2
+    assert (await office.slack.last())["text"] == "echo"
+    assert await office.state_of("i-1") == ("done", None)
+
+
+async def test_what_waits_for_too_long_keeps_its_row_and_ends_without_a_word_after_five_tries(
+    slack: Slack, sqlite_store: Store
+) -> None:
+    async with open_office(slack, sqlite_store, lease_s=0.03) as office:
+        office.echo.failure = NotYet()
+        await _left(office, _item(office))
+        for _ in range(2, MAX_ATTEMPTS):
+            await _again(office)
+            assert (await office.state_of("i-1"))[0] == "running"
+        await _again(office)
+        assert await office.state_of("i-1") == ("done", None)
+        assert await office.slack.messages() == []
 
 
 async def test_what_the_dead_namesake_left_is_run_once_each_however_much_it_is(office: Office) -> None:

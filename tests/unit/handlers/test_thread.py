@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from billing.pauses import held_by
-from handlers.contract import CommandRequest, Services
+from handlers.contract import CommandRequest, NotYet, Services
 from handlers.intents import REMOVED_CARD
 from handlers.profile import Role
 from handlers.reply import Reply, To, UserError
@@ -75,6 +75,28 @@ async def test_a_note_stays_in_the_team_and_says_so(desk: Texting, thread_ts: st
     async with desk.store.read(1) as tx:
         (note,) = await tx.conversations.lines(conversation.id, said=(Said.NOTE,))
     assert (note.body, note.author) == ("he really did pay, I see it in the bank", "U_AGENT")
+
+
+async def test_a_note_below_a_card_that_was_just_posted_waits_until_that_is_known(
+    desk: Texting,
+) -> None:
+    conversation = await desk.conversation()
+    async with desk.store.system() as tx:
+        taken = await tx.posts.claim_behind(worker="bot", lease_s=60.0)
+        (card,) = (post for post in taken if post.key == str(conversation.id))
+    assert await notes(desk.agent(), "not one of ours", "1.1") == [], "no card was posted yet"
+    async with desk.store.system() as tx:
+        await tx.posts.about_to_post(card)
+    with pytest.raises(NotYet):
+        await notes(desk.agent(), "he paid", "1750000000.000100")
+    async with desk.store.system() as tx:
+        later = tx.now
+        await tx.posts.shown(
+            card, ts="1750000000.000100", revision=card.wanted, channel="C_SUPPORT", next_edit=later
+        )
+    (reply,) = await notes(desk.agent(), "he paid", "1750000000.000100")
+    assert "Not sent. Team only." in said(reply)
+    assert await notes(desk.agent(), "somebody else's thread", "1.1") == []
 
 
 async def test_a_note_that_runs_twice_is_one_note(desk: Texting, thread_ts: str) -> None:
