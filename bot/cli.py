@@ -32,6 +32,7 @@ from bot import garbage, logs
 from bot.config import Config, ConfigProblems, load_config
 from bot.demo import DemoFailed, DemoOptions, run_demo
 from handlers.reply import UserError
+from notifier.templates.samples import Sample
 from store import migrate as migrations
 from store.engine import DatabaseError, Engine, is_sqlite
 
@@ -71,6 +72,8 @@ def _told() -> Iterator[None]:
         yield
     except UserError as error:
         raise _fail(" ".join(filter(None, (error.sentence, error.next_step))), 2) from None
+    except ConfigProblems as problems:
+        raise _unusable(problems) from None
     except (DatabaseError, OSError) as error:
         raise _fail(str(error)) from None
 
@@ -94,10 +97,14 @@ def _config(path: Path, environment: Path | None = None) -> Config:
     try:
         return load_config(path, _environment(environment))
     except ConfigProblems as problems:
-        err.print(f"{escape(str(path))} cannot be used:", style="red")
-        for where, sentence in problems.problems:
-            err.print(f"  [bold]{escape(where)}[/bold]: {escape(sentence)}", highlight=False)
-        raise typer.Exit(2) from None
+        raise _unusable(problems, path) from None
+
+
+def _unusable(problems: ConfigProblems, path: Path = DEFAULT_CONFIG) -> typer.Exit:
+    err.print(f"{escape(str(path))} cannot be used:", style="red")
+    for where, sentence in problems.problems:
+        err.print(f"  [bold]{escape(where)}[/bold]: {escape(sentence)}", highlight=False)
+    return typer.Exit(2)
 
 
 def _quick_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -404,6 +411,29 @@ def notify_invoices_(
     wanted = Wanted(issued_since, overdue, invoice, reminders, dry_run, follow)
     with _told():
         asyncio.run(notify_invoices(loaded, key, wanted, out, err))
+
+
+@notify.command("preview")
+def notify_preview_(
+    name: Annotated[str, typer.Argument(help="such as overdue; none: a list of all")] = "",
+    language: Annotated[str, typer.Option(help="such as es; none: every one that there is")] = "",
+    sample: Annotated[Sample, typer.Option(help="which invented facts it is filled with")] = Sample.FULL,
+    page: Annotated[Path | None, typer.Option(help="write a page with everything, and open it")] = None,
+    templates: Annotated[Path | None, typer.Option(help="a directory to try instead")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table")] = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    tenant: Annotated[str | None, typer.Option(help="which provider, where there are several")] = None,
+) -> None:
+    """Show what subscribers are sent, with invented facts. Exit code 1 where a file of yours is wrong."""
+    from bot.preview import Wanted, preview
+
+    with _told():
+        wanted = Wanted(name, language, sample, page, templates, as_json)
+        right = preview(config, tenant, wanted, out)
+    if not right:
+        raise typer.Exit(1)
+    if page is not None and sys.stdout.isatty():
+        typer.launch(page.resolve().as_uri())
 
 
 @notify.command("ledger")

@@ -24,6 +24,8 @@ from notifier.limits import EVERYBODY
 from notifier.mailauth.dkim_record import key_name
 from notifier.mailauth.dkim_sign import DkimSigner, KeyProblem, load_signer
 from notifier.mime import is_addr_spec
+from notifier.templates import Templates
+from notifier.templates.own import check_own, read_own
 from store.engine import DatabaseError, normalise_url
 
 _ENV = re.compile(r"[A-Z][A-Z0-9_]{2,79}")
@@ -319,6 +321,8 @@ class TenantConfig(Section):
     billing: str = "local"
     """The system of record: the name of a module's BILLING in billing/systems."""
     portal_url: str = Field(default="", pattern=r"^(https?://[^\s]+)?$")
+    templates: str | None = None
+    """A directory with files that stand in for ours; from app.yaml's own directory unless absolute."""
 
     @model_validator(mode="after")
     def _sms_name(self) -> Self:
@@ -461,6 +465,8 @@ class Config:
     database_url: str = field(repr=False)
     secrets: Secrets
     path: Path
+    templates: Mapping[str, Templates] = field(default_factory=dict)
+    """Of the tenants that have files of their own."""
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -537,11 +543,19 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
                     signers[key, name] = load_signer(route.dkim.domain, route.dkim.selector, pem)
                 except KeyProblem as error:
                     problems.append((where, f"what {route.dkim.key_env} holds {error}"))
+    templates = {key: own_templates(path, key, t, problems) for key, t in app.tenants.items() if t.templates}
     if problems or keyring is None:
         raise ConfigProblems(problems)
-    return Config(
-        app, url, Secrets(keyring, signing, tokens, passwords, sms_tokens, signers, app_token), path
-    )
+    secrets = Secrets(keyring, signing, tokens, passwords, sms_tokens, signers, app_token)
+    return Config(app, url, secrets, path, templates)
+
+
+def own_templates(path: Path, key: str, tenant: TenantConfig, problems: list[tuple[str, str]]) -> Templates:
+    """A tenant's, read and tried; what is wrong with them is added to `problems`."""
+    own, unread = read_own(path.parent / (tenant.templates or ""))
+    wrong = unread or check_own(own, tenant.brand, tenant.locale)
+    problems.extend((f"tenants.{key}.templates", str(problem)) for problem in wrong)
+    return Templates(own)
 
 
 def parse(path: Path) -> AppConfig:

@@ -65,6 +65,7 @@ from notifier.mailauth.lookup import DnsResolver
 from notifier.mx import destination
 from notifier.outbox import Outbox
 from notifier.quiet import QuietHours
+from notifier.templates import BUILT_IN
 from notifier.worker import Pace, Worker
 from store import migrate
 from store.engine import DatabaseError, Engine
@@ -197,6 +198,7 @@ def profile_of(config: Config, key: str, tenant: TenantConfig) -> TenantProfile:
         limits={route: found for (of, route), found in route_limits(config.app).items() if of == tenant.id},
         runs=RunsProfile(tenant.runs.approve_above, tenant.runs.stop_at_percent),
         portal_url=tenant.portal_url,
+        templates=config.templates.get(key, BUILT_IN),
         escalation=(
             EscalationProfile(tenant.escalation.address, tenant.escalation.ticket_url)
             if tenant.escalation is not None

@@ -17,7 +17,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinja2 import StrictUndefined, Template, TemplateError
+from jinja2 import StrictUndefined, Template, TemplateError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import escape
 
@@ -132,6 +132,10 @@ class Templates:
         text = self._file(f"{name}.{language}.{part}")
         return INCLUDE.sub(lambda found: self._file(found[1]).strip(), text)
 
+    def included(self, name: str) -> list[str]:
+        """The parts that a file puts in."""
+        return INCLUDE.findall(self._file(name))
+
     def _file(self, name: str) -> str:
         text = self.own.get(name) or built_in(name)
         return text.strip() + "\n" if text else ""
@@ -199,6 +203,21 @@ def render_sms(source: TemplateSource, context: Mapping[str, Any]) -> str:
         return _compile(source).sms.text(context).strip()
     except Exception as error:
         raise _problem(source, error) from error
+
+
+def render_part(source: TemplateSource, part: str, context: Mapping[str, Any]) -> str:
+    """One of PARTS; TemplateProblem as for `render`."""
+    try:
+        compiled = _compile(source)
+        parts = (compiled.subject, compiled.text, compiled.html, compiled.sms)
+        return parts[PARTS.index(part)].text(context)
+    except Exception as error:
+        raise _problem(source, error) from error
+
+
+def parse(text: str) -> nodes.Template:
+    """The syntax of one file, its includes left as comments. TemplateSyntaxError of Jinja's."""
+    return _text.parse(text)
 
 
 def _needs(source: TemplateSource, what: str, part: str) -> None:
