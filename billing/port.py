@@ -6,12 +6,15 @@ asking twice to suspend a suspended package is the same as asking once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
-from store.models import ActKind, Package, Subscriber
+from store.filings import Filing
+from store.models import ActKind, Invoice, Package, Subscriber
 from store.unit import Store
 
 FRESH = timedelta(seconds=60)
@@ -80,6 +83,87 @@ class BillingSystem(Protocol):
         """The package with all its services."""
         ...
 
+    async def close(self) -> None:
+        """Lets connections go."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SyncResult:
+    """What one round over a remote system has brought."""
+
+    full: bool
+    clients: int = 0
+    services: int = 0
+    invoices: int = 0
+    archived: int = 0
+    """Clients that it does not have any more."""
+    problems: tuple[tuple[str, str], ...] = ()
+    """What could not be taken in: (kind and id there, sentence without values)."""
+
+
+Progress = Callable[[str, int, int], None]
+"""(section, done so far, how many there were the last time; 0: not known)"""
+
+
+@runtime_checkable
+class Followed(Protocol):
+    """A remote system that the mirror follows, by rounds and by what it tells of itself."""
+
+    @property
+    def every(self) -> tuple[timedelta, timedelta]:
+        """How often the mirror catches up, and how often it reads everything."""
+        ...
+
+    @property
+    def webhook_secret(self) -> str:
+        """The last part of the URL that it calls; empty: it is not listened to."""
+        ...
+
+    async def sync(self, *, full: bool, progress: Progress | None = None) -> SyncResult | Unavailable:
+        """One round; a round that was broken off is gone on with."""
+        ...
+
+    async def heard(self, event_id: str) -> str:
+        """It is said to have told of something: asked back, and read anew. Gives what became of it, in a
+        word. Raises while it cannot be asked."""
+        ...
+
+
+@runtime_checkable
+class GivesPdfs(Protocol):
+    """A system that has the documents of its invoices itself."""
+
+    async def invoice_pdf(self, invoice: Invoice) -> bytes | Unavailable: ...
+
+
+@runtime_checkable
+class TakesFilings(Protocol):
+    """A system in whose own log and tickets something can be written about a client."""
+
+    async def file(self, filing: Filing) -> Applied | Rejected | Unclear:
+        """Once, however often it is asked: what was tried before is looked for first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """How a provider's remote system is reached, and what it cannot tell of itself."""
+
+    url: str
+    app_key: str = field(repr=False)
+    webhook_secret: str = field(default="", repr=False)
+    language: str = "en"
+    region: str = "US"
+    """Reads telephone numbers without a country code."""
+    time_zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+    timeout_s: float = 10.0
+    catch_up_every: timedelta = timedelta(minutes=15)
+    read_all_every: timedelta = timedelta(days=1)
+    suspends_by_itself: bool = True
+    suspension_reason: int | None = None
+    """Its id there; None: the first that there is."""
+
 
 class BillingProvider(Protocol):
     """What a module of billing/systems exposes as BILLING."""
@@ -87,4 +171,6 @@ class BillingProvider(Protocol):
     @property
     def name(self) -> str: ...
 
-    def open(self, store: Store, tenant: int) -> BillingSystem: ...
+    def open(self, store: Store, tenant: int, remote: Remote | None = None) -> BillingSystem:
+        """`remote` is given where app.yaml has a section for it."""
+        ...

@@ -1,4 +1,4 @@
-"""`ispbot`: demo, run, bot, worker, migrate, import, notify, bounce, check, manifest,
+"""`ispbot`: demo, run, bot, worker, migrate, import, sync, notify, bounce, check, manifest,
 dkim, proof, retention."""
 
 from __future__ import annotations
@@ -317,6 +317,22 @@ def import_(
     _tell_import(result, kind, dry_run)
     if result.errors:
         raise typer.Exit(1)
+
+
+@app.command()
+def sync(
+    config: ConfigOption = DEFAULT_CONFIG,
+    environment: EnvironmentOption = None,
+    tenant: Annotated[str | None, typer.Option(help="which provider, where there are several")] = None,
+    full: Annotated[bool, typer.Option("--full", help="everything, not only what may have changed")] = False,
+) -> None:
+    """Catch up with the billing system now, as the product does by itself every few minutes."""
+    from bot.sync_cli import catch_up
+
+    loaded = _config(config, environment)
+    key = _provider(loaded, tenant)
+    with _told():
+        asyncio.run(catch_up(loaded, key, out, err, full=full))
 
 
 async def _judge_domains(loaded: Config, result: ImportResult, *, dns: bool) -> None:

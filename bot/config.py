@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
@@ -304,6 +305,42 @@ class EscalationConfig(Section):
         return _addr(value)
 
 
+class UispConfig(Section):
+    """UISP's CRM as the system of record; its app key and its webhooks' secret are in the environment."""
+
+    url: str = Field(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$")
+    """Of the server, or of its API."""
+    app_key_env: str
+    webhook_secret_env: str | None = None
+    """None: UISP's webhooks are not listened to, and news waits for the next round."""
+    sync_minutes: float = Field(ge=1, le=1440, default=15)
+    full_sync_hours: float = Field(ge=1, le=720, default=24)
+    timeout_s: float = Field(gt=0, le=120, default=10)
+    suspends_by_itself: bool = True
+    suspension_reason: int | None = Field(default=None, ge=1)
+
+    _env = field_validator("app_key_env")(_env_name)
+
+    @field_validator("webhook_secret_env")
+    @classmethod
+    def _secret(cls, value: str | None) -> str | None:
+        return None if value is None else _env_name(value)
+
+    @field_validator("url")
+    @classmethod
+    def _safe(cls, value: str) -> str:
+        host = urlsplit(value).hostname or ""
+        if value.startswith("http://") and host not in ("127.0.0.1", "localhost"):
+            raise ValueError("the app key goes over the line with every call: use https://")
+        return value
+
+    @property
+    def api(self) -> str:
+        """Without a slash at the end."""
+        path = urlsplit(self.url).path.strip("/")
+        return self.url.rstrip("/") + ("" if path else "/crm/api/v1.0")
+
+
 class TenantConfig(Section):
     id: int = Field(ge=1, lt=1 << 24)
     brand: BrandConfig
@@ -320,6 +357,9 @@ class TenantConfig(Section):
     escalation: EscalationConfig | None = None
     billing: str = "local"
     """The system of record: the name of a module's BILLING in billing/systems."""
+    uisp: UispConfig | None = None
+    billing_link: str = Field(default="", pattern=r"^(https?://[^\s|<>]+)?$")
+    """Where an account stands in billing, {account} in it; with it suspending is done there, not here."""
     portal_url: str = Field(default="", pattern=r"^(https?://[^\s]+)?$")
     templates: str | None = None
     """A directory with files that stand in for ours; from app.yaml's own directory unless absolute."""
@@ -330,6 +370,14 @@ class TenantConfig(Section):
             raise ValueError(f"sms.name {self.sms.name!r} is the name of a mail route already")
         if self.oncall.numbers and self.sms is None:
             raise ValueError("oncall.numbers are texted: that needs sms")
+        return self
+
+    @model_validator(mode="after")
+    def _remote_billing(self) -> Self:
+        if self.billing == "uisp" and self.uisp is None:
+            raise ValueError("billing: uisp needs a section uisp with url and app_key_env (docs/uisp.md)")
+        if self.billing != "uisp" and self.uisp is not None:
+            raise ValueError("there is a section uisp, but billing is not uisp")
         return self
 
     @field_validator("time_zone")
@@ -441,6 +489,17 @@ class AppConfig(Section):
 
 
 @dataclass(frozen=True, slots=True)
+class RemoteSecrets:
+    """What a remote billing system wants to hear, and what it has to say."""
+
+    app_key: str = field(repr=False)
+    webhook_secret: str = field(default="", repr=False)
+
+
+MIN_WEBHOOK_SECRET = 24
+
+
+@dataclass(frozen=True, slots=True)
 class Secrets:
     """What the environment holds; never printed."""
 
@@ -450,6 +509,8 @@ class Secrets:
     passwords: Mapping[tuple[str, str], str]
     sms_tokens: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     signers: Mapping[tuple[str, str], DkimSigner] = field(default_factory=dict)
+    billing: Mapping[str, RemoteSecrets] = field(default_factory=dict)
+    """Of the tenants whose system of record is a remote one."""
     app_token: str = ""
     """Socket Mode only; then there is no signing secret."""
 
@@ -543,11 +604,41 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
                     signers[key, name] = load_signer(route.dkim.domain, route.dkim.selector, pem)
                 except KeyProblem as error:
                     problems.append((where, f"what {route.dkim.key_env} holds {error}"))
+    billing = {key: _remote(key, t.uisp, secret, problems) for key, t in app.tenants.items() if t.uisp}
+    _webhooks_apart(billing, problems)
     templates = {key: own_templates(path, key, t, problems) for key, t in app.tenants.items() if t.templates}
     if problems or keyring is None:
         raise ConfigProblems(problems)
-    secrets = Secrets(keyring, signing, tokens, passwords, sms_tokens, signers, app_token)
+    secrets = Secrets(keyring, signing, tokens, passwords, sms_tokens, signers, billing, app_token)
     return Config(app, url, secrets, path, templates)
+
+
+def _remote(
+    key: str, uisp: UispConfig, secret: Callable[[str, str], str], problems: list[tuple[str, str]]
+) -> RemoteSecrets:
+    where = f"tenants.{key}.uisp"
+    app_key = secret(uisp.app_key_env, f"{where}.app_key_env")
+    webhook = ""
+    if uisp.webhook_secret_env:
+        webhook = secret(uisp.webhook_secret_env, f"{where}.webhook_secret_env")
+        if webhook and not re.fullmatch(rf"[A-Za-z0-9_-]{{{MIN_WEBHOOK_SECRET},}}", webhook):
+            problems.append(
+                (
+                    f"{where}.webhook_secret_env",
+                    f"what {uisp.webhook_secret_env} holds goes into a URL: at least {MIN_WEBHOOK_SECRET} "
+                    "letters and digits",
+                )
+            )
+    return RemoteSecrets(app_key, webhook)
+
+
+def _webhooks_apart(billing: Mapping[str, RemoteSecrets], problems: list[tuple[str, str]]) -> None:
+    """The secret alone says whose billing system calls."""
+    secrets = [one.webhook_secret for one in billing.values() if one.webhook_secret]
+    for key, one in billing.items():
+        if secrets.count(one.webhook_secret) > 1:
+            where = f"tenants.{key}.uisp.webhook_secret_env"
+            problems.append((where, "another tenant has the same secret"))
 
 
 def own_templates(path: Path, key: str, tenant: TenantConfig, problems: list[tuple[str, str]]) -> Templates:

@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 import aiohttp
 import structlog
 from aiohttp import web
+from babel import Locale
 from slack_sdk.web.async_client import AsyncWebClient
 
 import billing.systems
@@ -29,9 +30,10 @@ from billing.acts import ActExecutor
 from billing.holds import HoldSweep
 from billing.invoice_pdf import Letterhead
 from billing.pdfs import InvoicePdfs
-from billing.port import BillingProvider, BillingSystem
+from billing.port import BillingProvider, BillingSystem, Remote
 from billing.truth import SEND_MODE, BillingTruth, SendMode
 from bot import http
+from bot.billing_sync import BillingSync
 from bot.bounce_listener import BounceHandler, Gate, Limits, listen, listen_lmtp
 from bot.clock import BusinessClock
 from bot.config import Config, ConfigProblems, TenantConfig
@@ -140,8 +142,35 @@ def open_billing(config: Config, store: Store) -> dict[int, BillingSystem]:
         if tenant.billing not in providers:
             sentence = f"{tenant.billing!r} is none of {', '.join(sorted(providers))}"
             raise ConfigProblems([(f"tenants.{key}.billing", sentence)])
-        opened[tenant.id] = providers[tenant.billing].open(store, tenant.id)
+        provider = providers[tenant.billing]
+        more = (remote_of(config, key, tenant),) if tenant.uisp is not None else ()
+        opened[tenant.id] = provider.open(store, tenant.id, *more)
     return opened
+
+
+def remote_of(config: Config, key: str, tenant: TenantConfig) -> Remote:
+    """How the provider's remote system of record is reached; config has seen that it is set up."""
+    uisp, secrets = tenant.uisp, config.secrets.billing[key]
+    if uisp is None:
+        raise LookupError("a remote system that is not set up")
+    return Remote(
+        url=uisp.api,
+        app_key=secrets.app_key,
+        webhook_secret=secrets.webhook_secret,
+        language=Locale.parse(tenant.locale).language,
+        region=tenant.region,
+        time_zone=ZoneInfo(tenant.time_zone),
+        timeout_s=uisp.timeout_s,
+        catch_up_every=timedelta(minutes=uisp.sync_minutes),
+        read_all_every=timedelta(hours=uisp.full_sync_hours),
+        suspends_by_itself=uisp.suspends_by_itself,
+        suspension_reason=uisp.suspension_reason,
+    )
+
+
+async def close_billing(systems: Mapping[int, BillingSystem]) -> None:
+    for system in systems.values():
+        await system.close()
 
 
 def routes_of(config: Config, key: str, tenant: TenantConfig) -> tuple[Route, ...]:
@@ -342,6 +371,7 @@ class Runtime:
         await ensure_tenants(store, config)
         commands, words = discover_commands()
         services = build_services(config, store, commands)
+        stack.push_async_callback(close_billing, services.billing)
         role = "-".join(name for name, on in (("bot", self._bot), ("worker", self._worker)) if on)
         presence = Presence.mine(role)
         dead = await dead_names(store, presence)
@@ -481,6 +511,8 @@ class Runtime:
         await self._serve(stack, http.application(store, rim, routes))
         tenants = [t.id for t in config.app.tenants.values()]
         loops: list[Loop] = [runner.run, poster.run, Sealer(store, tenants).run]
+        if (following := BillingSync(store, services.billing)).needed:
+            loops.append(following.run)
         if config.app.slack.mode == "socket":
             own = config.app.slack
             loops.append(SocketMode(rim, config.secrets.app_token, own.api_url, session).run)

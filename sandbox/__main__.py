@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sandbox.app import CorePart, Site
+from sandbox.billing import BillingPart
 from sandbox.cast import Cast
 from sandbox.dns import DnsPart
 from sandbox.mail import MailPart
@@ -38,7 +39,8 @@ def build(
     slack = SlackPart(world, socket_mode=socket_mode)
     core = CorePart(world, product, slack, cast)
     mail, phone, page = MailPart(world, dns), PhonePart(world, cast), PagePart(world, slack)
-    return Site(world, [product, dns, mail, slack, phone, page, core], port)
+    billing = BillingPart(world, cast, product)
+    return Site(world, [product, dns, mail, slack, phone, billing, page, core], port)
 
 
 def _argv(text: str) -> list[str]:

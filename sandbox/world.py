@@ -19,7 +19,7 @@ from typing import Any, Literal, Protocol
 
 from aiohttp import web
 
-Service = Literal["slack", "mail", "dns", "phone", "product"]
+Service = Literal["slack", "mail", "dns", "phone", "billing", "product"]
 Direction = Literal["in", "out"]
 TOPICS = frozenset({"slack", "mail", "phone", "wire", "clock"})
 WIRE_KEPT = 5000

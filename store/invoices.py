@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, or_, select
+from sqlalchemy import ColumnElement, Row, Select, or_, select, update
 
 from store.models import Facts, Invoice, InvoiceStatus
 from store.money import Money
@@ -51,6 +51,13 @@ class Invoices(Repository):
     async def by_number(self, number: str) -> Invoice | None:
         row = (await self._tx.conn.execute(self._mine().where(invoices.c.number == number))).first()
         return _invoice(row) if row else None
+
+    async def by_numbers(self, numbers: Sequence[str]) -> dict[str, Invoice]:
+        found: dict[str, Invoice] = {}
+        for batch in batched(numbers, BATCH):
+            rows = await self._tx.conn.execute(self._mine().where(invoices.c.number.in_(batch)))
+            found.update((row.number, _invoice(row)) for row in rows)
+        return found
 
     async def by_id(self, invoice_id: UUID, *, lock: bool = False) -> Invoice | None:
         """`lock`: see `lock`."""
@@ -143,11 +150,43 @@ class Invoices(Repository):
 
     async def upsert(self, records: Sequence[InvoiceRecord]) -> None:
         """A change of what it shows (amounts, dates, status) is a new revision; the same again is none."""
-        known: dict[str, Invoice] = {}
-        for batch in batched([record.number for record in records], BATCH):
-            rows = await self._tx.conn.execute(self._mine().where(invoices.c.number.in_(batch)))
-            known.update((row.number, _invoice(row)) for row in rows)
+        known = await self.by_numbers([record.number for record in records])
         await self._upsert(invoices, ["number"], [self._row(r, known.get(r.number)) for r in records])
+
+    async def renumber(self, invoice_id: UUID, number: str) -> bool:
+        """A draft gets its number when it is issued; False when that number is another invoice's."""
+        if await self.by_number(number) is not None:
+            return False
+        c = invoices.c
+        await self._tx.conn.execute(
+            update(invoices).where(c.tenant_id == self._tenant, c.id == invoice_id).values(number=number)
+        )
+        return True
+
+    async def void(self, invoice_id: UUID, facts: Facts) -> bool:
+        """Billing does not have it any more, so nobody is asked for it; False when it is over already."""
+        c = invoices.c
+        over = [InvoiceStatus.VOID, InvoiceStatus.PAID, InvoiceStatus.UNCOLLECTIBLE]
+        done = await self._tx.conn.execute(
+            update(invoices)
+            .where(c.tenant_id == self._tenant, c.id == invoice_id, c.status.not_in(over))
+            .values(
+                status=InvoiceStatus.VOID,
+                revision=c.revision + 1,
+                source=facts.source,
+                as_of=facts.as_of,
+            )
+        )
+        return bool(done.rowcount)
+
+    async def of_subscriber(self, subscriber_id: UUID, statuses: Sequence[InvoiceStatus]) -> list[Invoice]:
+        """Those that stand there, by number."""
+        statement = (
+            self._mine()
+            .where(invoices.c.subscriber_id == subscriber_id, invoices.c.status.in_(statuses))
+            .order_by(invoices.c.number)
+        )
+        return [_invoice(row) for row in await self._tx.conn.execute(statement)]
 
     def _row(self, record: InvoiceRecord, known: Invoice | None) -> dict[str, Any]:
         revision = 1

@@ -114,6 +114,15 @@ class Notes(Repository):
             found += [_hold(row) for row in await self._tx.conn.execute(select(holds).where(*mine, *wanted))]
         return sorted(found, key=lambda h: (h.until, h.id))
 
+    async def follow(self, before: str, account: str) -> None:
+        """The account `before` has a new number: its holds stand under that."""
+        c = holds.c
+        await self._tx.conn.execute(
+            update(holds)
+            .where(c.tenant_id == self._tenant, c.scope == ACCOUNT, c.scope_key == before)
+            .values(scope_key=account)
+        )
+
     async def of_area(self, scope: str, key: str | None = None) -> list[Hold]:
         """The standing holds of towns or of tags, or of one of them; soonest end first."""
         c = holds.c

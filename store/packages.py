@@ -85,6 +85,25 @@ class Packages(Repository):
                 )
         return held
 
+    async def facts_of(self, refs: Sequence[str]) -> dict[str, Facts]:
+        """Where those that are on file come from."""
+        found: dict[str, Facts] = {}
+        for batch in batched(refs, BATCH):
+            statement = select(packages.c.ref, packages.c.source, packages.c.as_of).where(
+                packages.c.tenant_id == self._tenant, packages.c.ref.in_(batch)
+            )
+            rows = await self._tx.conn.execute(statement)
+            found.update((row.ref, Facts(row.source, row.as_of)) for row in rows)
+        return found
+
+    async def owner_of(self, ref: str) -> UUID | None:
+        """Whose package the source calls so; None when it is not on file."""
+        statement = select(packages.c.subscriber_id).where(
+            packages.c.tenant_id == self._tenant, packages.c.ref == ref
+        )
+        found: UUID | None = (await self._tx.conn.execute(statement)).scalar_one_or_none()
+        return found
+
     async def lock(self, package_id: UUID) -> None:
         """Whoever else is about to act on it waits until this transaction is over."""
         statement = select(packages.c.id).where(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, func, not_, or_, select
+from sqlalchemy import ColumnElement, Row, Select, func, not_, or_, select, update
 
 from store.models import (
     Channel,
@@ -274,6 +274,38 @@ class Subscribers(Repository):
             ended += again.ended
         await self._tx.overrides.end(ended)
         return kept
+
+    async def rename(self, subscriber_id: UUID, account: str) -> bool:
+        """Billing numbers an account anew: whom it pays for and its holds follow. False: it is taken."""
+        before = await self.by_id(subscriber_id)
+        if before is None or await self.by_account(account) is not None:
+            return False
+        mine = subscribers.c.tenant_id == self._tenant
+        renamed = update(subscribers).where(mine, subscribers.c.id == subscriber_id)
+        await self._tx.conn.execute(renamed.values(account=account))
+        paid_for = update(subscribers).where(mine, subscribers.c.payer_account == before.account)
+        await self._tx.conn.execute(paid_for.values(payer_account=account))
+        await self._tx.notes.follow(before.account, account)
+        return True
+
+    async def archive(self, subscriber_id: UUID, facts: Facts) -> bool:
+        """Billing does not have it any more; False when it is archived already."""
+        c = subscribers.c
+        done = await self._tx.conn.execute(
+            update(subscribers)
+            .where(
+                c.tenant_id == self._tenant,
+                c.id == subscriber_id,
+                c.status != SubscriberStatus.ARCHIVED,
+            )
+            .values(
+                status=SubscriberStatus.ARCHIVED,
+                source=facts.source,
+                as_of=facts.as_of,
+                updated_at=self._tx.now,
+            )
+        )
+        return bool(done.rowcount)
 
     async def add_point(self, subscriber_id: UUID, role: ContactRole, channel: Channel, address: str) -> None:
         """One more address, behind the others; nothing when it is there already."""

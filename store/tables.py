@@ -826,6 +826,58 @@ assignments = Table(
     _pk("subject"),
 )
 
+billing_refs = Table(  # what a remote billing system calls the things of the mirror
+    "billing_refs",
+    metadata,
+    _tenant(),
+    Column("kind", String(10), nullable=False),
+    Column("remote_id", String(40), nullable=False),
+    _id("local_id"),
+    _pk("kind", "remote_id"),
+    Index("ix_billing_refs_local_id", "tenant_id", "local_id"),
+)
+
+billing_sync = Table(  # how far the mirror has followed a remote billing system; one row a tenant
+    "billing_sync",
+    metadata,
+    _tenant(),
+    Column("full", Boolean, nullable=False),  # of the round that is open
+    _at("started_at", nullable=True),  # None: no round is open
+    Column("section", String(10), nullable=False),
+    Column("position", Integer, nullable=False),
+    _at("touched_at", nullable=True),
+    _at("synced_at", nullable=True),
+    _at("full_at", nullable=True),
+    Column("trouble", Text, nullable=False),
+    PrimaryKeyConstraint("tenant_id"),
+)
+
+billing_filings = Table(  # what is written down in a remote billing system: client log entries, tickets
+    "billing_filings",
+    metadata,
+    _tenant(),
+    _id(),
+    Column("kind", String(10), nullable=False),
+    _id("subscriber_id"),
+    Column("subject", Text, nullable=False),
+    Column("body", Text, nullable=False),  # empty once it is there
+    Column("state", String(8), nullable=False),
+    Column("attempt", SmallInteger, nullable=False),
+    _at("lease_until", nullable=True),
+    _at("called_at", nullable=True),
+    Column("external_ref", String(80)),
+    Column("result", Text),
+    _at("created_at"),
+    _pk(),
+    _fk("subscriber_id", "subscribers"),
+    Index(
+        "ix_billing_filings_open",
+        "created_at",
+        postgresql_where=text("state = 'waiting'"),
+        sqlite_where=text("state = 'waiting'"),
+    ),
+)
+
 contact_overrides = Table(
     "contact_overrides",
     metadata,

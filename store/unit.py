@@ -25,6 +25,8 @@ from store.address_questions import AddressQuestions
 from store.areas import Areas
 from store.assignments import Assignments
 from store.audit import Audit
+from store.billing_refs import BillingRefs
+from store.billing_sync import BillingSync
 from store.breakers import Breakers
 from store.claims import Claims
 from store.connection_slots import ConnectionSlots
@@ -40,6 +42,7 @@ from store.engine import DatabaseGone, Engine
 from store.events import Events
 from store.failed_attempts import FailedAttempts
 from store.failures import Failures
+from store.filings import Filings
 from store.incidents import Incidents
 from store.interactions import Interactions
 from store.invoices import Invoices
@@ -209,6 +212,18 @@ class Tx:
     @cached_property
     def acts(self) -> BillingActs:
         return BillingActs(self)
+
+    @cached_property
+    def billing_refs(self) -> BillingRefs:
+        return BillingRefs(self)
+
+    @cached_property
+    def billing_sync(self) -> BillingSync:
+        return BillingSync(self)
+
+    @cached_property
+    def filings(self) -> Filings:
+        return Filings(self)
 
     @cached_property
     def processes(self) -> Processes:

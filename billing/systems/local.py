@@ -9,7 +9,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from billing.package_states import ACTS, WANTED, Stays
-from billing.port import AccountFacts, Applied, BillingProvider, Rejected, Unavailable, Unclear
+from billing.port import AccountFacts, Applied, BillingProvider, Rejected, Remote, Unavailable, Unclear
 from store.models import ActKind, Facts
 from store.unit import Store, in_transaction
 
@@ -53,6 +53,9 @@ class LocalSystem:
                 return Rejected("This package was changed by somebody else in the meantime.")
         return Applied()
 
+    async def close(self) -> None:
+        """There is nothing to let go: the store is its owner's."""
+
 
 def _outside() -> None:
     if in_transaction():
@@ -62,7 +65,7 @@ def _outside() -> None:
 class LocalProvider:
     name = "local"
 
-    def open(self, store: Store, tenant: int) -> LocalSystem:
+    def open(self, store: Store, tenant: int, remote: Remote | None = None) -> LocalSystem:
         return LocalSystem(store, tenant)
 
 

@@ -59,6 +59,9 @@ class Billing:
         self.before_reading: Callable[[int], None] | None = None
         self._reads = 0
 
+    async def close(self) -> None:
+        await self._real.close()
+
     async def refresh(self, subscriber_id: UUID) -> AccountFacts | Unavailable:
         self._reads += 1
         if self.before_reading is not None:

@@ -154,7 +154,7 @@ def test_a_new_file_is_a_new_billing_system_that_a_tenant_may_name(
     drop_in: Drop, tmp_path: Path, sqlite_store: Store
 ) -> None:
     config = load(tmp_path, tenants={"cascade": tenant() | {"billing": "abacus"}})
-    with pytest.raises(ConfigProblems, match="billing: 'abacus' is none of local"):
+    with pytest.raises(ConfigProblems, match="billing: 'abacus' is none of local, uisp"):
         open_billing(config, sqlite_store)
     text = """
 class Abacus:

@@ -1,0 +1,188 @@
+"""UISP's CRM fulfils the contract over the wire, on both databases; and what goes wrong is told in words."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from billing.port import AccountFacts, Applied, Rejected, Unavailable, Unclear
+from billing.systems.uisp import BILLING
+from billing.uisp.mapping import service_of
+from billing.uisp.system import UispSystem
+from store.models import ActKind, InvoiceStatus, PackageStatus, SubscriberStatus
+from store.types import new_id
+from store.unit import Store
+from tests.conftest import FakeClock
+from tests.contracts.billing import BillingContract
+from tests.uisp_world import OWES, UispWorld, small_cast, uisp_world
+
+CODES = {PackageStatus.PENDING: 0, PackageStatus.HIBERNATED: 8, PackageStatus.INACTIVE: 2}
+
+
+class UispDesk:
+    def __init__(self, world: UispWorld, store: Store) -> None:
+        self.world, self.store = world, store
+        system = BILLING.open(store, 1, world.remote())
+        assert isinstance(system, UispSystem)
+        self.system = system
+        self.subscriber_id, self.package_id, self.other_id = new_id(), new_id(), new_id()
+
+    async def prepare(self) -> None:
+        owes = {"accountBalance": -49.90, "accountOutstanding": 49.90}
+        await self.world.change(OWES, client=owes)
+        assert not isinstance(await self.system.sync(full=True), Unavailable)
+        async with self.store.read(1) as tx:
+            found = await tx.subscribers.by_account(OWES)
+            assert found is not None
+            packages = await tx.packages.of_subscriber(found.id)
+        self.subscriber_id = found.id
+        self.package_id, self.other_id = packages[0].id, packages[1].id
+
+    async def service_id(self) -> int:
+        async with self.store.read(1) as tx:
+            packages = await tx.packages.of_subscriber(self.subscriber_id)
+        ref = next(p.ref for p in packages if p.id == self.package_id)
+        return int(service_of(ref) or 0)
+
+    async def pay(self) -> None:
+        await self.world.change(OWES, paid="all")
+
+    async def set_status(self, status: PackageStatus) -> None:
+        await self.world.change(OWES, service={"id": await self.service_id(), "status": CODES[status]})
+
+    async def drop_package(self) -> None:
+        await self.world.change(OWES, service={"id": await self.service_id(), "gone": True})
+
+
+@pytest.fixture
+async def desk(store: Store, tmp_path: Path) -> AsyncIterator[UispDesk]:
+    async with uisp_world(tmp_path / "uisp", small_cast(OWES, "1001")) as world:
+        desk = UispDesk(world, store)
+        await desk.prepare()
+        yield desk
+        assert await world.problems() == []
+        await desk.system.close()
+
+
+class TestUispBilling(BillingContract):
+    """On both databases."""
+
+
+async def _package(desk: UispDesk, package_id: UUID) -> PackageStatus:
+    async with desk.store.read(1) as tx:
+        packages = await tx.packages.of_subscriber(desk.subscriber_id)
+    return next(p.status for p in packages if p.id == package_id)
+
+
+async def _suspend(desk: UispDesk) -> object:
+    return await desk.system.carry_out(ActKind.SUSPEND, desk.subscriber_id, desk.package_id, "past due")
+
+
+async def test_a_package_that_billing_dropped_has_ended_here_too(desk: UispDesk) -> None:
+    desk.store.clock.advance(minutes=1)  # type: ignore[attr-defined]  # FakeClock
+    await desk.drop_package()
+    await desk.system.refresh(desk.subscriber_id)
+    assert await _package(desk, desk.package_id) is PackageStatus.INACTIVE
+    assert await _package(desk, desk.other_id) is PackageStatus.ACTIVE
+
+
+async def test_a_client_that_is_gone_is_archived_with_what_was_theirs(
+    desk: UispDesk, clock: FakeClock
+) -> None:
+    clock.advance(minutes=1)
+    await desk.world.change(OWES, gone=True)
+    facts = await desk.system.refresh(desk.subscriber_id)
+    assert isinstance(facts, Unavailable)
+    assert "does not have this client any more" in facts.sentence
+    async with desk.store.read(1) as tx:
+        subscriber = await tx.subscribers.by_id(desk.subscriber_id)
+        invoices = await tx.invoices.latest(desk.subscriber_id, 20)
+    assert subscriber is not None
+    assert subscriber.status is SubscriberStatus.ARCHIVED
+    assert await _package(desk, desk.other_id) is PackageStatus.INACTIVE
+    assert {i.status for i in invoices} <= {InvoiceStatus.PAID, InvoiceStatus.VOID}
+    again = await desk.system.refresh(desk.subscriber_id)
+    assert again == Unavailable("UISP does not know this account.")
+
+
+async def test_an_answer_that_is_lost_is_unclear_and_reading_back_tells(desk: UispDesk) -> None:
+    await desk.world.behave(method="PATCH", lose_response=True, times=1)
+    assert isinstance(await _suspend(desk), Unclear)
+    facts = await desk.system.refresh(desk.subscriber_id)
+    assert isinstance(facts, AccountFacts)
+    package = facts.package(desk.package_id)
+    assert package is not None
+    assert package.status is PackageStatus.SUSPENDED
+    assert isinstance(await _suspend(desk), Applied)
+    assert sum(call.endswith("/suspend") for call in await desk.world.asked()) == 1
+
+
+@pytest.mark.parametrize(
+    ("how", "kind", "words"),
+    [
+        ({"status": 401}, Rejected, "does not accept our app key"),
+        ({"access": "read"}, Rejected, "may not do this in UISP"),
+        ({"status": 422}, Rejected, "UISP refuses it: As told by behaviour."),
+        ({"status": 503}, Unclear, "trouble of its own (HTTP 503)"),
+        ({"status": 429, "retry_after_s": 60}, Unclear, "busy and asks to come back in 60 seconds"),
+        ({"status": 418}, Rejected, "HTTP 418"),
+    ],
+)
+async def test_what_goes_wrong_with_an_act_is_told_in_words(
+    desk: UispDesk, how: dict[str, object], kind: type, words: str
+) -> None:
+    await desk.world.behave(method="PATCH", **how)
+    answer = await _suspend(desk)
+    assert isinstance(answer, kind)
+    assert words in answer.sentence  # type: ignore[attr-defined]  # Rejected or Unclear
+    await desk.world.behave()
+    assert await _package(desk, desk.package_id) is PackageStatus.ACTIVE
+
+
+async def test_a_busy_uisp_is_waited_for_as_long_as_it_asks(desk: UispDesk) -> None:
+    await desk.world.behave(status=429, retry_after_s=0, times=3)
+    assert isinstance(await desk.system.refresh(desk.subscriber_id), AccountFacts)
+
+
+async def test_a_field_that_uisp_refuses_is_named(store: Store, desk: UispDesk) -> None:
+    system = BILLING.open(store, 1, desk.world.remote(suspension_reason=77))
+    answer = await system.carry_out(ActKind.SUSPEND, desk.subscriber_id, desk.package_id, "past due")
+    await system.close()
+    assert answer == Rejected("UISP refuses it: suspensionReasonId: This value is not valid.")
+    (problem,) = await desk.world.problems()
+    assert "suspensionReasonId" in problem
+    desk.world.site.world.documents.delete_all("wire")
+
+
+async def test_a_wrong_key_and_no_uisp_at_all_are_told_plainly(store: Store, desk: UispDesk) -> None:
+    wrong = BILLING.open(store, 1, desk.world.remote(app_key="wrong"))
+    nowhere = BILLING.open(store, 1, desk.world.remote(url="http://127.0.0.1:1/crm/api/v1.0"))
+    told = await wrong.refresh(desk.subscriber_id)
+    away = await nowhere.refresh(desk.subscriber_id)
+    act = await nowhere.carry_out(ActKind.SUSPEND, desk.subscriber_id, desk.package_id, "past due")
+    await wrong.close()
+    await nowhere.close()
+    assert isinstance(told, Unavailable)
+    assert "app key" in told.sentence
+    assert away == Unavailable("UISP cannot be reached.")
+    assert act == Unclear("UISP cannot be reached.")
+    desk.world.site.world.documents.delete_all("wire")
+
+
+async def test_the_invoice_is_uisps_own_document(desk: UispDesk) -> None:
+    async with desk.store.read(1) as tx:
+        invoice = (await tx.invoices.latest(desk.subscriber_id, 1))[0]
+    content = await desk.system.invoice_pdf(invoice)
+    assert isinstance(content, bytes)
+    assert invoice.number.encode() in content
+    await desk.world.behave(path="invoices", status=404)
+    assert isinstance(await desk.system.invoice_pdf(invoice), Unavailable)
+
+
+async def test_uisp_suspends_by_itself_unless_app_yaml_says_otherwise(desk: UispDesk) -> None:
+    assert desk.system.acts_by_itself
+    other = BILLING.open(desk.store, 1, desk.world.remote(suspends_by_itself=False))
+    assert not other.acts_by_itself
