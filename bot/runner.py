@@ -32,6 +32,8 @@ from store.unit import Store
 log = structlog.get_logger()
 MAX_ATTEMPTS = 5
 EVERYTHING = 100_000
+BILLING_AT_ONCE = 20
+"""Events of a billing system that wait for its answer; those about one client share it."""
 REMATCH_AT_START, REMATCH_EVERY = timedelta(days=7), timedelta(minutes=10)
 """Unmatched bounce reports are tried again: those of a week at the start, then what is new twice."""
 
@@ -101,6 +103,7 @@ class Runner:
             InteractionKind.DSN: asyncio.Semaphore(bounces_at_once),
             InteractionKind.SMS: asyncio.Semaphore(texts_at_once),
             InteractionKind.SMS_STATUS: asyncio.Semaphore(bounces_at_once),
+            InteractionKind.BILLING: asyncio.Semaphore(BILLING_AT_ONCE),
         }
         self._groups = Groups(store, keyring, mx_hosts=mx_hosts, desk=self._desk)
         self._gathering: dict[InteractionKind, list[Interaction]] = {kind: [] for kind in GROUPED}
@@ -244,6 +247,11 @@ class Runner:
         if item.kind is InteractionKind.SMS_STATUS:
             learnt = await webhooks.text_status(self._store, self._keyring, item.payload)
             log.info("text_status", result=learnt)
+            await self._finish(item, None)
+            return
+        if item.kind is InteractionKind.BILLING:
+            became = await webhooks.billing_event(self._services, item.tenant, item.payload)
+            log.info("billing_event", result=became)
             await self._finish(item, None)
             return
         error: str | None = None

@@ -33,6 +33,7 @@ from billing.pdfs import InvoicePdfs
 from billing.port import BillingProvider, BillingSystem, Remote
 from billing.truth import SEND_MODE, BillingTruth, SendMode
 from bot import http
+from bot.billing_events import BillingEvents
 from bot.billing_sync import BillingSync
 from bot.bounce_listener import BounceHandler, Gate, Limits, listen, listen_lmtp
 from bot.clock import BusinessClock
@@ -507,7 +508,8 @@ class Runtime:
             aiohttp.ClientSession(trust_env=False, cookie_jar=aiohttp.DummyCookieJar())
         )
         media = MediaPages(services, outside)
-        routes = [*pages.routes(), *texts.routes(), *statuses.routes(), *media.routes()]
+        events = BillingEvents(services=services, inbox=inbox, runner=runner)
+        routes = [*pages.routes(), *texts.routes(), *statuses.routes(), *media.routes(), *events.routes()]
         await self._serve(stack, http.application(store, rim, routes))
         tenants = [t.id for t in config.app.tenants.values()]
         loops: list[Loop] = [runner.run, poster.run, Sealer(store, tenants).run]

@@ -11,6 +11,8 @@ from typing import Any
 
 import structlog
 
+from billing.port import Followed
+from handlers.contract import Services
 from notifier.keys import Keyring
 from notifier.texts import Learnt, News, Told, learn_many
 from store.models import EventSource
@@ -44,6 +46,14 @@ async def text_statuses(tx: Tx, keyring: Keyring, payloads: Sequence[Payload]) -
                 log.warning("text_status_unmatched", why=result, status=news.told.status[:40])
                 await _keep(tx, news, payloads[n]["params"], result)
     return results
+
+
+async def billing_event(services: Services, tenant: int, payload: Payload) -> str:
+    """What became of it, in a word. Raises while billing cannot be asked back: it is tried again then."""
+    system: object = services.billing.get(tenant)
+    if not isinstance(system, Followed):
+        return "ignored"  # another system of record since
+    return await system.heard(str(payload["event"]))
 
 
 def _news(keyring: Keyring, payload: Payload) -> News | None:

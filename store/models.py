@@ -260,6 +260,8 @@ class InteractionKind(StrEnum):
     """A subscriber's text, from the provider's webhook."""
     SMS_STATUS = "sms_status"
     """A provider's word on a text of ours."""
+    BILLING = "billing"
+    """A remote billing system says that something has changed in it."""
 
 
 class InteractionState(StrEnum):

@@ -7,13 +7,14 @@ done is no second one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import structlog
 
+from billing.gathered import Gathered
 from billing.package_states import ACTS, WANTED, Stays
 from billing.port import (
     AccountFacts,
@@ -48,6 +49,7 @@ class UispSystem:
         self._client = UispClient(remote.url, remote.app_key, timeout_s=remote.timeout_s)
         self._reading = Reading(remote.language, remote.region, remote.time_zone)
         self._reason = remote.suspension_reason
+        self._looks: Gathered[str, str | UispError] = Gathered(self._look)
 
     @property
     def acts_by_itself(self) -> bool:
@@ -198,7 +200,7 @@ class UispSystem:
         return await round_.run(full=full)
 
     async def heard(self, event_id: str) -> str:
-        """https://uisp.example/crm/api-docs: events are unsigned, so what counts is what UISP says itself."""
+        """Events are unsigned: what counts is what UISP says when it is asked."""
         _outside()
         try:
             event = await self._client.get(f"webhook-events/{event_id}", patience_s=BUSY_S)
@@ -237,6 +239,23 @@ class UispSystem:
         return await self._read_anew(client_id) if client_id else "ignored"
 
     async def _read_anew(self, client_id: str) -> str:
+        """Of many events about one client, as a run of invoices makes them, those that wait share a look."""
+        became = await self._looks.get(client_id)
+        if isinstance(became, UispError):
+            raise became
+        return became
+
+    async def _look(self, client_ids: Sequence[str]) -> Mapping[str, str | UispError]:
+        """One after the other: UISP has others to serve."""
+        became: dict[str, str | UispError] = {}
+        for client_id in client_ids:
+            try:
+                became[client_id] = await self._look_at(client_id)
+            except UispError as error:
+                became[client_id] = error
+        return became
+
+    async def _look_at(self, client_id: str) -> str:
         try:
             problems = await self.reread(client_id)
         except NotThere:
