@@ -1,4 +1,5 @@
-"""PDFs of invoices: drawn when first needed, once per revision, and kept.
+"""PDFs of invoices: drawn, or fetched where billing has the documents itself, when first needed, once per
+revision, and kept.
 
 Fills the port notifier.attachments; the invoice's page asks here too. Facts are read in one transaction
 for all who ask at the same moment, the drawing is made in a thread outside of any, what is kept first is what
@@ -19,6 +20,7 @@ import structlog
 
 from billing.gathered import Gathered
 from billing.invoice_pdf import Bill, Letterhead, draw
+from billing.port import GivesPdfs, Unavailable
 from notifier.mime import Attachment
 from store.models import Invoice, InvoicePdf
 from store.unit import Store, Tx
@@ -45,8 +47,12 @@ class InvoicePdfs:
         store: Store,
         letterheads: Mapping[int, Letterhead],
         drawing: Callable[[Letterhead, Bill], bytes] = draw,
+        documents: Mapping[int, GivesPdfs] | None = None,
     ) -> None:
+        """`documents`: of the tenants whose billing gives its own. None of ours takes their place: two papers
+        about one invoice would be two truths."""
         self._store, self._letterheads, self._draw = store, letterheads, drawing
+        self._documents = documents or {}
         self._cache: OrderedDict[_Key, Attachment] = OrderedDict()
         self._at_work: dict[_Key, asyncio.Task[Attachment | None]] = {}
         # A run's mails ask at the same moment: a transaction for each would cost more than sending it.
@@ -54,7 +60,7 @@ class InvoicePdfs:
         self._kept: Gathered[tuple[int, InvoicePdf], bytes] = Gathered(self._keep)
 
     async def invoice(self, tenant: int, invoice_id: UUID) -> Attachment | None:
-        """The invoice's present revision; None when there is none or it cannot be drawn (logged)."""
+        """The invoice's present revision; None when there is none or it cannot be had (logged)."""
         seen = await self._seen.get((tenant, invoice_id))
         if seen.invoice is None or seen.pdf is not None:
             return seen.pdf
@@ -85,7 +91,8 @@ class InvoicePdfs:
         tenant, invoice_id, revision = key
         if seen.bill is None or seen.invoice is None:
             raise LookupError("an invoice without its subscriber")
-        content = await self._drawn(tenant, seen.bill)
+        own = self._documents.get(tenant)
+        content = await (self._fetched(own, seen.invoice) if own else self._drawn(tenant, seen.bill))
         if content is None:
             return None
         drawn = InvoicePdf(invoice_id, revision, hashlib.sha256(content).hexdigest(), content)
@@ -99,6 +106,13 @@ class InvoicePdfs:
             async with self._store.begin(tenant) as tx:
                 kept = await tx.pdfs.keep_all(mine)
             found.update(((tenant, pdf), one.content) for pdf, one in zip(mine, kept, strict=True))
+        return found
+
+    async def _fetched(self, own: GivesPdfs, invoice: Invoice) -> bytes | None:
+        found = await own.invoice_pdf(invoice)
+        if isinstance(found, Unavailable):
+            log.warning("invoice_not_fetched", invoice=str(invoice.id), why=found.sentence)
+            return None
         return found
 
     async def _drawn(self, tenant: int, bill: Bill) -> bytes | None:

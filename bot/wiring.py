@@ -30,7 +30,7 @@ from billing.acts import ActExecutor
 from billing.holds import HoldSweep
 from billing.invoice_pdf import Letterhead
 from billing.pdfs import InvoicePdfs
-from billing.port import BillingProvider, BillingSystem, Remote
+from billing.port import BillingProvider, BillingSystem, GivesPdfs, Remote
 from billing.truth import SEND_MODE, BillingTruth, SendMode
 from bot import http
 from bot.billing_events import BillingEvents
@@ -320,7 +320,8 @@ def invoice_pdfs(store: Store, services: Services) -> InvoicePdfs:
         tenant: Letterhead(profile.brand, profile.region, profile.locale, profile.portal_url)
         for tenant, profile in services.tenants.items()
     }
-    return InvoicePdfs(store, letterheads)
+    own = {tenant: system for tenant, system in services.billing.items() if isinstance(system, GivesPdfs)}
+    return InvoicePdfs(store, letterheads, documents=own)
 
 
 def quiet_hours(services: Services) -> Callable[[int], QuietHours | None]:

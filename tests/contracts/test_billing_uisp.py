@@ -7,12 +7,17 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from structlog.testing import capture_logs
 
+from billing.invoice_pdf import Letterhead
+from billing.pdfs import InvoicePdfs
 from billing.port import AccountFacts, Applied, Rejected, Unavailable, Unclear
 from billing.systems.uisp import BILLING
 from billing.uisp.mapping import service_of
 from billing.uisp.system import UispSystem
-from store.models import ActKind, InvoiceStatus, PackageStatus, SubscriberStatus
+from handlers.profile import Brand
+from store.billing_refs import RefKind
+from store.models import ActKind, Invoice, InvoiceStatus, PackageStatus, SubscriberStatus
 from store.types import new_id
 from store.unit import Store
 from tests.conftest import FakeClock
@@ -180,6 +185,46 @@ async def test_the_invoice_is_uisps_own_document(desk: UispDesk) -> None:
     assert invoice.number.encode() in content
     await desk.world.behave(path="invoices", status=404)
     assert isinstance(await desk.system.invoice_pdf(invoice), Unavailable)
+
+
+async def test_mails_carry_uisps_own_document_fetched_once_for_each_revision(
+    desk: UispDesk, clock: FakeClock
+) -> None:
+    head = Letterhead(Brand("Cascade", "help@cascade.example"), "US", "en_US", "")
+    pdfs = InvoicePdfs(desk.store, {1: head}, documents={1: desk.system})
+    async with desk.store.read(1) as tx:
+        owed = await tx.invoices.of_subscriber(desk.subscriber_id, [InvoiceStatus.OPEN])
+    invoice = min(owed, key=lambda one: one.due_on)
+    await desk.world.behave(path=f"invoices/{await _invoice_id(desk, invoice)}/pdf", status=500, times=1)
+    with capture_logs() as logs, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("billing.uisp.system.BUSY_S", 0.0)
+        assert await pdfs.invoice(1, invoice.id) is None, "none of ours takes its place"
+    assert [row["why"] for row in logs] == ["UISP has trouble of its own (HTTP 500)."]
+    since = (await desk.world.call("GET", "wire"))[-1]["seq"]
+    first = await pdfs.invoice(1, invoice.id)
+    assert first is not None
+    assert invoice.number.encode() in first.content
+    other = InvoicePdfs(desk.store, {1: head}, documents={1: desk.system})
+    assert await other.invoice(1, invoice.id) == first
+    assert sum(call.endswith("/pdf") for call in await desk.world.asked(since)) == 1
+    clock.advance(minutes=1)
+    await desk.pay()
+    await desk.system.refresh(desk.subscriber_id)
+    assert await pdfs.invoice(1, invoice.id) is not None
+    assert sum(call.endswith("/pdf") for call in await desk.world.asked(since)) == 2
+
+
+async def _invoice_id(desk: UispDesk, invoice: Invoice) -> str:
+    async with desk.store.read(1) as tx:
+        return (await tx.billing_refs.remote(RefKind.INVOICE, [invoice.id]))[invoice.id]
+
+
+async def test_what_is_no_pdf_is_not_sent_as_one(desk: UispDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sandbox.billing.api.invoice_pdf", lambda number, total: b"<html>log in first</html>")
+    async with desk.store.read(1) as tx:
+        invoice = (await tx.invoices.latest(desk.subscriber_id, 1))[0]
+    found = await desk.system.invoice_pdf(invoice)
+    assert found == Unavailable("What UISP gave as the invoice is no PDF that can be sent.")
 
 
 async def test_uisp_suspends_by_itself_unless_app_yaml_says_otherwise(desk: UispDesk) -> None:
