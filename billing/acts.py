@@ -19,10 +19,21 @@ from billing import holds
 from billing.act_states import ActEvent, after
 from billing.judgement import Case, refusal
 from billing.package_states import WANTED
-from billing.port import FRESH, AccountFacts, Applied, BillingSystem, Rejected, Unavailable, Unclear
+from billing.port import (
+    FRESH,
+    AccountFacts,
+    Applied,
+    BillingSystem,
+    Rejected,
+    TakesFilings,
+    Unavailable,
+    Unclear,
+)
 from notifier.outbox import Draft, Outbox
 from store.acts import SIGNAL
+from store.filings import FilingKind
 from store.models import ActKind, AuditEntry, BillingAct, Package, Subscriber
+from store.types import derived_id
 from store.unit import Store, Tx
 
 log = structlog.get_logger()
@@ -173,6 +184,7 @@ class ActExecutor:
             await self._audit(tx, act, end)
             if end.event is ActEvent.DONE and end.facts is not None:
                 await self._tell(tx, act, end.facts)
+                await self._file(tx, act, end.facts)
             # An earlier card of this package shows that it was undone.
             others = [(act.tenant, str(a.id)) for a in await tx.acts.of_subscriber(act.subscriber_id)]
             await tx.posts.bump(ACT_SURFACE, others)
@@ -184,6 +196,14 @@ class ActExecutor:
         detail = {"act": str(act.id), "attempt": act.attempt, "result": end.result}
         entry = AuditEntry(tx.now, act.actor, f"billing.{act.kind}.{end.event}", f"account:{account}", detail)
         await tx.audit.append(f"act:{act.id}:{act.attempt}:{end.event}", entry)
+
+    async def _file(self, tx: Tx, act: BillingAct, facts: AccountFacts) -> None:
+        """Into the client's log there as well, where billing has one."""
+        system: object = self._systems[act.tenant]
+        package = facts.package(act.package_id)
+        if isinstance(system, TakesFilings) and package is not None:
+            body = f"Support desk: {package.name} {_DONE[act.kind]}, by {act.actor}. Reason: {act.reason}"
+            await tx.filings.add(derived_id(act.id, "filing"), FilingKind.LOG, act.subscriber_id, body)
 
     async def _tell(self, tx: Tx, act: BillingAct, facts: AccountFacts) -> None:
         package = facts.package(act.package_id)
@@ -201,6 +221,7 @@ def _is_as_wanted(act: BillingAct, package: Package) -> bool:
     return package.status is wanted and all(s.status is not left_behind for s in package.services)
 
 
+_DONE = {ActKind.SUSPEND: "suspended", ActKind.UNSUSPEND: "brought back"}
 _REVERSE = {ActKind.SUSPEND: ActKind.UNSUSPEND, ActKind.UNSUSPEND: ActKind.SUSPEND}
 
 

@@ -141,6 +141,11 @@ class GivesPdfs(Protocol):
 class TakesFilings(Protocol):
     """A system in whose own log and tickets something can be written about a client."""
 
+    @property
+    def label(self) -> str:
+        """What people call it."""
+        ...
+
     async def file(self, filing: Filing) -> Applied | Rejected | Unclear:
         """Once, however often it is asked: what was tried before is looked for first."""
         ...

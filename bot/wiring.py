@@ -27,6 +27,7 @@ import handlers.commands
 import handlers.surfaces
 import notifier.channels
 from billing.acts import ActExecutor
+from billing.filing_clerk import FilingClerk
 from billing.holds import HoldSweep
 from billing.invoice_pdf import Letterhead
 from billing.pdfs import InvoicePdfs
@@ -437,7 +438,9 @@ class Runtime:
         )
         zones = {tenant: profile.time_zone for tenant, profile in services.tenants.items()}
         channels = {tenant: profile.support_channel for tenant, profile in services.tenants.items()}
-        return [executor.run, HoldSweep(store, zones, channels).run]
+        clerk = FilingClerk(store, services.billing, poll_s=pace.poll_s)
+        filing = [clerk.run] if clerk.needed else []
+        return [executor.run, HoldSweep(store, zones, channels).run, *filing]
 
     async def _bot_half(
         self,

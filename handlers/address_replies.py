@@ -15,7 +15,7 @@ from handlers.received import SUBSCRIBER, Received
 from handlers.reply import UserError
 from handlers.reply_texts import Auto
 from handlers.talk import ASK_ADDRESS
-from handlers.workflows import resend
+from handlers.workflows import filings, resend
 from handlers.workflows.address_questions import (
     QUESTION_SURFACE,
     bump,
@@ -110,6 +110,7 @@ async def _mend(r: Received, question: AddressQuestion) -> bool:
     )
     await tx.overrides.add(override)
     await _audit(r, question, "contact.mend", {"override": str(override.id)}, {"old": old, "new": new})
+    await filings.mended(tx, r.services, override, by=f"{question.actor}, confirmed by the subscriber's text")
     return True
 
 

@@ -44,6 +44,8 @@ LONGEST_PDF = 10 * 1024 * 1024
 
 
 class UispSystem:
+    label = "UISP"
+
     def __init__(self, store: Store, tenant: int, remote: Remote) -> None:
         self._store, self._tenant, self._remote = store, tenant, remote
         self._client = UispClient(remote.url, remote.app_key, timeout_s=remote.timeout_s)

@@ -13,6 +13,7 @@ from uuid import UUID
 from handlers.contacts import Contact, Mended, TakenBack, Weighed, billing_has, field_of
 from handlers.contract import CommandRequest, Services, audit, audit_key
 from handlers.reply import UserError
+from handlers.workflows import filings
 from handlers.workflows.address_books import known_of, look_at
 from handlers.workflows.address_questions import address_changed, is_on_file
 from handlers.workflows.diagnose import billing_points
@@ -121,6 +122,7 @@ async def mend(services: Services, request: CommandRequest) -> Mended:
         await _put(tx, override)
         await tx.overrides.add(override)
         await _audited(tx, request, "contact.mend", contact.subscriber, override)
+        await filings.mended(tx, services, override, by=override.actor)
         billing = await _at_billing(tx, override)
     return Mended(contact.subscriber, override, report, billing)
 
@@ -168,6 +170,7 @@ async def undo(services: Services, request: CommandRequest) -> tuple[Mended, Tak
         if not back:
             raise UserError("This address was changed again since.", "Take the later change back first.")
         await _audited(tx, request, "contact.undo", subscriber, override)
+        await filings.mended_back(tx, services, override, by=request.actor.user_id)
     return mended, TakenBack.NOW
 
 

@@ -17,6 +17,7 @@ from handlers.masks import mask_in_text
 from handlers.packs import Pack, PostmasterPack, evidence_pack, postmaster_pack
 from handlers.profile import EscalationProfile, TenantProfile
 from handlers.reply import UserError
+from handlers.workflows import filings
 from handlers.workflows.diagnose import examine
 from handlers.workflows.resend import Sent
 from notifier.contexts import brand_context
@@ -159,6 +160,9 @@ async def _enqueue(
     )
     if not queued.created:
         return False
+    if action == "pack.mail":  # the evidence and the question; a letter to a stranger is no ticket of ours
+        body = f"{more['question']}\n\n{pack.text}"
+        await filings.ticket(tx, services, found.subscriber.id, once=key, subject=pack.title, body=body)
     await audit(
         tx,
         request,

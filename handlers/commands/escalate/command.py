@@ -13,7 +13,7 @@ from handlers.found import One
 from handlers.intents import redact_cards
 from handlers.profile import CommandSpec, Role
 from handlers.reply import Answer, FieldErrors, Reply, To, UserError
-from handlers.workflows import escalations
+from handlers.workflows import escalations, filings
 from handlers.workflows.pointing import asked_for, pointed
 from handlers.workflows.resend import Sent
 
@@ -32,7 +32,9 @@ class Escalate:
     async def answer(self, request: CommandRequest, services: Services) -> Answer:
         if request.action == "ask":
             to = escalations.escalation_of(services.profile(request.tenant))
-            return Answer(modal=view.dialog(to, request.value, request.id), done=True)
+            return Answer(
+                modal=view.dialog(to, request.value, request.id, _books(request, services)), done=True
+            )
         if request.action == "asked":
             words = request.inputs.get("question", "")
             if not words.strip():
@@ -57,7 +59,7 @@ class Escalate:
                 raise UserError(escalations.NO_LETTER)
             return [view.letter(letter, _target(found), request.actor.role, request.id)]
         to = services.profile(request.tenant).escalation
-        return [view.preview(diagnosis, pack, letter, to, _target(found))]
+        return [view.preview(diagnosis, pack, letter, to, _target(found), _books(request, services))]
 
     async def _mail(self, request: CommandRequest, services: Services) -> Reply:
         found = await self._found(request, services)
@@ -66,7 +68,9 @@ class Escalate:
         sent = await escalations.mail_pack(
             services, request, found, question=question, once=str(request.value["n"])
         )
-        return view.sent(to.address, to) if sent is Sent.NOW else view.sent_before()
+        if sent is not Sent.NOW:
+            return view.sent_before()
+        return view.sent(to.address, to, _books(request, services))
 
     async def _postmaster(self, request: CommandRequest, services: Services) -> Reply:
         found, once = await self._found(request, services), str(request.value["n"])
@@ -87,6 +91,10 @@ class Escalate:
             subject = f"account:{found.subscriber.account}"
             await audit(tx, request, "subscriber.look", subject, detail={"for": "escalate"})
         return found
+
+
+def _books(request: CommandRequest, services: Services) -> str:
+    return filings.books_of(services, request.tenant)
 
 
 def _target(found: One) -> Mapping[str, Any]:

@@ -44,10 +44,14 @@ def preview(
     letter: PostmasterPack | None,
     to: EscalationProfile | None,
     value: Mapping[str, Any],
+    books: str = "",
 ) -> Reply:
+    """`books`: the billing system in which a ticket is opened too."""
     title = f"Escalate account {found.evidence.subscriber.account}?"
     whom = (
-        md("It goes to *{}*, and nowhere else.", to.address)
+        md("It goes to *{}* and into a private ticket in {}.", to.address, books)
+        if to is not None and books
+        else md("It goes to *{}*, and nowhere else.", to.address)
         if to is not None
         else md(":warning: Nobody is set up to escalate to. An admin can name an address in app.yaml.")
     )
@@ -82,10 +86,19 @@ def _exactly(text: str) -> list[Block]:
     return [section(code(piece.rstrip("\n") or " ")) for piece in pieces]
 
 
-def dialog(to: EscalationProfile, value: Mapping[str, Any], once: str) -> Modal:
+def dialog(to: EscalationProfile, value: Mapping[str, Any], once: str, books: str = "") -> Modal:
+    """`books`: the billing system in which a ticket is opened too."""
     carry = {k: v for k, v in value.items() if k in ("s", "i")} | {"n": once}
     blocks = [
-        section(md("To *{}*, with the evidence that was shown. It can go nowhere else.", to.address)),
+        section(
+            md(
+                "To *{}* and into a private ticket in {}, with the evidence that was shown.",
+                to.address,
+                books,
+            )
+            if books
+            else md("To *{}*, with the evidence that was shown. It can go nowhere else.", to.address)
+        ),
         text_input(
             "question",
             "Your question",
@@ -128,10 +141,12 @@ def letter(
     return Reply(title, fit(blocks), to)
 
 
-def sent(where: str, ticket: EscalationProfile | None = None) -> Reply:
+def sent(where: str, ticket: EscalationProfile | None = None, books: str = "") -> Reply:
     rows: Sequence[str] = [
         md(":outbox_tray: *On its way to {}.* The card in this channel follows it.", where)
     ]
+    if books:
+        rows = [*rows, md("A private ticket about the client is opened in {} too.", books)]
     link = _ticket(ticket)
     return Reply(f"On its way to {where}.", [section(lines([*rows, link] if link else rows))])
 
