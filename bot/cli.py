@@ -253,7 +253,9 @@ def import_(
     config: ConfigOption = DEFAULT_CONFIG,
     environment: EnvironmentOption = None,
     tenant: Annotated[str | None, typer.Option(help="which provider, where there are several")] = None,
-    source: Annotated[str, typer.Option(help="what cards name as the source of these facts")] = "csv",
+    source: Annotated[
+        str, typer.Option(help="what cards name as the source: csv, or the preset's system")
+    ] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="check the file, change nothing")] = False,
     dns: Annotated[bool, typer.Option("--dns/--no-dns", help="ask DNS about each mail domain")] = True,
     preset: Annotated[
@@ -294,7 +296,7 @@ def import_(
                     tenants[key].id,
                     kind,
                     file,
-                    source=source,
+                    source=source or named,
                     dry_run=dry_run,
                     progress=step,
                     region=tenants[key].region,
@@ -308,6 +310,7 @@ def import_(
 
     try:
         theirs = read_map(columns, kind, (*COLUMNS[kind], *OPTIONAL[kind])) if columns else {}
+        named = preset.value if preset in (Preset.UISP, Preset.SPLYNX) else "csv"
         wanted = Wanted(preset, theirs, decimal, dates, currency.upper())
         result = asyncio.run(main())
     except (ImportProblem, DatabaseError, OSError) as error:

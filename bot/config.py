@@ -358,8 +358,9 @@ class TenantConfig(Section):
     billing: str = "local"
     """The system of record: the name of a module's BILLING in billing/systems."""
     uisp: UispConfig | None = None
-    billing_link: str = Field(default="", pattern=r"^(https?://[^\s|<>]+)?$")
-    """Where an account stands in billing, {account} in it; with it suspending is done there, not here."""
+    billing_link: str = Field(default="", pattern=r"^(https?://[^\s|<>{}]*(\{account\}[^\s|<>{}]*)?)?$")
+    """Where an account stands in a billing system that only files come from, {account} in it: what is done
+    with packages is done there, and cards link to it."""
     portal_url: str = Field(default="", pattern=r"^(https?://[^\s]+)?$")
     templates: str | None = None
     """A directory with files that stand in for ours; from app.yaml's own directory unless absolute."""
@@ -378,6 +379,8 @@ class TenantConfig(Section):
             raise ValueError("billing: uisp needs a section uisp with url and app_key_env (docs/uisp.md)")
         if self.billing != "uisp" and self.uisp is not None:
             raise ValueError("there is a section uisp, but billing is not uisp")
+        if self.billing_link and self.billing != "local":
+            raise ValueError(f"billing_link is for data from files: billing {self.billing} is asked itself")
         return self
 
     @field_validator("time_zone")

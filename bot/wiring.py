@@ -229,6 +229,8 @@ def profile_of(config: Config, key: str, tenant: TenantConfig) -> TenantProfile:
         limits={route: found for (of, route), found in route_limits(config.app).items() if of == tenant.id},
         runs=RunsProfile(tenant.runs.approve_above, tenant.runs.stop_at_percent),
         portal_url=tenant.portal_url,
+        billing=tenant.billing,
+        billing_link=tenant.billing_link,
         templates=config.templates.get(key, BUILT_IN),
         escalation=(
             EscalationProfile(tenant.escalation.address, tenant.escalation.ticket_url)

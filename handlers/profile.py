@@ -106,6 +106,10 @@ class TenantProfile:
     """What is set for each way out, by its name: how long a run takes."""
     portal_url: str = ""
     """Where subscribers pay; empty: texts name the telephone number instead."""
+    billing: str = "local"
+    """Its system of record, by name."""
+    billing_link: str = ""
+    """Where an account stands in a billing system that we only have copies of, `{account}` in it."""
     templates: Templates = BUILT_IN
     """What its messages are rendered from."""
     escalation: EscalationProfile | None = None

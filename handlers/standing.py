@@ -5,12 +5,41 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from urllib.parse import quote
 
 from billing.judgement import Case, Refusal
 from store.models import BillingAct, Hold, Invoice, Note, Package, Subscriber
 
 OLD_IMPORT = timedelta(hours=24)
 """Payments since an import that is older must be looked for by a person before anybody is suspended."""
+
+
+OUR_OWN = frozenset({"local", "csv", "here"})
+"""Sources of facts that name no other system: what is on file is the record itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """The system in which it has to be done."""
+
+    name: str
+    """As the facts name it; empty: nobody has said."""
+    link: str = ""
+    """Where the account stands there; empty: not known."""
+
+    @property
+    def told(self) -> str:
+        return f"in {self.name}" if self.name else "in your billing system"
+
+
+def elsewhere(billing: str, link: str, subscriber: Subscriber) -> Elsewhere | None:
+    """None: it is done here. Facts from files of another system are a copy: what changes in the copy
+    reaches nobody's router, and the next file changes it back."""
+    source = subscriber.facts.source
+    if billing != "local" or (not link and source in OUR_OWN):
+        return None
+    named = "" if source in OUR_OWN else source
+    return Elsewhere(named, link.replace("{account}", quote(subscriber.account, safe="")))
 
 
 class Proof(StrEnum):
@@ -57,6 +86,8 @@ class Standing:
     acts_by_itself: bool = False
     """Billing suspends by a schedule of its own."""
     refusal: Refusal | None = None
+    elsewhere: Elsewhere | None = None
+    """Set where packages are suspended in another system, of which this is a copy."""
 
     @property
     def case(self) -> Case:

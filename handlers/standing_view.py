@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from handlers import format as fmt
-from handlers.blocks import context, esc, header, lines, md, section
+from handlers.blocks import Mrkdwn, context, esc, header, lines, md, section
 from handlers.note_lines import sticky_lines
 from handlers.profile import TenantProfile
 from handlers.reply import Block
@@ -83,6 +83,20 @@ def _due_line(due: DueInvoice, profile: TenantProfile) -> str:
         md(when),
         told,
     )
+
+
+def done_there(standing: Standing) -> list[Block]:
+    """Where the packages are suspended, and brought back, in another system."""
+    there = standing.elsewhere
+    if there is None:
+        return []
+    words = [
+        md(":link: *This is done {}, not here.* What is on file here is a copy of it.", there.told),
+        Mrkdwn(f"<{esc(there.link)}|Open account {esc(standing.subscriber.account)} there>")
+        if there.link
+        else md("The next file tells here what was done there."),
+    ]
+    return [section(lines(words))]
 
 
 def against(standing: Standing) -> list[str]:

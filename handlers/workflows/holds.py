@@ -11,6 +11,7 @@ from billing.hold_words import subject_of, thing
 from handlers.contract import CommandRequest, Services, audit
 from handlers.intents import redact_cards
 from handlers.reply import UserError
+from handlers.standing import elsewhere
 from handlers.sticky import REASON_MAX, HoldData
 from handlers.workflows import area_holds
 from store.models import ACCOUNT, Hold, Subscriber
@@ -25,7 +26,9 @@ async def load(services: Services, tenant: int, subscriber_id: UUID) -> HoldData
             raise UserError("This subscriber is not on file any more.", "Look them up again.")
         standing = tuple(await tx.notes.holds_of(subscriber.account))
         today = tx.now.astimezone(profile.time_zone).date()
-    return HoldData(subscriber, standing, today, services.billing[tenant].acts_by_itself)
+    there = elsewhere(profile.billing, profile.billing_link, subscriber)
+    by_itself = services.billing[tenant].acts_by_itself or there is not None
+    return HoldData(subscriber, standing, today, by_itself)
 
 
 async def set_hold(

@@ -20,7 +20,7 @@ from handlers.contract import CommandRequest, Services, audit
 from handlers.intents import redact_cards
 from handlers.profile import Role, TenantProfile
 from handlers.reply import UserError
-from handlers.standing import DueInvoice, Proof, Standing
+from handlers.standing import DueInvoice, Proof, Standing, elsewhere
 from handlers.workflows.lookup import payer_of
 from handlers.workflows.profile_card import page_of_notices
 from store.models import (
@@ -51,7 +51,8 @@ async def load(services: Services, tenant: int, subscriber_id: UUID, kind: ActKi
     facts = await system.refresh(subscriber_id)
     async with services.store.read(tenant) as tx:
         standing = await _read(tx, profile, subscriber_id)
-    standing = replace(standing, acts_by_itself=system.acts_by_itself)
+    there = elsewhere(profile.billing, profile.billing_link, standing.subscriber)
+    standing = replace(standing, acts_by_itself=system.acts_by_itself, elsewhere=there)
     if isinstance(facts, AccountFacts):
         standing = replace(
             standing,
@@ -152,6 +153,7 @@ async def intend(
         if (standing_act := await tx.acts.by_step(step)) is not None:
             return standing_act
     standing = await load(services, request.tenant, subscriber_id, kind)
+    here(standing)
     package = next((p for p in standing.packages if p.id == package_id), None)
     if package is None:
         raise UserError("This package is not on file any more.", "Look again.")
@@ -200,6 +202,16 @@ async def intend(
         )
         await tx.posts.want(ACT_SURFACE, str(act.id), request.channel or profile.support_channel)
     return act
+
+
+def here(standing: Standing) -> None:
+    """UserError where it has to be done in another system."""
+    there = standing.elsewhere
+    if there is not None:
+        raise UserError(
+            f"Packages are suspended and brought back {there.told}, not here: what is on file is a copy.",
+            f"Open the account there: {there.link}" if there.link else "Do it there.",
+        )
 
 
 def may(kind: ActKind, standing: Standing, role: Role) -> None:

@@ -31,6 +31,7 @@ class Suspend:
             standing = await suspension.load(
                 services, request.tenant, UUID(request.value["s"]), ActKind.SUSPEND
             )
+            suspension.here(standing)
             owed = int(request.value["b"])
             against = refusal(ActKind.SUSPEND, standing.case, owed_before=owed)
             if against is not None:

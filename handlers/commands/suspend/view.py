@@ -18,7 +18,7 @@ from handlers.blocks import (
 from handlers.profile import TenantProfile
 from handlers.reply import Block, Modal, Reply, To
 from handlers.standing import Standing
-from handlers.standing_view import against, facts, source
+from handlers.standing_view import against, done_there, facts, source
 from store.models import Package, PackageStatus
 
 REASONS = {
@@ -35,7 +35,12 @@ def preview(standing: Standing, profile: TenantProfile) -> Reply:
     blocks: list[Block] = facts(standing, profile, title)
     value = {"s": str(s.id), "b": s.balance.minor}
     busy = standing.under_way is not None
-    if standing.refusal is None and not busy:
+    if standing.elsewhere is not None:
+        if standing.refusal is None and (warnings := against(standing)):
+            blocks.insert(2, section(lines(warnings)))
+        blocks += done_there(standing)
+        blocks += actions(button("Hold reminders instead…", "hold.ask", {"s": str(s.id)}))
+    elif standing.refusal is None and not busy:
         if warnings := against(standing):
             blocks.insert(2, section(lines(warnings)))
         blocks += actions(

@@ -31,6 +31,7 @@ class Unsuspend:
     async def answer(self, request: CommandRequest, services: Services) -> Answer:
         if request.action == "choose":
             standing = await self._standing(request, services, UUID(request.value["s"]))
+            suspension.here(standing)
             if standing.refusal is not None:
                 raise UserError(standing.refusal.sentence, standing.refusal.next_step)
             return Answer(modal=view.dialog(standing, services.profile(request.tenant)), done=True)

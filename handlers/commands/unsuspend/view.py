@@ -7,7 +7,7 @@ from handlers.blocks import actions, button, fit, md, option, section, select_in
 from handlers.profile import Role, TenantProfile
 from handlers.reply import Block, Modal, Reply, To
 from handlers.standing import Standing
-from handlers.standing_view import facts, source
+from handlers.standing_view import done_there, facts, source
 from store.models import PackageStatus
 
 
@@ -15,7 +15,9 @@ def preview(standing: Standing, profile: TenantProfile, role: Role) -> Reply:
     s = standing.subscriber
     title = f"Unsuspend account {s.account}?"
     blocks: list[Block] = facts(standing, profile, title)
-    if standing.under_way is not None:
+    if standing.elsewhere is not None:
+        blocks += done_there(standing)
+    elif standing.under_way is not None:
         blocks.append(section(md(":hourglass_flowing_sand: Something is being done with it already.")))
     elif standing.refusal is None:
         owed = s.balance.minor > 0

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bot.config import Config, ConfigProblems, load_config
-from bot.wiring import open_billing, open_store, remote_of
+from bot.wiring import open_billing, open_store, profile_of, remote_of
 from tests.unit.bot.deployment import ENVIRON, tenant, write
 
 SECRET = "s3cretS3cretS3cretS3cret"
@@ -92,6 +92,35 @@ def test_two_providers_never_share_the_secret_of_their_webhooks(tmp_path: Path) 
     with pytest.raises(ConfigProblems) as told:
         load_config(write(tmp_path, tenants=both), KEYS)
     assert "another tenant has the same secret" in dict(told.value.problems).values()
+
+
+@pytest.mark.parametrize(
+    ("link", "right"),
+    [
+        ("https://billing.example/clients/{account}", True),
+        ("https://billing.example/", True),
+        ("billing.example/{account}", False),
+        ("https://billing.example/{name}", False),
+        ("https://billing.example/|<!channel>", False),
+    ],
+)
+def test_a_link_to_billing_has_the_account_in_it_and_no_markup(
+    tmp_path: Path, link: str, right: bool
+) -> None:
+    path = write(tmp_path, tenants={"cascade": tenant() | {"billing_link": link}})
+    if right:
+        config = load_config(path, KEYS)
+        assert profile_of(config, "cascade", config.app.tenants["cascade"]).billing_link == link
+    else:
+        with pytest.raises(ConfigProblems) as told:
+            load_config(path, KEYS)
+        assert [where for where, _ in told.value.problems] == ["tenants.cascade.billing_link"]
+
+
+def test_a_link_is_for_data_from_files_only(tmp_path: Path) -> None:
+    own = tenant() | {"billing": "uisp", "uisp": UISP, "billing_link": "https://billing.example/"}
+    with pytest.raises(ConfigProblems, match="billing_link is for data from files"):
+        load_config(write(tmp_path, tenants={"cascade": own}), KEYS)
 
 
 def test_the_section_and_the_name_go_together(tmp_path: Path) -> None:
