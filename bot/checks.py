@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import aiohttp
 from slack_sdk.errors import SlackApiError
 
-from bot.config import Config
-from bot.wiring import open_resolver, routes_of, slack_clients, sms_profile_of
+from billing.uisp.client import NoAccess, UispClient, UispError
+from bot.config import Config, TenantConfig
+from bot.wiring import open_resolver, remote_of, routes_of, slack_clients, sms_profile_of
 from notifier.channels import NoAnswer, Route, SmsRoute
 from notifier.channels.email_smtp import server_of
 from notifier.channels.sms_twilio import CHANNEL as TWILIO
@@ -42,6 +43,8 @@ async def run_checks(config: Config) -> list[Finding]:
             findings.append(await _route(key, route))
             if route.dkim is not None:
                 findings.append(await _signature(f"{key}/{route.name}", route.dkim, resolver))
+        if tenant.uisp is not None:
+            findings.append(await _uisp(config, key, tenant))
         sms = sms_profile_of(config, key, tenant)
         if sms is not None:
             findings.append(await _texts(key, sms.route, config))
@@ -124,6 +127,24 @@ async def _signature(name: str, signer: DkimSigner, resolver: Resolver) -> Findi
     record = await check_dkim_record(signer.domain, signer.selector, signer.public, resolver)
     remedy = "" if record.right else "Run: ispbot dkim (it prints the record to publish)"
     return Finding(f"DKIM of {name}", record.right, record.sentence, remedy)
+
+
+async def _uisp(config: Config, key: str, tenant: TenantConfig) -> Finding:
+    """Asks for its version and for one client; changes nothing."""
+    what, remote = f"UISP of {key}", remote_of(config, key, tenant)
+    client = UispClient(remote.url, remote.app_key, timeout_s=remote.timeout_s)
+    env = tenant.uisp.app_key_env if tenant.uisp else ""
+    try:
+        version = await client.get("version")
+        await client.get("clients", [("limit", "1")])
+    except NoAccess as error:
+        return Finding(what, False, error.sentence, f"Put an app key of UISP that may write into {env}.")
+    except UispError as error:
+        return Finding(what, False, error.sentence, f"Check tenants.{key}.uisp.url and the way out to it.")
+    finally:
+        await client.close()
+    named = version.get("version") if isinstance(version, dict) else None
+    return Finding(what, True, f"answers, version {named}")
 
 
 async def _texts(key: str, route: SmsRoute, config: Config) -> Finding:

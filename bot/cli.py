@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,6 +59,11 @@ EnvironmentOption = Annotated[
     Path | None, typer.Option("--environment", help="file with `export NAME='value'` lines to read first")
 ]
 DEFAULT_CONFIG = Path("app.yaml")
+
+
+class DemoBilling(StrEnum):
+    LOCAL = "local"
+    UISP = "uisp"
 
 
 def _fail(message: str, code: int = 1) -> typer.Exit:
@@ -167,6 +173,9 @@ def demo(
     socket_mode: Annotated[
         bool, typer.Option("--socket-mode", help="the product opens the connection to Slack")
     ] = False,
+    billing: Annotated[
+        DemoBilling, typer.Option(help="our own record, or UISP as the sandbox plays it")
+    ] = DemoBilling.LOCAL,
 ) -> None:
     """Try everything on this machine: the product beside an emulated Slack, mail and DNS."""
     if halves and (database is None or is_sqlite(database)):
@@ -177,8 +186,9 @@ def demo(
         if browser and sys.stdout.isatty():
             typer.launch(line.removeprefix("ready "))
 
+    options = DemoOptions(port, state, fresh, database, halves, socket_mode, billing.value)
     try:
-        asyncio.run(run_demo(DemoOptions(port, state, fresh, database, halves, socket_mode), say))
+        asyncio.run(run_demo(options, say))
     except (DemoFailed, ConfigProblems, DatabaseError) as error:
         raise _fail(str(error)) from None
 

@@ -43,6 +43,8 @@ class DemoOptions:
     """Bot and worker as two processes (PostgreSQL)."""
     socket_mode: bool = False
     """The product opens the connection to Slack."""
+    billing: str = "local"
+    """The system of record: our own, filled from files, or uisp as the sandbox plays it."""
 
 
 async def run_demo(options: DemoOptions, say: Callable[[str], None]) -> None:
@@ -65,7 +67,7 @@ async def run_demo(options: DemoOptions, say: Callable[[str], None]) -> None:
         _write_config(state, endpoints, options)
         _write_environment(state, environ)
         async with aiohttp.ClientSession() as session:
-            await _bring_up(session, state, environ, endpoints, options.database)
+            await _bring_up(session, state, environ, endpoints, options)
         say(f"ready {endpoints['http']}")
         ended = asyncio.create_task(sandbox.wait())
         waiting = asyncio.create_task(stopped.wait())
@@ -99,6 +101,8 @@ def _wire_secrets(endpoints: Mapping[str, Any]) -> dict[str, str]:
         "ISPBOT_SLACK_SIGNING_SECRET": slack["signing_secret"],
         "ISPBOT_CASCADE_BOT_TOKEN": slack["bot_token"],
         "ISPBOT_SLACK_APP_TOKEN": slack["app_token"],
+        "ISPBOT_CASCADE_UISP_KEY": endpoints["billing"]["app_key"],
+        "ISPBOT_CASCADE_UISP_WEBHOOK": endpoints["billing"]["webhook_secret"],
     }
 
 
@@ -220,6 +224,15 @@ def _write_config(state: Path, endpoints: Mapping[str, Any], options: DemoOption
             }
         },
     }
+    if options.billing == "uisp":
+        config["tenants"][TENANT] |= {
+            "billing": "uisp",
+            "uisp": {
+                "url": endpoints["billing"]["api"],
+                "app_key_env": "ISPBOT_CASCADE_UISP_KEY",
+                "webhook_secret_env": "ISPBOT_CASCADE_UISP_WEBHOOK",
+            },
+        }
     if not options.database:
         config["database"] = f"sqlite:///{state / 'ispbot.db'}"
     (state / "app.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
@@ -230,10 +243,10 @@ async def _bring_up(
     state: Path,
     environ: Mapping[str, str],
     endpoints: Mapping[str, Any],
-    database: str | None,
+    options: DemoOptions,
 ) -> None:
     """The product runs at the end; what a start before has prepared is not looked at again."""
-    prepared, stamp = state / "prepared", _stamp(database)
+    prepared, stamp = state / "prepared", _stamp(options)
     before = prepared.read_text() if prepared.exists() else ""
     if before == stamp:
         await _start_product(session, endpoints)
@@ -248,10 +261,12 @@ async def _bring_up(
     await setup.past_is_settled(session, endpoints["http"], state, environ, limit_s=PAST_S)
 
 
-def _stamp(database: str | None) -> str:
-    """What was prepared: the newest schema revision and, by its hash, which database."""
+def _stamp(options: DemoOptions) -> str:
+    """What was prepared: the newest schema revision and, by its hash, which database, filled from where."""
     newest = max(file.name for file in MIGRATIONS.glob("0*.py"))
-    return f"{newest} {hashlib.sha256((database or 'sqlite').encode()).hexdigest()[:16]}"
+    source = "" if options.billing == "local" else options.billing
+    of = f"{options.database or 'sqlite'}{source}"
+    return f"{newest} {hashlib.sha256(of.encode()).hexdigest()[:16]}"
 
 
 async def _start_product(session: aiohttp.ClientSession, endpoints: Mapping[str, Any]) -> None:

@@ -13,10 +13,11 @@ from pathlib import Path
 import aiohttp
 
 from billing.local import ImportKind, import_csv
+from billing.port import Followed, Unavailable
 from bot.config import load_config
 from bot.demo import TENANT, DemoFailed
 from bot.history import enqueue_history
-from bot.wiring import build_services, discover_commands, ensure_tenants, open_store
+from bot.wiring import build_services, close_billing, discover_commands, ensure_tenants, open_store
 from store import migrate
 from store.unit import Store
 
@@ -46,9 +47,13 @@ async def prepare(state: Path, environ: Mapping[str, str], cast: Path, *, keep: 
         if keep:
             return
         tenant = config.app.tenants[TENANT].id
-        await _import(store, tenant, cast)
         commands, _ = discover_commands()
-        await enqueue_history(build_services(config, store, commands), tenant)
+        services = build_services(config, store, commands)
+        try:
+            await _fill(store, services.billing[tenant], tenant, cast)
+        finally:
+            await close_billing(services.billing)
+        await enqueue_history(services, tenant)
     finally:
         await store.close()
 
@@ -83,6 +88,16 @@ async def _untried(store: Store, tenant: int) -> int:
 async def _bounces_under_way(session: aiohttp.ClientSession, sandbox: str) -> bool:
     async with session.get(f"{sandbox}/sandbox/mail/queue") as answer:
         return any(piece["work"] == "outgoing" and piece["tries"] == 0 for piece in await answer.json())
+
+
+async def _fill(store: Store, billing: object, tenant: int, cast: Path) -> None:
+    """The cast, from its files or from the billing system that has it in its books."""
+    if not isinstance(billing, Followed):
+        await _import(store, tenant, cast)
+        return
+    result = await billing.sync(full=True)
+    if isinstance(result, Unavailable):
+        raise DemoFailed(f"The billing system did not give the cast: {result.sentence}")
 
 
 async def _import(store: Store, tenant: int, cast: Path) -> None:

@@ -12,6 +12,7 @@ import yaml
 from bot.bounce_listener import BounceHandler, listen
 from bot.checks import Finding, run_checks
 from bot.config import load_config
+from tests.uisp_world import small_cast, uisp_world
 from tests.unit.bot.support import Office
 from tests.unit.bot.test_config import ENV, TENANT
 from tests.unit.sandbox.phone_world import phone_world
@@ -34,6 +35,7 @@ async def _checked(
     tenant = {**TENANT, "mail": {**TENANT["mail"]}, "slack": {**TENANT["slack"]}}
     tenant["mail"]["routes"] = {"visp": {"kind": "relay", "host": "127.0.0.1", "port": port}}
     tenant["slack"] |= more.pop("slack", {})
+    tenant |= more.pop("tenant", {})
     data = {
         "database": database or office.store.engine.url.replace("+aiosqlite", ""),
         "public_url": "http://127.0.0.1",
@@ -42,7 +44,8 @@ async def _checked(
     }
     file = tmp_path / "app.yaml"
     file.write_text(yaml.safe_dump(data))
-    environ = {**ENV, "CASCADE_TOKEN": more.pop("token", office.slack.token)}
+    extra = more.pop("environ", {})
+    environ = {**ENV, **extra, "CASCADE_TOKEN": more.pop("token", office.slack.token)}
     return {f.what: f for f in await run_checks(load_config(file, environ))}
 
 
@@ -168,3 +171,24 @@ async def test_twilio_out_of_reach_is_told(tmp_path: Path) -> None:
     texts = await _texts(tmp_path)
     assert (texts.ok, texts.found) == (False, "Twilio does not answer")
     assert "sms.api_url" in texts.remedy
+
+
+async def test_uisp_is_asked_with_the_key_and_what_is_wrong_is_told_with_what_to_set(
+    office: Office, tmp_path: Path, smtp_port: int
+) -> None:
+    async with uisp_world(tmp_path / "uisp", small_cast("1001")) as world:
+
+        async def checked(key: str, url: str = "") -> Finding:
+            uisp = {"url": url or world.endpoint["api"], "app_key_env": "UISP_KEY"}
+            own = {"billing": "uisp", "uisp": uisp}
+            found = await _checked(office, tmp_path, smtp_port, tenant=own, environ={"UISP_KEY": key})
+            return found["UISP of cascade"]
+
+        good = await checked(world.endpoint["app_key"])
+        wrong = await checked("wrong")
+        away = await checked("any", "http://127.0.0.1:1/crm/api/v1.0")
+    assert (good.ok, good.found) == (True, "answers, version 4.4.30")
+    assert not wrong.ok
+    assert "UISP_KEY" in wrong.remedy
+    assert (away.found, away.ok) == ("UISP cannot be reached.", False)
+    assert "tenants.cascade.uisp.url" in away.remedy
