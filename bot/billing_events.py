@@ -22,7 +22,8 @@ from handlers.contract import Services
 from store.models import Interaction, InteractionKind
 
 log = structlog.get_logger()
-BACKLOG = 2000
+BACKLOG = 500
+"""Less than what texts and bounces may fill: what is refused here comes with the next round."""
 LONGEST = 256 * 1024
 """An event carries the whole entity, before and after."""
 _EVENT_ID = re.compile(r"[0-9a-zA-Z-]{8,64}")

@@ -8,7 +8,7 @@ than what somebody has asked for meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -50,12 +50,13 @@ async def write_clients(
     read = {c.remote_id: c for c in _read("client", one, entries, problems)}
     refs = await tx.billing_refs.local(RefKind.CLIENT, list(read))
     known = await tx.subscribers.by_ids(list(refs.values()))
+    holders = await _holders(tx, [c.record.account for r, c in read.items() if r not in refs])
     records: dict[str, SubscriberRecord] = {}
     taken: set[str] = set()
     for remote, found in read.items():
         before = known.get(refs[remote]) if remote in refs else None
         if before is None:
-            account, before = await _new_account(tx, found, taken, problems)
+            account, before = _new_account(found, holders, taken, problems)
         else:
             account = await _followed(tx, before, found, problems)
         taken.add(account)
@@ -72,15 +73,21 @@ def _newer(held: Facts, facts: Facts) -> bool:
     return held.source == SOURCE and held.as_of > facts.as_of
 
 
-async def _new_account(
-    tx: Tx, found: Client, taken: set[str], problems: Problems
+async def _holders(tx: Tx, accounts: Sequence[str]) -> dict[str, Subscriber | None]:
+    """Who has these accounts already; None: another client of UISP."""
+    found = await tx.subscribers.by_accounts(accounts)
+    theirs = await tx.billing_refs.remote(RefKind.CLIENT, [one.id for one in found.values()])
+    return {account: None if one.id in theirs else one for account, one in found.items()}
+
+
+def _new_account(
+    found: Client, holders: Mapping[str, Subscriber | None], taken: set[str], problems: Problems
 ) -> tuple[str, Subscriber | None]:
     """The account that a client gets who is not known yet, and who has it already."""
     account = found.record.account
-    holder = await tx.subscribers.by_account(account)
-    theirs = await tx.billing_refs.remote(RefKind.CLIENT, [holder.id]) if holder else {}
-    if account not in taken and not theirs:
-        return account, holder
+    free = account not in holders or holders[account] is not None
+    if account not in taken and free:
+        return account, holders.get(account)
     problems.told.append((f"client {found.remote_id}", "Its number is another client's too: both are kept."))
     return f"{account[:25]}-{found.remote_id}", None
 
