@@ -139,7 +139,7 @@ class ActExecutor:
                 return End(ActEvent.REFUSED, against.sentence)
             if not await tx.acts.about_to_call(act):
                 raise LookupError("the claim is somebody else's")
-        answer = await system.carry_out(act.kind, act.subscriber_id, act.package_id, act.reason)
+        answer = await system.carry_out(act.kind, act.subscriber_id, act.package_id, act.reason, act.until)
         return await self._read_back(system, act, answer)
 
     def _not_asked(self, act: BillingAct, why: str) -> End:
@@ -202,7 +202,10 @@ class ActExecutor:
         system: object = self._systems[act.tenant]
         package = facts.package(act.package_id)
         if isinstance(system, TakesFilings) and package is not None:
-            body = f"Support desk: {package.name} {_DONE[act.kind]}, by {act.actor}. Reason: {act.reason}"
+            until = f" until {act.until}" if act.until else ""
+            body = (
+                f"Support desk: {package.name} {_DONE[act.kind]}{until}, by {act.actor}. Reason: {act.reason}"
+            )
             await tx.filings.add(derived_id(act.id, "filing"), FilingKind.LOG, act.subscriber_id, body)
 
     async def _tell(self, tx: Tx, act: BillingAct, facts: AccountFacts) -> None:
@@ -221,8 +224,12 @@ def _is_as_wanted(act: BillingAct, package: Package) -> bool:
     return package.status is wanted and all(s.status is not left_behind for s in package.services)
 
 
-_DONE = {ActKind.SUSPEND: "suspended", ActKind.UNSUSPEND: "brought back"}
-_REVERSE = {ActKind.SUSPEND: ActKind.UNSUSPEND, ActKind.UNSUSPEND: ActKind.SUSPEND}
+_DONE = {ActKind.SUSPEND: "suspended", ActKind.UNSUSPEND: "brought back", ActKind.PAUSE: "paused"}
+_REVERSE = {
+    ActKind.SUSPEND: ActKind.UNSUSPEND,
+    ActKind.UNSUSPEND: ActKind.SUSPEND,
+    ActKind.PAUSE: ActKind.UNSUSPEND,
+}
 
 
 def _lower(sentence: str) -> str:

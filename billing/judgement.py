@@ -11,8 +11,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from billing.hold_words import what_is_held
-from billing.package_states import ACTS, Stays
-from store.models import ActKind, Hold, Note, NoteLevel, Package, Subscriber, SubscriberStatus
+from billing.package_states import ACTS, Becomes, Stays
+from store.models import (
+    ActKind,
+    Hold,
+    Note,
+    NoteLevel,
+    Package,
+    PackageKind,
+    Subscriber,
+    SubscriberStatus,
+)
 
 
 class Against(StrEnum):
@@ -118,18 +127,26 @@ def _blocked(notes: Sequence[Note]) -> Refusal | None:
     )
 
 
-_NOUN = {ActKind.SUSPEND: "suspend", ActKind.UNSUSPEND: "unsuspend"}
+_NOUN = {ActKind.SUSPEND: "suspend", ActKind.UNSUSPEND: "unsuspend", ActKind.PAUSE: "pause"}
+
+
+def step_of(kind: ActKind, package: Package) -> Becomes | Stays:
+    """What the act makes of this package: only the internet is paused (facts/billing.md)."""
+    step = ACTS[package.status][kind]
+    if kind is ActKind.PAUSE and isinstance(step, Becomes) and package.kind is not PackageKind.INTERNET:
+        return Stays("is no internet package, and only those are paused")
+    return step
 
 
 def _packages(kind: ActKind, packages: Sequence[Package], package: Package | None) -> Refusal | None:
     if package is not None:
-        step = ACTS[package.status][kind]
+        step = step_of(kind, package)
         if not isinstance(step, Stays):
             return None
         return Refusal(Against.STATUS, f"{package.name} {step.because}.")
     if not packages:
         return Refusal(Against.NO_PACKAGE, f"There is no package to {_NOUN[kind]}.")
-    steps = [(p, ACTS[p.status][kind]) for p in packages]
+    steps = [(p, step_of(kind, p)) for p in packages]
     if any(not isinstance(step, Stays) for _, step in steps):
         return None
     told = "; ".join(f"{p.name} {step.because}" for p, step in steps if isinstance(step, Stays))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Protocol, runtime_checkable
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -73,14 +73,24 @@ class BillingSystem(Protocol):
         """It suspends by a schedule of its own, whatever holds say here."""
         ...
 
+    @property
+    def pauses(self) -> bool:
+        """It takes a package out of use until a day, and brings it back then by itself."""
+        ...
+
     async def refresh(self, subscriber_id: UUID) -> AccountFacts | Unavailable:
         """Fetches the subscriber's facts into the mirror and gives them."""
         ...
 
     async def carry_out(
-        self, kind: ActKind, subscriber_id: UUID, package_id: UUID, reason: str
+        self,
+        kind: ActKind,
+        subscriber_id: UUID,
+        package_id: UUID,
+        reason: str,
+        until: date | None = None,
     ) -> Applied | Rejected | Unclear:
-        """The package with all its services."""
+        """The package with all its services. `until`: the day on which a pause ends."""
         ...
 
     async def close(self) -> None:

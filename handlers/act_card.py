@@ -16,10 +16,14 @@ from handlers.profile import TenantProfile
 from handlers.reply import Block, Reply
 from store.models import ActKind, ActState, BillingAct, Channel, Package, Subscriber
 
-_TITLE = {ActKind.SUSPEND: "Suspend", ActKind.UNSUSPEND: "Unsuspend"}
-_DONE = {ActKind.SUSPEND: "Suspended", ActKind.UNSUSPEND: "Active again"}
-_DOING = {ActKind.SUSPEND: "Suspending", ActKind.UNSUSPEND: "Unsuspending"}
-_NOT = {ActKind.SUSPEND: "Not suspended", ActKind.UNSUSPEND: "Not unsuspended"}
+_TITLE = {ActKind.SUSPEND: "Suspend", ActKind.UNSUSPEND: "Unsuspend", ActKind.PAUSE: "Pause"}
+_DONE = {ActKind.SUSPEND: "Suspended", ActKind.UNSUSPEND: "Active again", ActKind.PAUSE: "Paused"}
+_DOING = {ActKind.SUSPEND: "Suspending", ActKind.UNSUSPEND: "Unsuspending", ActKind.PAUSE: "Pausing"}
+_NOT = {
+    ActKind.SUSPEND: "Not suspended",
+    ActKind.UNSUSPEND: "Not unsuspended",
+    ActKind.PAUSE: "Not paused",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,8 @@ def _state(data: ActData, profile: TenantProfile) -> str:
         return _NOT[act.kind]
     at = act.verified_at or act.finished_at
     when = f" at {fmt.clock_time(at, profile.time_zone, profile.locale)}" if at else ""
-    return f"{_DONE[act.kind]}, read back from billing{when}"
+    until = f" until {fmt.day(act.until, profile.locale)}" if act.until else ""
+    return f"{_DONE[act.kind]}{until}, read back from billing{when}"
 
 
 def _more(data: ActData) -> str:
@@ -92,7 +97,7 @@ def _more(data: ActData) -> str:
 
 def _told(data: ActData, profile: TenantProfile) -> str:
     act = data.act
-    if act.state is not ActState.DONE:
+    if act.state is not ActState.DONE or act.kind is ActKind.PAUSE:  # whoever asked for a pause knows
         return ""
     if not act.tell:
         return md("The subscriber is not told, as asked.")

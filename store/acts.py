@@ -37,6 +37,7 @@ def _act(row: Row[Any]) -> BillingAct:
         owed_minor=row.owed_minor,
         attempt=row.attempt,
         called_at=row.called_at,
+        until=row.until,
         result=row.result or "",
         finished_at=row.finished_at,
         verified_at=row.verified_at,
@@ -63,6 +64,7 @@ class BillingActs(Repository):
             created_at=act.created_at,
             tell=act.tell,
             owed_minor=act.owed_minor,
+            until=act.until,
         )
         await self._tx.conn.execute(insert.on_conflict_do_nothing())
         self._tx.signal(SIGNAL)

@@ -240,6 +240,8 @@ class NoteLevel(StrEnum):
 class ActKind(StrEnum):
     SUSPEND = "suspend"
     UNSUSPEND = "unsuspend"
+    PAUSE = "pause"
+    """Neither used nor billed until a day; billing brings it back itself."""
 
 
 class ActState(StrEnum):
@@ -643,6 +645,8 @@ class BillingAct:
     finished_at: datetime | None = None
     verified_at: datetime | None = None
     """Reading back showed the package as wanted."""
+    until: date | None = None
+    """Of a pause: the day on which billing brings the package back."""
 
     @property
     def open(self) -> bool:

@@ -545,6 +545,7 @@ billing_acts = Table(
     Column("tell", Boolean, nullable=False, server_default=true()),
     Column("owed_minor", BigInteger),  # what the asker saw owed, in the subscriber's currency
     _at("called_at", nullable=True),
+    Column("until", Date),  # of a pause: the day on which billing brings it back
     _pk(),
     UniqueConstraint("tenant_id", "step_key"),
     _fk("subscriber_id", "subscribers"),

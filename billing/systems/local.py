@@ -6,6 +6,7 @@ with the facts, so that people are told. The next import says again what its fil
 
 from __future__ import annotations
 
+from datetime import date
 from uuid import UUID
 
 from billing.package_states import ACTS, WANTED, Stays
@@ -18,6 +19,8 @@ SOURCE = "local"
 
 class LocalSystem:
     acts_by_itself = False
+    pauses = False
+    """Nothing here would bring a package back on its day."""
 
     def __init__(self, store: Store, tenant: int) -> None:
         self._store, self._tenant = store, tenant
@@ -33,9 +36,16 @@ class LocalSystem:
             return AccountFacts(subscriber, packages, tx.now, imported)
 
     async def carry_out(
-        self, kind: ActKind, subscriber_id: UUID, package_id: UUID, reason: str
+        self,
+        kind: ActKind,
+        subscriber_id: UUID,
+        package_id: UUID,
+        reason: str,
+        until: date | None = None,
     ) -> Applied | Rejected | Unclear:
         _outside()
+        if kind is ActKind.PAUSE:
+            return Rejected("Our own record pauses nothing: it would bring nothing back.")
         async with self._store.begin(self._tenant) as tx:
             packages = await tx.packages.of_subscriber(subscriber_id)
             package = next((p for p in packages if p.id == package_id), None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -37,7 +37,11 @@ from store.unit import Store, Tx, in_transaction
 
 log = structlog.get_logger()
 
-_PATHS = {ActKind.SUSPEND: "suspend", ActKind.UNSUSPEND: "cancel-suspend"}
+_PATHS = {
+    ActKind.SUSPEND: "suspend",
+    ActKind.UNSUSPEND: "cancel-suspend",
+    ActKind.PAUSE: "pause",
+}
 BUSY_S = 3.0
 """How long somebody who waits for a card waits for a busy UISP."""
 LONGEST_PDF = 10 * 1024 * 1024
@@ -45,6 +49,7 @@ LONGEST_PDF = 10 * 1024 * 1024
 
 class UispSystem:
     label = "UISP"
+    pauses = True
 
     def __init__(self, store: Store, tenant: int, remote: Remote) -> None:
         self._store, self._tenant, self._remote = store, tenant, remote
@@ -124,9 +129,16 @@ class UispSystem:
         return list(found.values())
 
     async def carry_out(
-        self, kind: ActKind, subscriber_id: UUID, package_id: UUID, reason: str
+        self,
+        kind: ActKind,
+        subscriber_id: UUID,
+        package_id: UUID,
+        reason: str,
+        until: date | None = None,
     ) -> Applied | Rejected | Unclear:
         _outside()
+        if kind is ActKind.PAUSE and until is None:
+            return Rejected("UISP pauses a package only until a day.")
         async with self._store.read(self._tenant) as tx:
             packages = await tx.packages.of_subscriber(subscriber_id)
         package = next((p for p in packages if p.id == package_id), None)
@@ -134,7 +146,7 @@ class UispSystem:
         if service_id is None:
             return Rejected("UISP has no such package.")
         try:
-            return await self._act(kind, service_id)
+            return await self._act(kind, service_id, until)
         except NotThere:
             return Rejected("UISP does not have this package any more.")
         except Refused as error:
@@ -142,7 +154,7 @@ class UispSystem:
         except UispError as error:
             return Unclear(error.sentence)
 
-    async def _act(self, kind: ActKind, service_id: str) -> Applied | Rejected | Unclear:
+    async def _act(self, kind: ActKind, service_id: str, until: date | None) -> Applied | Rejected | Unclear:
         path = f"clients/services/{service_id}"
         entry = await self._client.get(path, patience_s=BUSY_S)
         code = entry.get("status") if isinstance(entry, dict) else None
@@ -154,9 +166,21 @@ class UispSystem:
         step = ACTS[status][kind]
         if isinstance(step, Stays):
             return Rejected(f"This package {step.because}.")
-        body = {"suspensionReasonId": await self._reason_id()} if kind is ActKind.SUSPEND else {}
+        body: dict[str, Any] = {}
+        if kind is ActKind.SUSPEND:
+            body = {"suspensionReasonId": await self._reason_id()}
+        elif kind is ActKind.PAUSE and until is not None:
+            body = {"pauseDate": self._midnight(self._today()), "reactivateDate": self._midnight(until)}
         await self._client.change("PATCH", f"{path}/{_PATHS[kind]}", body, patience_s=BUSY_S)
         return Applied(service_id)
+
+    def _today(self) -> date:
+        return self._store.clock().astimezone(self._remote.time_zone).date()
+
+    def _midnight(self, day: date) -> str:
+        """As UISP writes instants: 2016-09-12T00:00:00+0000."""
+        at = datetime.combine(day, time(), self._remote.time_zone)
+        return at.strftime("%Y-%m-%dT%H:%M:%S%z")
 
     async def _reason_id(self) -> int:
         """Asked for once: the first that UISP offers, unless app.yaml names one."""

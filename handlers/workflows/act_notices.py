@@ -40,6 +40,8 @@ class ActNotices:
     async def __call__(
         self, tx: Tx, act: BillingAct, subscriber: Subscriber, package: Package
     ) -> Draft | None:
+        if act.kind not in _KIND:  # a pause is what they asked for
+            return None
         profile = self._tenants[act.tenant]
         recipients = await recipients_of(tx, profile, subscriber)
         if not recipients:

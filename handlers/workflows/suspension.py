@@ -142,10 +142,12 @@ async def intend(
     owed_before: int | None,
     checked_payments: bool = False,
     takes_back: UUID | None = None,
+    until: date | None = None,
 ) -> BillingAct:
     """Writes the intention, its audit row and the card's post in one transaction; again adds nothing.
 
     `takes_back`: the act that this one undoes; it must still be the last one done with the package.
+    `until`: the day on which a pause ends.
     """
     reason = redact_cards(reason)
     step = request.step(f"act:{kind}")
@@ -184,6 +186,7 @@ async def intend(
             tenant=request.tenant,
             tell=tell,
             owed_minor=owed_before if kind is ActKind.SUSPEND else None,
+            until=until,
         )
         await tx.acts.intend(step, act)
         await audit(
@@ -197,6 +200,7 @@ async def intend(
                 "balance_minor": standing.subscriber.balance.minor,
                 "tell": tell,
                 "checked_payments": checked_payments,
+                "until": until.isoformat() if until else "",
             },
             personal={"reason": reason},
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -48,6 +48,7 @@ class Billing:
     """The local system behind a wire that can be cut, slow or wrong."""
 
     acts_by_itself = False
+    pauses = False
 
     def __init__(self, store: Store) -> None:
         self._real = LocalSystem(store, 1)
@@ -73,7 +74,14 @@ class Billing:
             return AccountFacts(facts.subscriber, facts.packages, facts.as_of - self.age)
         return facts
 
-    async def carry_out(self, kind: ActKind, subscriber_id: UUID, package_id: UUID, reason: str) -> Answer:
+    async def carry_out(
+        self,
+        kind: ActKind,
+        subscriber_id: UUID,
+        package_id: UUID,
+        reason: str,
+        until: date | None = None,
+    ) -> Answer:
         self.calls += 1
         done: Answer = Applied("ref-1")
         if self.does_it:

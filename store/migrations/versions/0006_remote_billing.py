@@ -18,6 +18,8 @@ depends_on = None
 
 
 def upgrade() -> None:
+    with op.batch_alter_table("billing_acts", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("until", sa.Date(), nullable=True))
     op.create_table(
         "billing_refs",
         sa.Column("tenant_id", sa.Integer(), nullable=False),
@@ -77,3 +79,5 @@ def downgrade() -> None:
     op.drop_table("billing_filings")
     op.drop_table("billing_sync")
     op.drop_table("billing_refs")
+    with op.batch_alter_table("billing_acts", schema=None) as batch_op:
+        batch_op.drop_column("until")

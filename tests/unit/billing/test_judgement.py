@@ -99,7 +99,7 @@ def test_a_hold_stops_a_suspension_and_names_its_last_day_and_reason() -> None:
 
 @pytest.mark.parametrize("kind", list(ActKind))
 def test_only_a_blocking_note_blocks(kind: ActKind) -> None:
-    status = PackageStatus.ACTIVE if kind is ActKind.SUSPEND else PackageStatus.SUSPENDED
+    status = PackageStatus.SUSPENDED if kind is ActKind.UNSUSPEND else PackageStatus.ACTIVE
     warned = case(package(status), notes=[note_of(SID, level=NoteLevel.WARN), note_of(SID)])
     assert against(kind, warned) is None
     blocked = case(package(status), notes=[note_of(SID), note_of(SID, level=NoteLevel.BLOCK)])
