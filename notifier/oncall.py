@@ -195,6 +195,12 @@ CAUSES: dict[str, CauseKind] = {
         Urgent.AT_ONCE,
         About.WATCH,
     ),
+    "billing_stale": CauseKind(
+        "The billing system is not followed: what cards show grows old",
+        "The log says why (billing_sync_waits), and so does `ispbot sync`: often a key that was taken back.",
+        Urgent.NEVER,
+        About.WATCH,
+    ),
     "slow_database": CauseKind(
         "The database answers slowly: everything waits for it",
         "Look at its disk, its load and long transactions. Messages go on as soon as it answers again.",

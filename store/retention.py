@@ -23,6 +23,7 @@ from store.models import Stage
 from store.notices import event_json
 from store.repository import BATCH, Repository, batched
 from store.tables import (
+    billing_filings,
     deliveries,
     diagnoses,
     events,
@@ -56,6 +57,7 @@ class Kept(StrEnum):
     DIAGNOSES = "diagnoses"
     TRIALS = "trials"
     TEMPLATES = "templates"
+    FILINGS = "filings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ TERMS: Mapping[Kept, Term] = {
     Kept.PDFS: Term(13, 0, "Drawn PDFs (their hashes stay)", "deleted; drawn again when asked for"),
     Kept.REPORTS: Term(0, 90, "Reports that matched no message", "deleted"),
     Kept.DIAGNOSES: Term(0, 400, "Diagnoses", "deleted"),
+    Kept.FILINGS: Term(0, 90, "Entries written into billing's own books", "deleted; they stand there"),
     Kept.TEMPLATES: Term(84, 0, "Template sources that nothing refers to", "deleted"),
 }
 """In the order in which they are gone through."""
@@ -221,6 +224,13 @@ _RULES: Mapping[Kept, _Rule] = {
         "created_at",
         "id",
         lambda: _held(diagnoses.c.subscriber_id, diagnoses.c.tenant_id),
+    ),
+    Kept.FILINGS: _Rule(
+        billing_filings,
+        ("id",),
+        "created_at",
+        None,
+        lambda: _held(billing_filings.c.subscriber_id, billing_filings.c.tenant_id),
     ),
     Kept.TRIALS: _Rule(route_trials, ("id",), "created_at", "id", _nobody),
 }

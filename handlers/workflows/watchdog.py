@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from billing.port import Followed
 from handlers.contract import Services
 from handlers.workflows.incidents import INCIDENT_SURFACE, show_again
 from notifier.oncall import Cause, Urgent, kind_of, parse
@@ -35,13 +36,17 @@ PILE = 50
 """Reports without a match within a day; a few come always."""
 PILE_OVER = 35
 BY = "watchdog"
-OWN = frozenset({"no_worker", "stalled", "slow_database", "orphans", "clock_skew", "failure_band"})
+OWN = frozenset(
+    {"no_worker", "stalled", "slow_database", "orphans", "clock_skew", "failure_band", "billing_stale"}
+)
 """The incidents that it raises, and resolves when it does not see them any more."""
 BAND_EVERY_S = 600.0
 """A route's failures are compared so often: the days before are read for it."""
 BAND_WINDOW, BAND_BEFORE = timedelta(hours=1), timedelta(days=3)
 BAND_LEAST, BAND_NORMAL, BAND_TIMES = 30, 200, 3.0
 """So many mails in the window, and in the time before, are enough to compare; so many times is not usual."""
+STALE_AFTER = timedelta(hours=1)
+"""The mirror is older than that, and than three of its rounds."""
 BAND_FLOOR = 0.10
 """Below this share no alarm, whatever was usual."""
 
@@ -94,7 +99,8 @@ class Watchdog:
             still = await self._still(tx)
             piled = await self._piled(tx)
             band = await self._band(tx)
-        troubles = _clocks(alive) + piled + band
+            stale = await self._stale(tx)
+        troubles = _clocks(alive) + piled + band + stale
         if not any(process.works for process in alive):
             # Where none ever gave a sign, one may just be starting: it gets the time to.
             grace = START_S if known else SILENT_S
@@ -131,6 +137,17 @@ class Watchdog:
         cause = Cause("orphans")
         standing = cause.key in self._before  # it is over well below where it began
         return [Trouble(cause)] if count >= (PILE_OVER if standing else PILE) else []
+
+    async def _stale(self, tx: Tx) -> list[Trouble]:
+        """A remote billing system that the mirror does not follow any more: a key that was taken back, a
+        server that is gone. Before its first round nobody has begun."""
+        system: object = self._services.billing.get(self._profile.id)
+        if not isinstance(system, Followed):
+            return []
+        state = await tx.billing_sync.state()
+        since = state.synced_at or state.started_at
+        old = max(STALE_AFTER, 3 * system.every[0])
+        return [Trouble(Cause("billing_stale"))] if since is not None and tx.now - since > old else []
 
     async def _band(self, tx: Tx) -> list[Trouble]:
         """Routes by which far more fails than in the days before; the last answer stands meanwhile."""

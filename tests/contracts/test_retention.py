@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from bot.retention import RetentionDuty, due
 from handlers.workflows.profile_card import notice_of, page_of_notices
 from store.filed import Asked, Filed, LegalHold
+from store.filings import FilingKind
 from store.models import (
     Confidence,
     EventKind,
@@ -135,6 +136,7 @@ async def test_a_legal_hold_keeps_everything_of_its_account_and_of_nobody_else(
             invoice = await tx.invoices.by_number(number)
             assert invoice is not None
             soon = clock() + timedelta(days=30)
+            await tx.filings.add(new_id(), FilingKind.LOG, sid, "Something happened.")
             await tx.links.add([InvoiceLink(new_id(), f"code{name}", invoice.id, sid, soon, clock())])
             await tx.pdfs.keep(InvoicePdf(invoice.id, 1, "0" * 64, b"%PDF"))
             await tx.orphans.keep(
@@ -155,6 +157,7 @@ async def test_a_legal_hold_keeps_everything_of_its_account_and_of_nobody_else(
         Kept.PDFS: (1, 1),
         Kept.REPORTS: (1, 1),
         Kept.TRIALS: (1, 0),
+        Kept.FILINGS: (1, 1),
     }
     await sweeper(store).sweep(1)
     counted = [

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from billing.port import Progress, SyncResult, Unavailable
+from billing.systems.local import LocalSystem
 from bot.watchdog import SignOfLife
 from handlers.workflows.incidents import INCIDENT_SURFACE, text_obstacle
 from handlers.workflows.watchdog import BY, PILE, SILENT_S, STILL_S, Watchdog, out_of_band
@@ -221,3 +224,35 @@ async def test_a_sign_of_life_tells_its_role_and_its_clock(store: Store) -> None
         (process,) = await tx.processes.alive(5)
         assert (process.works, abs(process.skew_ms) < 2_000) == (True, True)
         assert await tx.processes.alive(-60) == []
+
+
+class Remote(LocalSystem):
+    """A system that is followed every quarter of an hour."""
+
+    every = (timedelta(minutes=15), timedelta(days=1))
+    webhook_secret = ""
+
+    async def sync(self, *, full: bool, progress: Progress | None = None) -> SyncResult | Unavailable:
+        raise NotImplementedError
+
+    async def heard(self, event_id: str) -> str:
+        raise NotImplementedError
+
+
+async def test_a_billing_system_that_is_not_followed_any_more_is_told_until_it_is_again(
+    dog: Dog, clock: FakeClock
+) -> None:
+    services = replace(services_on(dog.store), billing={1: Remote(dog.store, 1)})
+    dog.dog = Watchdog(services, 1, lambda: dog.now)
+    assert await dog.looks(STILL_S) == [], "nobody has begun"
+    async with dog.store.begin(1) as tx:
+        await tx.billing_sync.begin(full=True, section="clients")
+        await tx.billing_sync.done(full=True, started_at=tx.now)
+    clock.advance(minutes=60)
+    assert await dog.looks() == []
+    clock.advance(minutes=1)
+    assert await dog.looks() == ["billing_stale"]
+    async with dog.store.begin(1) as tx:
+        await tx.billing_sync.done(full=False, started_at=tx.now)
+    assert await dog.looks() == []
+    assert "billing_stale" not in await dog.open()

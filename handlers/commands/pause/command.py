@@ -35,7 +35,9 @@ class Pause:
 
     async def answer(self, request: CommandRequest, services: Services) -> Answer:
         if request.action == "choose":
-            standing = await self._standing(request, services, UUID(request.value["s"]))
+            standing = await self._standing(
+                request, services, UUID(request.value["s"]), within_s=suspension.WITHIN_S
+            )
             against = refusal(ActKind.PAUSE, standing.case)
             if against is not None:
                 raise UserError(against.sentence, against.next_step)
@@ -101,8 +103,15 @@ class Pause:
     def _today(self, request: CommandRequest, services: Services) -> date:
         return services.now().astimezone(services.profile(request.tenant).time_zone).date()
 
-    async def _standing(self, request: CommandRequest, services: Services, subscriber_id: UUID) -> Standing:
-        return await suspension.load(services, request.tenant, subscriber_id, ActKind.PAUSE)
+    async def _standing(
+        self,
+        request: CommandRequest,
+        services: Services,
+        subscriber_id: UUID,
+        within_s: float | None = None,
+    ) -> Standing:
+        kind = ActKind.PAUSE
+        return await suspension.load(services, request.tenant, subscriber_id, kind, within_s=within_s)
 
     async def _chosen(self, request: CommandRequest, services: Services) -> Reply:
         until = date.fromisoformat(request.inputs["until"])

@@ -29,7 +29,11 @@ class Suspend:
     async def answer(self, request: CommandRequest, services: Services) -> Answer:
         if request.action == "choose":
             standing = await suspension.load(
-                services, request.tenant, UUID(request.value["s"]), ActKind.SUSPEND
+                services,
+                request.tenant,
+                UUID(request.value["s"]),
+                ActKind.SUSPEND,
+                within_s=suspension.WITHIN_S,
             )
             suspension.here(standing)
             owed = int(request.value["b"])

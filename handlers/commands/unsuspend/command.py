@@ -30,7 +30,9 @@ class Unsuspend:
 
     async def answer(self, request: CommandRequest, services: Services) -> Answer:
         if request.action == "choose":
-            standing = await self._standing(request, services, UUID(request.value["s"]))
+            standing = await self._standing(
+                request, services, UUID(request.value["s"]), within_s=suspension.WITHIN_S
+            )
             suspension.here(standing)
             if standing.refusal is not None:
                 raise UserError(standing.refusal.sentence, standing.refusal.next_step)
@@ -53,8 +55,15 @@ class Unsuspend:
         standing = await self._standing(request, services, found.subscriber.id)
         return [view.preview(standing, services.profile(request.tenant), request.actor.role)]
 
-    async def _standing(self, request: CommandRequest, services: Services, subscriber_id: UUID) -> Standing:
-        return await suspension.load(services, request.tenant, subscriber_id, ActKind.UNSUSPEND)
+    async def _standing(
+        self,
+        request: CommandRequest,
+        services: Services,
+        subscriber_id: UUID,
+        within_s: float | None = None,
+    ) -> Standing:
+        kind = ActKind.UNSUSPEND
+        return await suspension.load(services, request.tenant, subscriber_id, kind, within_s=within_s)
 
     async def _chosen(self, request: CommandRequest, services: Services) -> Reply:
         act = await suspension.intend(

@@ -13,10 +13,13 @@ from uuid import UUID
 import pytest
 
 from billing.acts import ACT_SURFACE, ActExecutor
+from billing.port import AccountFacts, Unavailable
+from billing.systems.local import LocalSystem
 from handlers.contract import Services
 from handlers.profile import Role, SmsProfile
 from handlers.reply import Modal, Reply, UserError
 from handlers.surfaces.act import SURFACE
+from handlers.workflows import suspension
 from handlers.workflows.act_notices import ActNotices
 from notifier.channels import SmsRoute
 from store.models import (
@@ -507,3 +510,25 @@ async def test_hostile_names_and_reasons_stay_words(lead: Agent, name: str) -> N
     (act,) = await _acts(services, sid)
     await _card(services, act)
     assert act.state is ActState.INTENDED
+
+
+async def test_a_dialog_opens_in_time_though_billing_is_slow_and_the_submission_asks_again(
+    lead: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await _late(lead.services)
+    preview = await lead.types("suspend 1333")
+    monkeypatch.setattr(suspension, "WITHIN_S", 0.01)
+    never = asyncio.Event()
+
+    class Slow(LocalSystem):
+        asked = 0
+
+        async def refresh(self, subscriber_id: UUID) -> AccountFacts | Unavailable:
+            Slow.asked += 1
+            if Slow.asked == 1:
+                await never.wait()
+            return await super().refresh(subscriber_id)
+
+    slow = agent_on(replace(lead.services, billing={1: Slow(lead.services.store, 1)}), Role.LEAD, "U_LEAD")
+    await _submit(slow, preview)
+    assert Slow.asked == 2, "once for the dialog, and once more before anything is intended"
