@@ -106,21 +106,24 @@ class UispClient:
         """(position behind the page, its entries), from `start` on until the list is empty.
 
         The list may change under us. Each page begins with the last entry of the one before: where that is
-        missing something was removed in front of it, and the page before is read again, so that nothing is
-        passed over. An entry may come twice.
+        missing something was removed in front of it, and it is gone back to what was seen already, so that
+        nothing is passed over. An entry may come twice.
         """
         position, last = start, None
+        seen: set[Any] = set()
         while True:
             first = position if last is None else position - 1
             entries = await self._page(path, query, first, patience_s)
             if last is not None and entries and _id(entries[0]) == last:
                 first, entries = position, entries[1:]
             elif last is not None:
-                first = max(position - PAGE, 0)
-                entries = await self._page(path, query, first, patience_s)
+                while first > 0 and not (entries and _id(entries[0]) in seen):
+                    first = max(first - PAGE, 0)
+                    entries = await self._page(path, query, first, patience_s)
             if not entries:
                 return
             position, last = first + len(entries), _id(entries[-1])
+            seen.update(map(_id, entries))
             yield position, entries
 
     async def _page(self, path: str, query: Query, offset: int, patience_s: float) -> list[Json]:

@@ -20,6 +20,7 @@ from store.billing_refs import RefKind
 from store.models import ActKind, Invoice, InvoiceStatus, PackageStatus, SubscriberStatus
 from store.types import new_id
 from store.unit import Store
+from tests.builders import invoice_record, package_record
 from tests.conftest import FakeClock
 from tests.contracts.billing import BillingContract
 from tests.uisp_world import OWES, UispWorld, small_cast, uisp_world
@@ -185,6 +186,55 @@ async def test_the_invoice_is_uisps_own_document(desk: UispDesk) -> None:
     assert invoice.number.encode() in content
     await desk.world.behave(path="invoices", status=404)
     assert isinstance(await desk.system.invoice_pdf(invoice), Unavailable)
+
+
+async def test_what_this_version_does_not_know_is_not_acted_on(desk: UispDesk) -> None:
+    await desk.world.change(OWES, service={"id": await desk.service_id(), "status": 99})
+    answer = await _suspend(desk)
+    assert answer == Rejected("UISP gives this package a status that this version does not know.")
+    await desk.world.change(OWES, client={"currencyCode": "QQQ"})
+    told = await desk.system.refresh(desk.subscriber_id)
+    assert told == Unavailable(
+        "What UISP has of this client cannot be read: Its currency is no ISO 4217 code."
+    )
+
+
+async def test_a_package_that_came_from_a_file_is_none_of_uisps(desk: UispDesk) -> None:
+    async with desk.store.begin(1) as tx:
+        await tx.packages.upsert([package_record(desk.subscriber_id, "P-1")])
+        packages = await tx.packages.of_subscriber(desk.subscriber_id)
+    desk.package_id = next(p.id for p in packages if p.ref == "P-1")
+    assert await _suspend(desk) == Rejected("UISP has no such package.")
+
+
+async def test_a_uisp_without_reasons_for_suspending_says_what_to_do(
+    desk: UispDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sandbox.billing.api.REASONS", ())
+    assert await _suspend(desk) == Rejected(
+        "UISP has no reason for a suspension. Add one there, in its settings."
+    )
+
+
+async def test_an_invoice_that_uisp_never_had_has_no_document(desk: UispDesk) -> None:
+    async with desk.store.begin(1) as tx:
+        await tx.invoices.upsert([invoice_record(desk.subscriber_id, "OLD-1")])
+        invoice = await tx.invoices.by_number("OLD-1")
+    assert invoice is not None
+    assert await desk.system.invoice_pdf(invoice) == Unavailable("UISP has no such invoice.")
+
+
+async def test_an_unreadable_entry_ends_nothing_that_was_fine(desk: UispDesk, clock: FakeClock) -> None:
+    clock.advance(minutes=1)
+    await desk.world.change(OWES, service={"id": await desk.service_id(), "status": 99})
+    number = next(one["number"] for one in (await desk.world.client(OWES))["invoices"] if one["status"] == 1)
+    await desk.world.change(OWES, invoice={"number": number, "status": 99})
+    assert isinstance(await desk.system.refresh(desk.subscriber_id), AccountFacts)
+    assert await _package(desk, desk.package_id) is PackageStatus.ACTIVE
+    async with desk.store.read(1) as tx:
+        invoice = await tx.invoices.by_number(number)
+    assert invoice is not None
+    assert invoice.status is InvoiceStatus.OPEN
 
 
 async def test_mails_carry_uisps_own_document_fetched_once_for_each_revision(

@@ -43,6 +43,7 @@ def test_only_whoever_holds_an_act_ends_it() -> None:
 CHANGES = {
     (PackageStatus.ACTIVE, ActKind.SUSPEND): PackageStatus.SUSPENDED,
     (PackageStatus.SUSPENDED, ActKind.UNSUSPEND): PackageStatus.ACTIVE,
+    (PackageStatus.ACTIVE, ActKind.PAUSE): PackageStatus.HIBERNATED,
 }
 
 
