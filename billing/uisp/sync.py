@@ -1,9 +1,9 @@
-"""One round over everything that UISP has: clients, services, invoices, a page to a transaction.
+"""One round over everything that UISP has: clients, services, invoices, a piece of a page to a transaction.
 
 UISP tells neither what changed nor what was removed. So the short round reads all clients (their balances)
 and services and the invoices that are unpaid, and asks for each that was open here and is not among them; the
 full one reads every invoice, and asks for each client of whom it saw nothing: only a 404 of its own says that
-one is gone. Broken off anywhere, the next one goes on behind the last page that was committed.
+one is gone. Broken off anywhere, the next one goes on behind what was committed last.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from billing.uisp.mirror import Reading
 from store.billing_refs import RefKind
 from store.billing_sync import SyncState
 from store.models import Facts
+from store.repository import batched
 from store.unit import Store, Tx
 
 log = structlog.get_logger()
@@ -37,6 +38,8 @@ PATIENCE_S = 120.0
 """How long one page is asked for again while UISP is busy or away."""
 GOES_ON_WITHIN = timedelta(hours=1)
 """A round that was broken off longer ago begins anew: what it saw is old."""
+AT_ONCE = 100
+"""Entries to a transaction: on SQLite everybody else waits for the one writer."""
 FEW = 10
 Write = Callable[[Tx, Reading, Sequence[Any], Facts, Problems], Awaitable[Any]]
 
@@ -121,13 +124,16 @@ class Round:
         asked_at = self._store.clock()
         pages = self._client.pages(PATHS[section], query, start=start, patience_s=PATIENCE_S)
         async for position, entries in pages:
-            async with self._store.begin(self._tenant) as tx:
-                facts = Facts(SOURCE, asked_at)
-                await writers[section](tx, self._reading, entries, facts, self._tally.problems)
-                await tx.billing_sync.came_to(section, position)
-            self._tally.done[section] = position
-            if self._progress is not None:
-                self._progress(section, position, max(expected, position))
+            behind = position - len(entries)
+            for piece in batched(entries, AT_ONCE):
+                behind += len(piece)
+                async with self._store.begin(self._tenant) as tx:
+                    facts = Facts(SOURCE, asked_at)
+                    await writers[section](tx, self._reading, piece, facts, self._tally.problems)
+                    await tx.billing_sync.came_to(section, behind)
+                self._tally.done[section] = behind
+                if self._progress is not None:
+                    self._progress(section, behind, max(expected, position))
             asked_at = self._store.clock()
 
     async def _expected(self, section: str) -> int:

@@ -95,7 +95,8 @@ async def test_a_full_round_brings_everything(mirror: Mirror) -> None:
     assert isinstance(result, SyncResult)
     assert (result.clients, result.invoices) == (len(CAST.subscriber_rows), len(CAST.invoice_rows))
     assert (result.archived, result.problems) == (0, ())
-    assert [section for section, _, _ in told] == ["clients", "services", "invoices"]
+    assert [section for section, _, _ in told] == ["clients", "services", "invoices", "invoices"]
+    assert [done for section, done, _ in told if section == "invoices"] == [100, len(CAST.invoice_rows)]
     parent = await mirror.subscriber("1100")
     assert parent.facts == Facts("uisp", mirror.clock())
     assert len(await mirror.addresses("1100")) == 4, "three in the billing field, and one for service"
