@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from billing.invoice_pdf import Letterhead
 from billing.pdfs import InvoicePdfs
-from billing.port import AccountFacts, Applied, Rejected, Unavailable, Unclear
+from billing.port import AccountFacts, Applied, Rejected, SyncResult, Unavailable, Unclear
 from billing.systems.uisp import BILLING
 from billing.uisp.mapping import service_of
 from billing.uisp.system import UispSystem
@@ -95,14 +95,20 @@ async def test_a_package_that_billing_dropped_has_ended_here_too(desk: UispDesk)
     assert await _package(desk, desk.other_id) is PackageStatus.ACTIVE
 
 
-async def test_a_client_that_is_gone_is_archived_with_what_was_theirs(
+async def test_one_404_archives_nobody_and_a_round_does_with_what_was_theirs(
     desk: UispDesk, clock: FakeClock
 ) -> None:
     clock.advance(minutes=1)
     await desk.world.change(OWES, gone=True)
-    facts = await desk.system.refresh(desk.subscriber_id)
-    assert isinstance(facts, Unavailable)
-    assert "does not have this client any more" in facts.sentence
+    for _ in range(2):  # whoever has put a wrong address into app.yaml meets nothing but 404
+        assert await desk.system.refresh(desk.subscriber_id) == Unavailable(
+            "UISP does not have this client any more."
+        )
+    async with desk.store.read(1) as tx:
+        subscriber = await tx.subscribers.by_id(desk.subscriber_id)
+    assert subscriber is not None
+    assert subscriber.status is SubscriberStatus.ACTIVE
+    assert isinstance(await desk.system.sync(full=False), SyncResult)
     async with desk.store.read(1) as tx:
         subscriber = await tx.subscribers.by_id(desk.subscriber_id)
         invoices = await tx.invoices.latest(desk.subscriber_id, 20)
@@ -110,8 +116,17 @@ async def test_a_client_that_is_gone_is_archived_with_what_was_theirs(
     assert subscriber.status is SubscriberStatus.ARCHIVED
     assert await _package(desk, desk.other_id) is PackageStatus.INACTIVE
     assert {i.status for i in invoices} <= {InvoiceStatus.PAID, InvoiceStatus.VOID}
-    again = await desk.system.refresh(desk.subscriber_id)
-    assert again == Unavailable("UISP does not know this account.")
+    assert await desk.system.refresh(desk.subscriber_id) == Unavailable("UISP does not know this account.")
+
+
+async def test_a_list_that_is_not_there_is_a_wrong_address_and_ends_nothing(
+    desk: UispDesk, clock: FakeClock
+) -> None:
+    clock.advance(minutes=1)
+    await desk.world.behave(path="invoices", status=404)
+    told = await desk.system.refresh(desk.subscriber_id)
+    assert told == Unavailable("UISP's lists cannot be read. An admin has to look at its address.")
+    assert await _package(desk, desk.other_id) is PackageStatus.ACTIVE
 
 
 async def test_an_answer_that_is_lost_is_unclear_and_reading_back_tells(desk: UispDesk) -> None:
