@@ -30,10 +30,10 @@ from rich.table import Column, Table
 
 from billing.csv_kinds import DayOrder, DecimalSign, ImportKind, Preset
 from bot import garbage, logs
-from bot.config import Config, ConfigProblems, load_config
+from bot.config import AppConfig, Config, ConfigProblems, load_config, parse
 from bot.demo import DemoFailed, DemoOptions, run_demo
 from handlers.reply import UserError
-from notifier.templates.samples import Sample
+from notifier.sample_kinds import Sample
 from store import migrate as migrations
 from store.engine import DatabaseError, Engine, is_sqlite
 
@@ -72,14 +72,14 @@ def _fail(message: str, code: int = 1) -> typer.Exit:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _told(config: Path) -> Iterator[None]:
     """What somebody asked for in vain (code 2), and what went wrong on the way (code 1), as one sentence."""
     try:
         yield
     except UserError as error:
         raise _fail(" ".join(filter(None, (error.sentence, error.next_step))), 2) from None
     except ConfigProblems as problems:
-        raise _unusable(problems) from None
+        raise _unusable(problems, config) from None
     except (DatabaseError, OSError) as error:
         raise _fail(str(error)) from None
 
@@ -106,7 +106,7 @@ def _config(path: Path, environment: Path | None = None) -> Config:
         raise _unusable(problems, path) from None
 
 
-def _unusable(problems: ConfigProblems, path: Path = DEFAULT_CONFIG) -> typer.Exit:
+def _unusable(problems: ConfigProblems, path: Path) -> typer.Exit:
     err.print(f"{escape(str(path))} cannot be used:", style="red")
     for where, sentence in problems.problems:
         err.print(f"  [bold]{escape(where)}[/bold]: {escape(sentence)}", highlight=False)
@@ -245,9 +245,9 @@ def _migrate(url: str, to: str, lock_s: float) -> None:
     out.print(f"{before or 'nothing'} -> {target}")
 
 
-def _provider(loaded: Config, tenant: str | None) -> str:
+def _provider(app_config: AppConfig, tenant: str | None) -> str:
     """The key of the one that is meant."""
-    tenants = loaded.app.tenants
+    tenants = app_config.tenants
     if tenant is None and len(tenants) > 1:
         raise _fail(f"Say which provider: --tenant {' or '.join(tenants)}", 2)
     key = tenant or next(iter(tenants))
@@ -283,7 +283,7 @@ def import_(
 ) -> None:
     """Take subscribers, packages or invoices in from a CSV file; twice changes nothing twice."""
     loaded = _config(config, environment)
-    tenants, key = loaded.app.tenants, _provider(loaded, tenant)
+    tenants, key = loaded.app.tenants, _provider(loaded.app, tenant)
 
     from billing.csv_rows import COLUMNS, OPTIONAL
     from billing.csv_shapes import Wanted, read_map
@@ -343,8 +343,8 @@ def sync(
     from bot.sync_cli import catch_up
 
     loaded = _config(config, environment)
-    key = _provider(loaded, tenant)
-    with _told():
+    key = _provider(loaded.app, tenant)
+    with _told(config):
         asyncio.run(catch_up(loaded, key, out, err, full=full))
 
 
@@ -436,9 +436,9 @@ def notify_invoices_(
     from bot.notify import Wanted, notify_invoices
 
     loaded = _config(config, environment)
-    key = _provider(loaded, tenant)
+    key = _provider(loaded.app, tenant)
     wanted = Wanted(issued_since, overdue, invoice, reminders, dry_run, follow)
-    with _told():
+    with _told(config):
         asyncio.run(notify_invoices(loaded, key, wanted, out, err))
 
 
@@ -456,9 +456,11 @@ def notify_preview_(
     """Show what subscribers are sent, with invented facts. Exit code 1 where a file of yours is wrong."""
     from bot.preview import Wanted, preview
 
-    with _told():
+    with _told(config):
+        written = parse(config)
+        settings = written.tenants[_provider(written, tenant)]
         wanted = Wanted(name, language, sample, page, templates, as_json)
-        right = preview(config, tenant, wanted, out)
+        right = preview(settings, config.parent, wanted, out)
     if not right:
         raise typer.Exit(1)
     if page is not None and sys.stdout.isatty():
@@ -477,8 +479,8 @@ def notify_ledger_(
     from bot.notify_ledger import notify_ledger
 
     loaded = _config(config, environment)
-    with _told():
-        missing = asyncio.run(notify_ledger(loaded, _provider(loaded, tenant), since, csv, out))
+    with _told(config):
+        missing = asyncio.run(notify_ledger(loaded, _provider(loaded.app, tenant), since, csv, out))
     if missing:
         raise typer.Exit(1)
 
@@ -497,7 +499,7 @@ def bounce(
     from bot.bounces_cli import Wanted, take_bounces
 
     loaded = _config(config, environment)
-    key = _provider(loaded, tenant)
+    key = _provider(loaded.app, tenant)
     wanted = Wanted(sources, dry_run, as_json, full)
     try:
         all_read = asyncio.run(take_bounces(loaded, key, wanted, sys.stdin.buffer, out, err))
@@ -537,8 +539,8 @@ def proof_make(
     from bot.proof_cli import make_record
 
     loaded = _config(config, environment)
-    key = _provider(loaded, tenant)
-    with _told():
+    key = _provider(loaded.app, tenant)
+    with _told(config):
         asyncio.run(make_record(loaded, key, f"{whose} {time}".strip(), reason, to, typer.echo))
 
 
@@ -553,8 +555,8 @@ def proof_verify(
     from bot.proof_cli import verify_record
 
     loaded = _config(config, environment)
-    key = _provider(loaded, tenant)
-    with _told():
+    key = _provider(loaded.app, tenant)
+    with _told(config):
         genuine = asyncio.run(verify_record(loaded, key, file.read_bytes(), typer.echo))
     if not genuine:
         raise typer.Exit(1)
@@ -573,7 +575,7 @@ def manifest(
     """Print the manifest of the Slack app: paste it at api.slack.com/apps, "From a manifest"."""
     from bot.manifest_cli import written
 
-    with _told():
+    with _told(config):
         typer.echo(written(config, name=name, socket_mode=socket_mode, as_json=as_json), nl=False)
 
 
@@ -587,7 +589,7 @@ def retention(
     from bot.retention_cli import keep_house
 
     loaded = _config(config, environment)
-    with _told():
+    with _told(config):
         asyncio.run(keep_house(loaded, out, dry_run=dry_run))
 
 

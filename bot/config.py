@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import time
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -25,9 +25,10 @@ from notifier.limits import EVERYBODY
 from notifier.mailauth.dkim_record import key_name
 from notifier.mailauth.dkim_sign import DkimSigner, KeyProblem, load_signer
 from notifier.mime import is_addr_spec
-from notifier.templates import Templates
-from notifier.templates.own import check_own, read_own
 from store.engine import DatabaseError, normalise_url
+
+if TYPE_CHECKING:
+    from notifier.templates import Templates
 
 _ENV = re.compile(r"[A-Z][A-Z0-9_]{2,79}")
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
@@ -646,8 +647,11 @@ def _webhooks_apart(billing: Mapping[str, RemoteSecrets], problems: list[tuple[s
 
 def own_templates(path: Path, key: str, tenant: TenantConfig, problems: list[tuple[str, str]]) -> Templates:
     """A tenant's, read and tried; what is wrong with them is added to `problems`."""
-    own, unread = read_own(path.parent / (tenant.templates or ""))
-    wrong = unread or check_own(own, tenant.brand, tenant.locale)
+    # Here: most deployments have none of their own, and every command reads app.yaml.
+    from notifier.templates import Templates
+    from notifier.templates.own import own_of
+
+    own, wrong = own_of(path.parent / (tenant.templates or ""), tenant.brand, tenant.locale)
     problems.extend((f"tenants.{key}.templates", str(problem)) for problem in wrong)
     return Templates(own)
 

@@ -17,12 +17,13 @@ from rich.markup import escape as plain
 from rich.panel import Panel
 from rich.table import Column, Table
 
-from bot.config import AppConfig, TenantConfig, parse
+from bot.config import TenantConfig
 from handlers.reply import UserError
+from notifier.sample_kinds import Sample
 from notifier.sms_text import count_segments
 from notifier.templates import PARTS, Templates, render, render_sms
-from notifier.templates.own import OwnProblem, check_own, languages, read_own
-from notifier.templates.samples import FAMILIES, Sample, sample, samples_of, text_sample
+from notifier.templates.own import OwnProblem, languages, own_of
+from notifier.templates.samples import FAMILIES, sample, samples_of, text_sample
 from store.models import TemplateSource
 
 
@@ -52,12 +53,13 @@ class Shown:
     segments: int = 0
 
 
-def preview(path: Path, tenant: str | None, wanted: Wanted, out: Console) -> bool:
-    """False where a file of the provider's is wrong; then the problems are shown, and nothing else."""
-    app = parse(path)
-    settings = _tenant(app, tenant)
-    own, problems = _own(path, settings, wanted.directory)
-    problems = problems or check_own(own, settings.brand, settings.locale)
+def preview(settings: TenantConfig, home: Path, wanted: Wanted, out: Console) -> bool:
+    """False where a file of the provider's is wrong; then the problems are shown, and nothing else.
+
+    `home`: the directory of app.yaml.
+    """
+    directory = wanted.directory or (home / settings.templates if settings.templates else None)
+    own, problems = own_of(directory, settings.brand, settings.locale) if directory else ({}, [])
     if problems:
         _tell_problems(problems, wanted, out)
         return False
@@ -80,23 +82,6 @@ def preview(path: Path, tenant: str | None, wanted: Wanted, out: Console) -> boo
     else:
         _tell_list(shown, out)
     return True
-
-
-def _tenant(app: AppConfig, key: str | None) -> TenantConfig:
-    if key is None and len(app.tenants) > 1:
-        raise UserError("Say which provider.", f"--tenant {' or '.join(app.tenants)}")
-    found = app.tenants.get(key or next(iter(app.tenants)))
-    if found is None:
-        raise UserError(f"There is no provider {key}.", f"There is: {', '.join(app.tenants)}.")
-    return found
-
-
-def _own(
-    path: Path, settings: TenantConfig, directory: Path | None
-) -> tuple[dict[str, str], list[OwnProblem]]:
-    if directory is not None:
-        return read_own(directory)
-    return read_own(path.parent / settings.templates) if settings.templates else ({}, [])
 
 
 def _all(templates: Templates, settings: TenantConfig, wanted: Wanted) -> Iterator[Shown]:

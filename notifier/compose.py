@@ -13,12 +13,10 @@ from notifier import mime, templates
 from notifier.channels import OutgoingMessage, OutgoingText, Route, SmsRoute
 from notifier.keys import DeliveryToken, Keyring
 from notifier.mime import Attachment
-from notifier.sms_text import count_segments
+from notifier.sms_text import LONGEST_TEXT, count_segments
 from store.models import Delivery, Notification, TemplateSource
 
 FIXED_LOCAL_PART = "bounces"
-LONGEST_TEXT = 1600
-"""Characters that Twilio takes in one text."""
 LONGEST_VALIDITY_S = 36_000
 RETRY_OVERRIDE = "#rc=5&rp=ct,rt,5xx"
 """Twilio's "connection overrides": by itself it repeats no 5xx. A fragment is neither sent nor signed."""

@@ -15,6 +15,9 @@ from enum import StrEnum
 
 import regex  # type: ignore[import-untyped]  # ships no types
 
+LONGEST_TEXT = 1600
+"""Characters that Twilio takes in one text."""
+
 # TS 23.038 section 6.2.1, without the escape at 0x1B. Of the accented vowels only these are in it: Spanish
 # a, i, o, u with an acute accent are not, and neither is the French small c with a cedilla.
 _DEFAULT = frozenset(

@@ -9,7 +9,7 @@ with every sample before the product starts, so that no hole is found by a subsc
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,7 @@ from jinja2 import TemplateSyntaxError, nodes
 from rapidfuzz import process
 
 from notifier.contexts import Brand
+from notifier.sms_text import LONGEST_TEXT
 from notifier.templates import (
     FALLBACK_LANGUAGE,
     INCLUDE,
@@ -36,8 +37,6 @@ LONGEST_FILE: Final = 100_000
 LONGEST_HTML: Final = 102_400
 """Octets; Gmail cuts what is longer and hides the rest behind a link."""
 LONGEST_SUBJECT: Final = 200
-LONGEST_TEXT: Final = 1600
-"""Characters that Twilio takes in one text."""
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Z]{2})?")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 _ACTIVE: Final = re.compile(r"<\s*(script|iframe|object|embed|form)\b|\son[a-z]+\s*=", re.IGNORECASE)
@@ -87,6 +86,12 @@ class OwnProblem:
 
     def __str__(self) -> str:
         return f"{self.file}{f', line {self.line}' if self.line else ''}: {self.sentence}"
+
+
+def own_of(directory: Path, brand: Brand, locale: str) -> tuple[dict[str, str], list[OwnProblem]]:
+    """The files of a directory, and all that is wrong with them; they are tried once all can be read."""
+    own, unread = read_own(directory)
+    return own, unread or check_own(own, brand, locale)
 
 
 def read_own(directory: Path) -> tuple[dict[str, str], list[OwnProblem]]:
@@ -180,7 +185,7 @@ def _check_file(name: str, text: str) -> Iterator[OwnProblem]:
 
 def _forbidden(name: str, tree: nodes.Template) -> Iterator[OwnProblem]:
     own = {node.target.name for node in tree.find_all(nodes.Assign) if isinstance(node.target, nodes.Name)}
-    for node in _all_of(tree):
+    for node in tree.find_all(nodes.Node):
         if not isinstance(node, _ALLOWED):
             what = next((words for kind, words in _NAMED.items() if isinstance(node, kind)), "")
             what = what or f"{type(node).__name__.lower()}"
@@ -196,10 +201,6 @@ def _forbidden(name: str, tree: nodes.Template) -> Iterator[OwnProblem]:
             yield OwnProblem(name, node.lineno, "{% set %} cannot use what another one has set.")
         elif isinstance(node, nodes.Getattr) and node.attr.startswith("_"):
             yield OwnProblem(name, node.lineno, f"There is no {node.attr}.")
-
-
-def _all_of(tree: nodes.Template) -> Iterable[nodes.Node]:
-    return (tree, *tree.find_all(nodes.Node))
 
 
 def _incomplete(own: Mapping[str, str]) -> Iterator[OwnProblem]:
@@ -263,4 +264,4 @@ def _unfit(name: str, part: str, rendered: str, link: str) -> str:
     return ""
 
 
-__all__ = ["OwnProblem", "check_own", "languages", "read_own"]
+__all__ = ["OwnProblem", "check_own", "languages", "own_of", "read_own"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
-from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from notifier.contexts import Brand, Context, invoice_context, suspension_context
+from notifier.contexts import Brand, Context, brand_context, invoice_context, suspension_context
+from notifier.sample_kinds import Sample
 from store.models import (
     Facts,
     Invoice,
@@ -41,15 +41,6 @@ _ID: Final = UUID(int=0)
 _FACTS: Final = Facts("sample", datetime(2026, 3, 1, tzinfo=UTC))
 
 
-class Sample(StrEnum):
-    """`full` has everything that a message can have, `bare` nothing that it can do without."""
-
-    FULL = "full"
-    PAID = "paid"
-    COPY = "copy"
-    BARE = "bare"
-
-
 def samples_of(name: str) -> Sequence[Sample]:
     """Those that make a difference to this template."""
     return tuple(Sample) if name in INVOICE else (Sample.FULL, Sample.BARE)
@@ -62,8 +53,7 @@ def sample(name: str, language: str, brand: Brand, locale: str, which: Sample) -
     portal = "" if bare else _PORTAL
     common: Mapping[str, object] = {"language": language}
     if name == NotificationKind.ADDRESS_QUESTION:
-        words = {"name": own.name, "support_email": own.support_email, "support_phone": own.support_phone}
-        return {**common, "brand": words, "address": "dana@inbox.example"}
+        return {**common, "brand": brand_context(own), "address": "dana@inbox.example"}
     who = _subscriber(language)
     if name in SUSPENSION:
         context = suspension_context(own, locale, portal, who, _PACKAGE, link="" if bare else _LINK)

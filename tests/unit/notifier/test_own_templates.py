@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from handlers.profile import Brand
+from notifier.sample_kinds import Sample
 from notifier.templates import Templates, built_in, built_in_names
 from notifier.templates.own import LONGEST_FILE, OwnProblem, check_own, languages, read_own
-from notifier.templates.samples import FAMILIES, Sample, sample, samples_of
+from notifier.templates.samples import FAMILIES, sample, samples_of
 
 BRAND = Brand("Cascade Fiber", "help@cascade.example", "541-555-0100")
 SMS = "{{ brand.name }}: {{ invoice.number }} {{ link }} STOP"
