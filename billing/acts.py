@@ -89,13 +89,7 @@ class ActExecutor:
             async with self._store.system() as tx:
                 await tx.acts.release(self._dead)
             self._dead = ()
-        wanted = self._store.signals.subscribe(SIGNAL)
-        try:
-            while True:
-                if not await self.work():
-                    await wanted.wait(self._poll_s)
-        finally:
-            wanted.close()
+        await self._store.signals.keep_working(SIGNAL, self.work, self._poll_s)
 
     async def work(self) -> int:
         """One round; gives how many acts were taken."""

@@ -31,6 +31,7 @@ from store.models import (
 )
 from store.money import Money, MoneyError, exponent
 from store.packages import ServiceRecord
+from store.points import MAX_RAW
 from store.subscribers import PointRecord, SubscriberRecord, place_key
 from store.tags import LONGEST as LONGEST_TAG
 
@@ -60,8 +61,6 @@ MAX_TAGS: Final = 20
 DEFAULT_LANGUAGE: Final = "en"
 MAX_POINTS: Final = 50
 """Addresses in one field; more is a damaged file."""
-MAX_RAW: Final = 500
-"""Characters of one address as given: PostgreSQL indexes it, in at most 2,704 bytes."""
 
 E = TypeVar("E", bound=StrEnum)
 

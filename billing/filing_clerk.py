@@ -39,13 +39,7 @@ class FilingClerk:
 
     async def run(self) -> None:
         """Until cancelled."""
-        wanted = self._store.signals.subscribe(SIGNAL)
-        try:
-            while True:
-                if not await self.work():
-                    await wanted.wait(self._poll_s)
-        finally:
-            wanted.close()
+        await self._store.signals.keep_working(SIGNAL, self.work, self._poll_s)
 
     async def work(self) -> int:
         """One round; gives how many were taken."""

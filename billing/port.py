@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from store.filings import Filing
 from store.models import ActKind, Invoice, Package, Subscriber
-from store.unit import Store
+from store.unit import Store, in_transaction
 
 FRESH = timedelta(seconds=60)
 """No act on facts that are older (facts/billing.md); they are fetched again, or the act waits."""
@@ -63,6 +63,12 @@ class Unclear:
     """The answer was lost: it may or may not have done it."""
 
     sentence: str
+
+
+def outside_transactions() -> None:
+    """RuntimeError inside one: nobody waits for a stranger's server while others wait for the database."""
+    if in_transaction():
+        raise RuntimeError("billing is asked inside a database transaction")
 
 
 class BillingSystem(Protocol):

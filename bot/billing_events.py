@@ -18,6 +18,7 @@ from aiohttp import web
 from billing.port import BillingSystem, Followed
 from bot.inbox import Inbox, InboxFull
 from bot.runner import Runner
+from bot.text_statuses import refused, too_much
 from handlers.contract import Services
 from store.models import Interaction, InteractionKind
 
@@ -41,14 +42,14 @@ class BillingEvents:
         tenant = self._whose(request.match_info["secret"])
         if tenant is None:
             log.warning("webhook_refused", path="/billing")
-            return web.Response(status=403, text="This is not for us.")
+            return refused()
         if (request.content_length or 0) > LONGEST:
             return web.Response(status=413, text="This is too much for one event.")
         event_id = _event_id(await request.content.read(LONGEST + 1))
         if event_id is None:
             return web.Response(status=400, text="This is no event.")
         if self._inbox.full or self._runner.backlog >= BACKLOG:
-            return web.Response(status=503, text="Too much at once. Try again.")
+            return too_much()
         item = Interaction(
             tenant=tenant,
             id=hashlib.sha256(f"billing\x00{event_id}".encode()).hexdigest(),
@@ -61,7 +62,7 @@ class BillingEvents:
             if await self._inbox.put(item):
                 self._runner.start(item)
         except InboxFull:
-            return web.Response(status=503, text="Too much at once. Try again.")
+            return too_much()
         return web.Response(text="OK")
 
     def _whose(self, given: str) -> int | None:

@@ -79,13 +79,7 @@ class Poster:
 
     async def run(self) -> None:
         """Until cancelled."""
-        wanted = self._store.signals.subscribe("posts")
-        try:
-            while True:
-                if not await self.show_behind():
-                    await wanted.wait(self._poll_s)
-        finally:
-            wanted.close()
+        await self._store.signals.keep_working("posts", self.show_behind, self._poll_s)
 
     async def release(self, dead: Sequence[str]) -> None:
         """Takes over what dead processes (store.presence) were showing."""

@@ -35,6 +35,10 @@ def refused() -> web.Response:
     return web.Response(status=403, text="This is not for us.")
 
 
+def too_much() -> web.Response:
+    return web.Response(status=503, text="Too much at once. Try again.")
+
+
 class TextStatuses:
     def __init__(self, *, services: Services, inbox: Inbox, runner: Runner) -> None:
         self._services, self._inbox, self._runner = services, inbox, runner
@@ -50,7 +54,7 @@ class TextStatuses:
         if read is None or profile is None or profile.sms is None:
             return refused()
         if self._inbox.full or self._runner.backlog >= BACKLOG:
-            return web.Response(status=503, text="Too much at once. Try again.")
+            return too_much()
         route = profile.sms.route
         params = await self._genuine(request, f"{route.callback_url}/{token}", route)
         if params is None:
@@ -64,7 +68,7 @@ class TextStatuses:
             if await self._inbox.put(item):
                 self._runner.start(item)
         except InboxFull:
-            return web.Response(status=503, text="Too much at once. Try again.")
+            return too_much()
         return accepted()
 
     def _interaction(self, tenant: int, token: str, kept: Mapping[str, str]) -> Interaction:

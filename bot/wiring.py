@@ -145,6 +145,7 @@ def open_billing(config: Config, store: Store) -> dict[int, BillingSystem]:
             sentence = f"{tenant.billing!r} is none of {', '.join(sorted(providers))}"
             raise ConfigProblems([(f"tenants.{key}.billing", sentence)])
         provider = providers[tenant.billing]
+        # Only where there is one: a provider of somebody's own may know nothing of remote systems.
         more = (remote_of(config, key, tenant),) if tenant.uisp is not None else ()
         opened[tenant.id] = provider.open(store, tenant.id, *more)
     return opened

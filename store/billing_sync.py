@@ -12,11 +12,10 @@ from uuid import UUID
 
 from sqlalchemy import and_, exists, func, select, update
 
-from store.models import InvoiceStatus, PackageStatus, SubscriberStatus
+from store.invoices import NOT_OVER
+from store.models import PackageStatus, SubscriberStatus
 from store.repository import Repository
 from store.tables import billing_refs, billing_sync, invoices, packages, services, subscribers
-
-_OPEN_INVOICES = (InvoiceStatus.DRAFT, InvoiceStatus.OPEN, InvoiceStatus.PARTIALLY_PAID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +117,7 @@ class BillingSync(Repository):
             .where(
                 i.tenant_id == self._tenant,
                 i.as_of < since,
-                i.status.in_(_OPEN_INVOICES),
+                i.status.in_(NOT_OVER),
                 exists().where(
                     mine.c.tenant_id == i.tenant_id,
                     mine.c.kind == "client",

@@ -44,6 +44,10 @@ def _invoice(row: Row[Any]) -> Invoice:
     )
 
 
+NOT_OVER = (InvoiceStatus.DRAFT, InvoiceStatus.OPEN, InvoiceStatus.PARTIALLY_PAID)
+"""The statuses that may still change."""
+
+
 class Invoices(Repository):
     def _mine(self) -> Select[Any]:
         return select(invoices).where(invoices.c.tenant_id == self._tenant)
@@ -166,10 +170,9 @@ class Invoices(Repository):
     async def void(self, invoice_id: UUID, facts: Facts) -> bool:
         """Billing does not have it any more, so nobody is asked for it; False when it is over already."""
         c = invoices.c
-        over = [InvoiceStatus.VOID, InvoiceStatus.PAID, InvoiceStatus.UNCOLLECTIBLE]
         done = await self._tx.conn.execute(
             update(invoices)
-            .where(c.tenant_id == self._tenant, c.id == invoice_id, c.status.not_in(over))
+            .where(c.tenant_id == self._tenant, c.id == invoice_id, c.status.in_(NOT_OVER))
             .values(
                 status=InvoiceStatus.VOID,
                 revision=c.revision + 1,

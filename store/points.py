@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from store.models import Channel, ContactRole
 
+MAX_RAW = 500
+"""Characters of one address as given: PostgreSQL indexes it, in at most 2,704 bytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class PointRecord:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from functools import cached_property
@@ -99,6 +99,16 @@ class Signals:
         for topic in topics:
             self._waiters.setdefault(topic, set()).add(event)
         return Subscription(self._waiters, topics, event)
+
+    async def keep_working(self, topic: str, work: Callable[[], Awaitable[int]], poll_s: float) -> None:
+        """Rounds until cancelled; after one that took nothing it waits for `topic`, at most `poll_s`."""
+        wanted = self.subscribe(topic)
+        try:
+            while True:
+                if not await work():
+                    await wanted.wait(poll_s)
+        finally:
+            wanted.close()
 
 
 class Subscription:

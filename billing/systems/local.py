@@ -10,9 +10,18 @@ from datetime import date
 from uuid import UUID
 
 from billing.package_states import ACTS, WANTED, Stays
-from billing.port import AccountFacts, Applied, BillingProvider, Rejected, Remote, Unavailable, Unclear
+from billing.port import (
+    AccountFacts,
+    Applied,
+    BillingProvider,
+    Rejected,
+    Remote,
+    Unavailable,
+    Unclear,
+    outside_transactions,
+)
 from store.models import ActKind, Facts
-from store.unit import Store, in_transaction
+from store.unit import Store
 
 SOURCE = "local"
 
@@ -26,7 +35,7 @@ class LocalSystem:
         self._store, self._tenant = store, tenant
 
     async def refresh(self, subscriber_id: UUID) -> AccountFacts | Unavailable:
-        _outside()
+        outside_transactions()
         async with self._store.read(self._tenant) as tx:
             subscriber = await tx.subscribers.by_id(subscriber_id)
             if subscriber is None:
@@ -43,7 +52,7 @@ class LocalSystem:
         reason: str,
         until: date | None = None,
     ) -> Applied | Rejected | Unclear:
-        _outside()
+        outside_transactions()
         if kind is ActKind.PAUSE:
             return Rejected("Our own record pauses nothing: it would bring nothing back.")
         async with self._store.begin(self._tenant) as tx:
@@ -65,11 +74,6 @@ class LocalSystem:
 
     async def close(self) -> None:
         """There is nothing to let go: the store is its owner's."""
-
-
-def _outside() -> None:
-    if in_transaction():
-        raise RuntimeError("billing is asked inside a database transaction")
 
 
 class LocalProvider:

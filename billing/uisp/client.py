@@ -18,8 +18,8 @@ from typing import Any
 import aiohttp
 import structlog
 
+from billing.port import outside_transactions
 from notifier.retry_after import header
-from store.unit import in_transaction
 
 log = structlog.get_logger()
 
@@ -146,8 +146,7 @@ class UispClient:
         self, method: str, path: str, query: Query, body: dict[str, Any] | None, until: float
     ) -> bytes:
         """One call, and more only while it answers 429 and names a time before `until`."""
-        if in_transaction():
-            raise RuntimeError("billing is asked inside a database transaction")
+        outside_transactions()
         while True:
             status, headers, content = await self._call(method, path, query, body)
             if status != 429:

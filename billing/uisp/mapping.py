@@ -30,15 +30,14 @@ from store.models import (
 )
 from store.money import Money, MoneyError, exponent
 from store.packages import ServiceRecord
-from store.points import PointRecord
+from store.points import MAX_RAW, PointRecord
 from store.repository import storable
 from store.subscribers import SubscriberRecord, place_key
 from store.tags import LONGEST as LONGEST_TAG
 
 C = TypeVar("C")
 SOURCE: Final = "uisp"
-_MAX_RAW: Final = 500
-_MAX_POINTS: Final = 50
+_MAX_POINTS: Final = 200
 _DUST: Final = Decimal("0.000001")
 """UISP adds up binary fractions: 49.900000000000006 is 49.90, 49.905 is an error."""
 
@@ -198,10 +197,10 @@ def points(contacts: Sequence[Any], region: str) -> list[PointRecord]:
                 number = normalise_phone(raw, region)
                 one = PointRecord(role, Channel.SMS, number.address, raw, number.problem)
                 found.setdefault((role, Channel.SMS, one.address), one)
-    if len(found) > _MAX_POINTS * 4:
+    if len(found) > _MAX_POINTS:
         raise Unreadable("It has more addresses than anybody can have.")
-    if any(len(one.raw) > _MAX_RAW for one in found.values()):
-        raise Unreadable(f"One of its addresses is longer than {_MAX_RAW} characters.")
+    if any(len(one.raw) > MAX_RAW for one in found.values()):
+        raise Unreadable(f"One of its addresses is longer than {MAX_RAW} characters.")
     return list(found.values())
 
 

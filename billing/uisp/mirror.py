@@ -19,14 +19,13 @@ from billing.hold_words import held_by
 from billing.uisp import mapping
 from billing.uisp.mapping import SOURCE, Client, InvoiceFacts, Problems, Unreadable
 from store.billing_refs import RefKind
-from store.invoices import InvoiceRecord
-from store.models import Facts, InvoiceStatus, Subscriber
+from store.invoices import NOT_OVER, InvoiceRecord
+from store.models import Facts, Subscriber
 from store.packages import PackageRecord
 from store.subscribers import SubscriberRecord
 from store.unit import Tx
 
 T = TypeVar("T")
-OPEN = (InvoiceStatus.DRAFT, InvoiceStatus.OPEN, InvoiceStatus.PARTIALLY_PAID)
 NO_CLIENT = "Its client could not be taken in yet."
 
 
@@ -217,7 +216,7 @@ async def write_gone(tx: Tx, remote: str, subscriber_id: UUID) -> None:
 
 async def void_unseen(tx: Tx, subscriber_id: UUID, since: datetime) -> None:
     """Open invoices of theirs that UISP has not told of since `since`, when it told of all: not there."""
-    for invoice in await tx.invoices.of_subscriber(subscriber_id, OPEN):
+    for invoice in await tx.invoices.of_subscriber(subscriber_id, NOT_OVER):
         if invoice.facts.as_of < since:
             await tx.invoices.void(invoice.id, Facts(SOURCE, tx.now))
 

@@ -25,15 +25,16 @@ from billing.port import (
     SyncResult,
     Unavailable,
     Unclear,
+    outside_transactions,
 )
 from billing.uisp import filing, mirror, sync
 from billing.uisp.client import NotThere, Refused, UispClient, UispError
-from billing.uisp.mapping import SERVICE_STATUSES, SOURCE, Problems, service_of
+from billing.uisp.mapping import SERVICE_STATUSES, SOURCE, Problems, ref_of, service_of
 from billing.uisp.mirror import Reading
 from store.billing_refs import RefKind
 from store.filings import Filing
 from store.models import ActKind, Facts, Invoice
-from store.unit import Store, Tx, in_transaction
+from store.unit import Store, Tx
 
 log = structlog.get_logger()
 
@@ -74,7 +75,7 @@ class UispSystem:
         await self._client.close()
 
     async def refresh(self, subscriber_id: UUID) -> AccountFacts | Unavailable:
-        _outside()
+        outside_transactions()
         async with self._store.read(self._tenant) as tx:
             client_id = (await tx.billing_refs.remote(RefKind.CLIENT, [subscriber_id])).get(subscriber_id)
         if client_id is None:
@@ -138,7 +139,7 @@ class UispSystem:
         reason: str,
         until: date | None = None,
     ) -> Applied | Rejected | Unclear:
-        _outside()
+        outside_transactions()
         if kind is ActKind.PAUSE and until is None:
             return Rejected("UISP pauses a package only until a day.")
         async with self._store.read(self._tenant) as tx:
@@ -195,7 +196,7 @@ class UispSystem:
         return self._reason
 
     async def invoice_pdf(self, invoice: Invoice) -> bytes | Unavailable:
-        _outside()
+        outside_transactions()
         async with self._store.read(self._tenant) as tx:
             remote = (await tx.billing_refs.remote(RefKind.INVOICE, [invoice.id])).get(invoice.id)
         if remote is None:
@@ -209,7 +210,7 @@ class UispSystem:
         return content
 
     async def file(self, filing_: Filing) -> Applied | Rejected | Unclear:
-        _outside()
+        outside_transactions()
         async with self._store.read(self._tenant) as tx:
             refs = await tx.billing_refs.remote(RefKind.CLIENT, [filing_.subscriber_id])
         client_id = refs.get(filing_.subscriber_id)
@@ -223,13 +224,13 @@ class UispSystem:
             return Unclear(error.sentence)
 
     async def sync(self, *, full: bool, progress: Progress | None = None) -> SyncResult | Unavailable:
-        _outside()
+        outside_transactions()
         round_ = sync.Round(self._store, self._tenant, self._client, self._reading, progress)
         return await round_.run(full=full)
 
     async def heard(self, event_id: str) -> str:
         """Events are unsigned: what counts is what UISP says when it is asked."""
-        _outside()
+        outside_transactions()
         try:
             event = await self._client.get(f"webhook-events/{event_id}", patience_s=BUSY_S)
         except NotThere:
@@ -262,7 +263,7 @@ class UispSystem:
                 invoice = await tx.invoices.by_id(local) if local else None
                 owner = invoice.subscriber_id if invoice else None
             elif entity == "service":
-                owner = await tx.packages.owner_of(f"{SOURCE}:{entity_id}")
+                owner = await tx.packages.owner_of(ref_of(entity_id))
             client_id = (await tx.billing_refs.remote(RefKind.CLIENT, [owner])).get(owner) if owner else None
         return await self._read_anew(client_id) if client_id else "ignored"
 
@@ -304,8 +305,3 @@ _ENTITIES = {
     "payment": "payments",
     "refund": "refunds",
 }
-
-
-def _outside() -> None:
-    if in_transaction():
-        raise RuntimeError("billing is asked inside a database transaction")

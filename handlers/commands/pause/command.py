@@ -13,7 +13,6 @@ from handlers.contract import CommandRequest, Services
 from handlers.dates import EXAMPLES, ahead, read_day
 from handlers.profile import CommandSpec, Role
 from handlers.reply import Answer, FieldErrors, Reply, UserError
-from handlers.standing import Standing
 from handlers.workflows import suspension
 from handlers.workflows.pointing import asked_for
 from store.models import ActKind
@@ -35,8 +34,12 @@ class Pause:
 
     async def answer(self, request: CommandRequest, services: Services) -> Answer:
         if request.action == "choose":
-            standing = await self._standing(
-                request, services, UUID(request.value["s"]), within_s=suspension.WITHIN_S
+            standing = await suspension.load(
+                services,
+                request.tenant,
+                UUID(request.value["s"]),
+                ActKind.PAUSE,
+                within_s=suspension.WITHIN_S,
             )
             against = refusal(ActKind.PAUSE, standing.case)
             if against is not None:
@@ -77,7 +80,7 @@ class Pause:
         )
         if isinstance(found, Reply):
             return [found]
-        standing = await self._standing(request, services, found.subscriber.id)
+        standing = await suspension.load(services, request.tenant, found.subscriber.id, ActKind.PAUSE)
         return [view.preview(standing, services.profile(request.tenant), until)]
 
     def _read(self, request: CommandRequest, services: Services) -> tuple[str, date | None]:
@@ -102,16 +105,6 @@ class Pause:
 
     def _today(self, request: CommandRequest, services: Services) -> date:
         return services.now().astimezone(services.profile(request.tenant).time_zone).date()
-
-    async def _standing(
-        self,
-        request: CommandRequest,
-        services: Services,
-        subscriber_id: UUID,
-        within_s: float | None = None,
-    ) -> Standing:
-        kind = ActKind.PAUSE
-        return await suspension.load(services, request.tenant, subscriber_id, kind, within_s=within_s)
 
     async def _chosen(self, request: CommandRequest, services: Services) -> Reply:
         until = date.fromisoformat(request.inputs["until"])

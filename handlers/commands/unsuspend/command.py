@@ -10,7 +10,6 @@ from handlers.commands.unsuspend import view
 from handlers.contract import CommandRequest, Services
 from handlers.profile import CommandSpec, Role
 from handlers.reply import Answer, FieldErrors, Reply, UserError
-from handlers.standing import Standing
 from handlers.workflows import suspension
 from handlers.workflows.pointing import asked_for
 from store.models import ActKind, BillingAct
@@ -30,8 +29,12 @@ class Unsuspend:
 
     async def answer(self, request: CommandRequest, services: Services) -> Answer:
         if request.action == "choose":
-            standing = await self._standing(
-                request, services, UUID(request.value["s"]), within_s=suspension.WITHIN_S
+            standing = await suspension.load(
+                services,
+                request.tenant,
+                UUID(request.value["s"]),
+                ActKind.UNSUSPEND,
+                within_s=suspension.WITHIN_S,
             )
             suspension.here(standing)
             if standing.refusal is not None:
@@ -52,18 +55,8 @@ class Unsuspend:
         found = await asked_for(services, request, "unsuspend.open", "Whom do you want to unsuspend?")
         if isinstance(found, Reply):
             return [found]
-        standing = await self._standing(request, services, found.subscriber.id)
+        standing = await suspension.load(services, request.tenant, found.subscriber.id, ActKind.UNSUSPEND)
         return [view.preview(standing, services.profile(request.tenant), request.actor.role)]
-
-    async def _standing(
-        self,
-        request: CommandRequest,
-        services: Services,
-        subscriber_id: UUID,
-        within_s: float | None = None,
-    ) -> Standing:
-        kind = ActKind.UNSUSPEND
-        return await suspension.load(services, request.tenant, subscriber_id, kind, within_s=within_s)
 
     async def _chosen(self, request: CommandRequest, services: Services) -> Reply:
         act = await suspension.intend(
