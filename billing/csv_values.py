@@ -11,12 +11,11 @@ from datetime import date, datetime
 from typing import Final
 
 _SPACES: Final = re.compile(r"[\s\u00a0\u202f'’]")
-_CODE: Final = re.compile(r"\b[A-Za-z]{3}(?![A-Za-z])|(?<![A-Za-z])[A-Za-z]{3}\b")
 _SIGNS: Final[Mapping[str, frozenset[str]]] = {
-    "R$": frozenset({"BRL"}),
     "zł": frozenset({"PLN"}),
     "kr.": frozenset({"DKK", "ISK", "NOK", "SEK"}),
     "kr": frozenset({"DKK", "ISK", "NOK", "SEK"}),
+    "r$": frozenset({"BRL"}),
     "€": frozenset({"EUR"}),
     "£": frozenset({"EGP", "FKP", "GBP", "GIP", "LBP", "SHP"}),
     "¥": frozenset({"CNY", "JPY"}),
@@ -27,8 +26,25 @@ _SIGNS: Final[Mapping[str, frozenset[str]]] = {
     "₺": frozenset({"TRY"}),
     "₦": frozenset({"NGN"}),
 }
-"""Sign -> the currencies that it can mean. Any dollar and any peso is written $, which rules out these."""
+"""Sign, case folded -> the currencies that it can mean."""
+_DOLLARS: Final[Mapping[str, str]] = {
+    "us$": "USD",
+    "ca$": "CAD",
+    "c$": "CAD",
+    "au$": "AUD",
+    "a$": "AUD",
+    "nz$": "NZD",
+    "mx$": "MXN",
+    "hk$": "HKD",
+    "s$": "SGD",
+}
+"""A $ that says whose. Any dollar and any peso is written $ alone, which rules out what has a sign above."""
 _NO_DOLLAR: Final = frozenset().union(*_SIGNS.values())
+_MARK: Final = re.compile(
+    r"\b[a-z]{3}(?![a-z])|(?<![a-z])[a-z]{3}\b|"  # codes first: KRW begins with a sign
+    + "|".join(re.escape(sign) for sign in sorted((*_SIGNS, *_DOLLARS, "$"), key=len, reverse=True)),
+    re.IGNORECASE,
+)
 _ISO: Final = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[T ].*)?")
 _SLASHED: Final = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})(?: .*)?")
 _WORDED: Final = ("%b %d, %Y", "%B %d, %Y", "%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%b %d %Y")
@@ -61,23 +77,19 @@ def amount(text: str, decimal: str | None = None, currency: str = "") -> str:
 
 
 def _without_currency(text: str, currency: str) -> str:
-    """The first sign or code is taken away; one of another currency than the row's is refused."""
-    for sign, means in _SIGNS.items():
-        if sign in text:
-            _same(currency, currency in means)
-            return text.replace(sign, "", 1)
-    if "$" in text:
-        _same(currency, currency not in _NO_DOLLAR)
-        return re.sub(r"[A-Z]{0,2}\$", "", text, count=1)
-    if code := _CODE.search(text):
-        _same(currency, currency == code[0].upper())
-        return text[: code.start()] + text[code.end() :]
-    return text
+    """Signs and codes are taken away; one of another currency than the row's is refused."""
+    for mark in _MARK.findall(text) if currency else ():
+        if not _means(mark.casefold(), currency):
+            raise OtherCurrency(f"This amount is in another currency than {currency}, which its row is in.")
+    return _MARK.sub("", text)
 
 
-def _same(currency: str, same: bool) -> None:
-    if currency and not same:
-        raise OtherCurrency(f"This amount is in another currency than {currency}, which its row is in.")
+def _means(mark: str, currency: str) -> bool:
+    if mark == "$":
+        return currency not in _NO_DOLLAR
+    if mark in _DOLLARS:
+        return currency == _DOLLARS[mark]
+    return currency in _SIGNS[mark] if mark in _SIGNS else currency == mark.upper()
 
 
 def _is_whole(digits: str) -> bool:

@@ -27,6 +27,13 @@ AMOUNTS = {
     "12,34,567.5": "1234567.5",
     ".50": "0.50",
     "US$ 12": "12",
+    "$12.00 USD": "12.00",
+    "USD $12": "12",
+    "12 KR": "12",
+    "12 ZŁ": "12",
+    "KRW 12": "12",
+    "kr 1.234,50 SEK": "1234.50",
+    "XY$ 12": "XY$ 12",
     "1,234,56": "1,234,56",
     "1,2345.00": "1,2345.00",
     "1,234.567,8": "1,234.567,8",
@@ -60,7 +67,9 @@ def cells(made: Shape, line: str) -> dict[str, str]:
     return dict(row.cells)
 
 
-@pytest.mark.parametrize("told", ["EUR 12", "12 €", "12eur", "£12", "kr 12", "12 zł"])
+@pytest.mark.parametrize(
+    "told", ["EUR 12", "12 €", "12eur", "£12", "kr 12", "12 zł", "CA$ 12", "A$12", "$12 EUR", "US$ 12 CAD"]
+)
 def test_an_amount_in_another_currency_than_its_row_is_refused(told: str) -> None:
     with pytest.raises(OtherCurrency, match="another currency than USD"):
         amount(told, currency="USD")
