@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from billing.csv_addresses import AddressTally
@@ -31,6 +32,9 @@ from store.overrides import reapply
 from store.packages import PackageRecord, ServiceRecord
 from store.subscribers import SubscriberRecord
 from store.unit import Tx
+
+B = TypeVar("B")
+"""What a batch has to write."""
 
 
 @dataclass(slots=True)
@@ -66,16 +70,19 @@ class ImportResult:
     """Our column -> what the file calls it, where that is not the same."""
 
 
-class Importer:
-    """Judges a batch of rows and writes it; remembers what the whole file must agree on."""
+class Importer(Generic[B]):
+    """Judges rows and writes them, a batch at a time; remembers what the whole file must agree on.
+
+    The next batch is judged, in a thread, while one is written: what `write` uses is given to it.
+    """
 
     def __init__(self, facts: Facts, region: str, result: ImportResult) -> None:
         self._facts, self._region, self._result = facts, region, result
         self._lines: dict[str, int] = {}
         """Where each account or number of the file stands."""
 
-    def judge(self, rows: Sequence[Row | RowError]) -> None:
-        """Makes these rows the batch that `write` writes; no rows at all are the end of the file."""
+    def judge(self, rows: Sequence[Row | RowError]) -> B:
+        """What `write` writes of these rows; no rows at all are the end of the file."""
         self._result.rows += len(rows)
         self._begin_batch(last=not rows)
         for row in rows:
@@ -88,6 +95,7 @@ class Importer:
                 self._result.errors += cells.errors
             else:
                 self._result.warnings += cells.warnings
+        return self._judged()
 
     def _begin_batch(self, *, last: bool) -> None:
         raise NotImplementedError
@@ -95,7 +103,10 @@ class Importer:
     def _judge_row(self, cells: Cells) -> None:
         raise NotImplementedError
 
-    async def write(self, tx: Tx) -> None:
+    def _judged(self) -> B:
+        raise NotImplementedError
+
+    async def write(self, tx: Tx, batch: B) -> None:
         raise NotImplementedError
 
     async def finish(self, tx: Tx) -> None:
@@ -117,7 +128,7 @@ class Importer:
         return {account: subscriber.id for account, subscriber in found.items()}
 
 
-class SubscriberImporter(Importer):
+class SubscriberImporter(Importer[list[SubscriberRow]]):
     def __init__(self, facts: Facts, region: str, result: ImportResult) -> None:
         super().__init__(facts, region, result)
         result.created = result.updated = result.unchanged = 0
@@ -142,8 +153,11 @@ class SubscriberImporter(Importer):
         if row.record.payer_account is not None:
             self._payers.setdefault(row.record.payer_account, []).append(row.line)
 
-    async def write(self, tx: Tx) -> None:
-        known = await tx.subscribers.by_accounts([row.record.account for row in self._batch])
+    def _judged(self) -> list[SubscriberRow]:
+        return self._batch
+
+    async def write(self, tx: Tx, batch: list[SubscriberRow]) -> None:
+        known = await tx.subscribers.by_accounts([row.record.account for row in batch])
         ids = [subscriber.id for subscriber in known.values()]
         points = await tx.subscribers.points(ids)
         overrides = await tx.overrides.active(ids)
@@ -151,7 +165,7 @@ class SubscriberImporter(Importer):
         records: list[SubscriberRecord] = []
         result = self._result
         created = updated = unchanged = 0
-        for row in self._batch:
+        for row in batch:
             before = known.get(row.record.account)
             if before is None:
                 created += 1
@@ -160,13 +174,13 @@ class SubscriberImporter(Importer):
             # The file has no time zone: what was learnt of it elsewhere stays.
             record = replace(row.record, time_zone=before.time_zone)
             # What was mended here is no news that the file brings.
-            mended = reapply(record.points, overrides.get(before.id, ()))
-            same = says_the_same(before, points[before.id], replace(record, points=mended.points))
+            mended = reapply(record.points, overrides.get(before.id, ())).points
+            same = says_the_same(before, points[before.id], replace(record, points=mended))
             same = same and (record.tags is None or sorted(record.tags) == tags.get(before.id, []))
             unchanged, updated = unchanged + same, updated + (not same)
             records.append(record)
-        await self._listed(tx)
-        consents = await self._consents(tx)
+        await self._listed(tx, batch)
+        consents = await self._consents(tx, batch)
         result.created = (result.created or 0) + created
         result.updated = (result.updated or 0) + updated
         result.unchanged = (result.unchanged or 0) + unchanged
@@ -175,22 +189,22 @@ class SubscriberImporter(Importer):
             result.consents += await tx.consents.record(consents)
             result.written += len(records)
 
-    async def _listed(self, tx: Tx) -> None:
+    async def _listed(self, tx: Tx, batch: Sequence[SubscriberRow]) -> None:
         """Counts the addresses of the batch that nothing is sent to."""
         lines = {
             (Channel.EMAIL, point.address): row.line
-            for row in self._batch
+            for row in batch
             for point in row.record.points
             if point.channel is Channel.EMAIL and point.problem is None
         }
         for key in await tx.suppressions.active(list(lines)):
             self._result.addresses.note(Kind.SUPPRESSED, lines[key], key[1].rpartition("@")[2])
 
-    async def _consents(self, tx: Tx) -> list[Consent]:
+    async def _consents(self, tx: Tx, batch: Sequence[SubscriberRow]) -> list[Consent]:
         """The consents of the batch, less those that somebody's own withdrawal outweighs."""
         stated = [
             (row.line, Consent(Channel.SMS, row.sms_number, row.consent, *self._evidence(row)))
-            for row in self._batch
+            for row in batch
             if row.sms_number is not None and row.consent is not None
         ]
         keys = [consent.key for _, consent in stated]
@@ -246,7 +260,7 @@ def says_the_same(held: Subscriber, points: Sequence[Point], record: SubscriberR
     ]
 
 
-class PackageImporter(Importer):
+class PackageImporter(Importer[dict[str, list[PackageRow]]]):
     """One row is one service; a package is written with all of its own, and loses those that are gone.
 
     The package of a batch's last row waits for the next batch, where its rows may go on. Where rows of a
@@ -292,15 +306,17 @@ class PackageImporter(Importer):
         self._batch.setdefault(row.ref, []).append(row)
         self._current = row.ref
 
-    async def write(self, tx: Tx) -> None:
-        ready = {ref: rows for ref, rows in self._batch.items() if self._last or ref != self._current}
+    def _judged(self) -> dict[str, list[PackageRow]]:
+        return {ref: rows for ref, rows in self._batch.items() if self._last or ref != self._current}
+
+    async def write(self, tx: Tx, batch: dict[str, list[PackageRow]]) -> None:
         accounts: dict[str, list[int]] = {}
-        for rows in ready.values():
+        for rows in batch.values():
             accounts.setdefault(rows[0].package.account, []).extend(row.line for row in rows)
         ids = await self._known(tx, accounts)
         records = [
             await self._record(tx, ref, rows, ids[rows[0].package.account])
-            for ref, rows in ready.items()
+            for ref, rows in batch.items()
             if rows[0].package.account in ids
         ]
         if not self._result.dry_run:
@@ -336,7 +352,7 @@ def _key(ref: str, service: str) -> str:
     return f"{ref}\n{service}"  # no value holds a line break
 
 
-class InvoiceImporter(Importer):
+class InvoiceImporter(Importer[list[InvoiceRow]]):
     def __init__(self, facts: Facts, region: str, result: ImportResult) -> None:
         super().__init__(facts, region, result)
         self._batch: list[InvoiceRow] = []
@@ -352,9 +368,12 @@ class InvoiceImporter(Importer):
         if not cells.errors:
             self._batch.append(row)
 
-    async def write(self, tx: Tx) -> None:
+    def _judged(self) -> list[InvoiceRow]:
+        return self._batch
+
+    async def write(self, tx: Tx, batch: list[InvoiceRow]) -> None:
         accounts: dict[str, list[int]] = {}
-        for row in self._batch:
+        for row in batch:
             accounts.setdefault(row.account, []).append(row.line)
         ids = await self._known(tx, accounts)
         records = [
@@ -368,7 +387,7 @@ class InvoiceImporter(Importer):
                 paid=row.paid,
                 facts=self._facts,
             )
-            for row in self._batch
+            for row in batch
             if row.account in ids
         ]
         if not self._result.dry_run:
@@ -376,7 +395,7 @@ class InvoiceImporter(Importer):
             self._result.written += len(records)
 
 
-IMPORTERS: Mapping[ImportKind, type[Importer]] = {
+IMPORTERS: Mapping[ImportKind, type[Importer[Any]]] = {
     ImportKind.SUBSCRIBERS: SubscriberImporter,
     ImportKind.PACKAGES: PackageImporter,
     ImportKind.INVOICES: InvoiceImporter,

@@ -7,13 +7,14 @@ changes nothing twice.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from billing.csv_kinds import ImportKind
-from billing.csv_mirror import IMPORTERS, ImportResult
+from billing.csv_mirror import IMPORTERS, Importer, ImportResult
 from billing.csv_reader import CsvFile, ImportProblem, RowError
 from billing.csv_rows import COLUMNS, OPTIONAL
 from billing.csv_shapes import Shape, Wanted, preset_that_fits, shape_of
@@ -48,16 +49,18 @@ async def import_csv(
         result.dropped_columns = file.layout.dropped
         if isinstance(file.layout, Shape):
             result.ignored_columns, result.names = file.layout.ignored, file.layout.names
-        more = True
-        while more:
-            # In a thread: judging 500 rows takes some 50 ms, too long for a loop that also serves others.
-            rows = await asyncio.to_thread(file.batch, BATCH)
-            await asyncio.to_thread(importer.judge, rows)
-            async with _transaction(store, tenant, dry_run) as tx:
-                await importer.write(tx)
-            if progress is not None:
-                progress(file.position, file.size)
-            more = bool(rows)
+        count, stale = 0, 1
+        async with aclosing(_judged(file, importer)) as batches:
+            async for batch, position in batches:
+                async with _transaction(store, tenant, dry_run) as tx:
+                    await importer.write(tx, batch)
+                count += 1
+                if count == stale and not dry_run:
+                    async with store.begin(tenant) as tx:
+                        await tx.statistics.renew()
+                    stale *= _GROWS
+                if progress is not None:
+                    progress(position, file.size)
     async with store.read(tenant) as tx:
         await importer.finish(tx)
     result.accepted = result.rows - len({error.line for error in result.errors})
@@ -84,6 +87,33 @@ def open_csv(kind: ImportKind, path: Path, wanted: Wanted, encoding: str = "") -
         return f"It looks like an export of another system: add --preset {fits}." if fits else ""
 
     return CsvFile(path, columns, optional, shape=shape if wanted.any else None, hint=hint, encoding=encoding)
+
+
+_GROWS = 4
+"""How much a file has grown the mirror until the planner looks at it again."""
+
+
+async def _judged(file: CsvFile, importer: Importer[Any]) -> AsyncGenerator[tuple[Any, int], None]:
+    """Each batch with where the file was after it; the next is judged while one is written.
+
+    In a thread: judging 500 rows takes some 50 ms, too long for a loop that also serves others.
+    """
+
+    def take() -> tuple[Any, int, bool]:
+        rows = file.batch(BATCH)
+        return importer.judge(rows), file.position, bool(rows)
+
+    loop = asyncio.get_running_loop()
+    ahead = loop.run_in_executor(None, take)
+    try:
+        more = True
+        while more:
+            batch, position, more = await asyncio.shield(ahead)
+            if more:
+                ahead = loop.run_in_executor(None, take)
+            yield batch, position
+    finally:
+        await asyncio.gather(ahead, return_exceptions=True)  # whoever stops early closes the file it reads
 
 
 @asynccontextmanager

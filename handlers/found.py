@@ -21,6 +21,8 @@ class Several:
 
     subscribers: tuple[Subscriber, ...]
     more: bool
+    close: bool = False
+    """Nobody fits as it was typed; these are one slip away, so that even a single one is asked about."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,13 +36,17 @@ def narrow_down(
     """Several people fit: up to 25 rows, each with a button; never a guess."""
     more = dict(carry or {})
     count = f"{len(found.subscribers)}{'+' if found.more else ''}"
+    told = f"{count} subscribers fit. Which one?"
     blocks: list[Block] = [section(md("*{} subscribers fit.* Which one?", count))]
+    if found.close:
+        told = "Nobody is called exactly so. Did you mean one of these?"
+        blocks = [section(md("*Nobody is called exactly so.* Did you mean one of these?"))]
     for index, s in enumerate(found.subscribers):
         choose = button(label, f"{then}:{index}", {"s": str(s.id)} | more)
         blocks.append(section(_row(s), accessory=choose))
     if found.more:
         blocks.append(context("There are more. Add a letter or two to narrow it down."))
-    return Reply(f"{count} subscribers fit. Which one?", fit(blocks))
+    return Reply(told, fit(blocks))
 
 
 def _row(s: Subscriber) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from functools import cache
 
 from babel.numbers import get_currency_precision, list_currencies
 
@@ -15,6 +16,7 @@ class MoneyError(ValueError):
     """The text is no amount in this currency; the message may be shown to a person."""
 
 
+@cache
 def exponent(currency: str) -> int:
     """Digits after the decimal point of a currency; MoneyError when ISO 4217 does not know it."""
     if currency not in list_currencies():

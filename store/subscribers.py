@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
@@ -23,7 +21,8 @@ from store.models import (
 from store.money import Money
 from store.overrides import reapply
 from store.points import PointRecord
-from store.repository import BATCH, Repository, batched, prefix_pattern
+from store.repository import BATCH, Repository, batched
+from store.search_words import mail_term, name_terms, phone_term, search_key
 from store.tables import contacts, points, subscribers
 from store.types import derived_id, new_id
 
@@ -51,19 +50,9 @@ class SubscriberRecord:
     """None: the source knows nothing of tags, and those on file stay."""
 
 
-def search_key(name: str) -> str:
-    """What names are compared by: no accents, no apostrophes, case folded, one space between words."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
-    return " ".join(_BETWEEN.sub(" ", _INSIDE.sub("", plain.casefold())).split())
-
-
 def place_key(name: str) -> str:
     """What towns and tags are compared by: case and spaces do not count."""
     return " ".join(name.casefold().split())
-
-
-_INSIDE = re.compile(r"['’`´.]")
-_BETWEEN = re.compile(r"[^\w]+")
 
 
 def _subscriber(row: Row[Any]) -> Subscriber:
@@ -98,6 +87,15 @@ def _point(row: Row[Any]) -> Point:
         problem=row.problem,
         facts=Facts(row.source, row.as_of),
     )
+
+
+def _term(channel: Channel, address: str) -> str | None:
+    return mail_term(address) if channel is Channel.EMAIL else phone_term(address)
+
+
+def _terms(record: SubscriberRecord) -> set[str]:
+    reached = {_term(point.channel, point.address) for point in record.points}
+    return name_terms(record.name, record.address, record.city) | {term for term in reached if term}
 
 
 class Subscribers(Repository):
@@ -140,24 +138,20 @@ class Subscribers(Repository):
             found.update((row.account, _subscriber(row)) for row in rows)
         return found
 
+    async def ids(self, accounts: Sequence[str]) -> dict[str, UUID]:
+        """The ids of those accounts that exist."""
+        c = subscribers.c
+        found: dict[str, UUID] = {}
+        for batch in batched(accounts, BATCH):
+            statement = select(c.account, c.id).where(
+                c.tenant_id == self._tenant, self._among(c.account, batch)
+            )
+            found.update((account, one) for account, one in await self._tx.conn.execute(statement))
+        return found
+
     async def billed_to(self, account: str) -> list[Subscriber]:
         """Those whose invoices go to `account` (bill-to-another)."""
         statement = self._mine().where(subscribers.c.payer_account == account).order_by(subscribers.c.account)
-        return [_subscriber(row) for row in await self._tx.conn.execute(statement)]
-
-    async def by_name_prefix(self, text: str, limit: int) -> list[Subscriber]:
-        """Those with a word in their name that starts with `text`; whole-name matches first."""
-        key = search_key(text)
-        if not key:
-            return []
-        starts = subscribers.c.search_name.like(prefix_pattern(key), escape="\\")
-        inside = subscribers.c.search_name.like("% " + prefix_pattern(key), escape="\\")
-        statement = (
-            self._mine()
-            .where(or_(starts, inside))
-            .order_by(starts.desc(), subscribers.c.search_name, subscribers.c.account)
-            .limit(limit)
-        )
         return [_subscriber(row) for row in await self._tx.conn.execute(statement)]
 
     async def by_address(self, channel: Channel, address: str, limit: int = 50) -> list[Subscriber]:
@@ -236,7 +230,7 @@ class Subscribers(Repository):
         records = list({record.account: record for record in records}.values())
         await self._upsert(subscribers, ["account"], [self._row(record, new_id()) for record in records])
         # Read after writing: a row that stands already, or that another importer just wrote, keeps its id.
-        ids = {account: s.id for account, s in (await self.by_accounts([r.account for r in records])).items()}
+        ids = await self.ids([record.account for record in records])
         records = await self._with_overrides(records, ids)
         contact_rows: dict[UUID, dict[str, Any]] = {}
         point_rows: list[dict[str, Any]] = []
@@ -252,15 +246,24 @@ class Subscribers(Repository):
                     "name": "",
                 }
                 point_rows.append(self._point_row(record, point, subscriber_id, contact_id, position))
-        for batch in batched(list(ids.values()), BATCH):
-            await self._tx.conn.execute(
-                points.delete().where(points.c.tenant_id == self._tenant, points.c.subscriber_id.in_(batch))
-            )
+        unique = {row["id"]: row for row in reversed(point_rows)}
+        await self._remove_others(list(ids.values()), unique)
         await self._upsert(contacts, ["id"], list(contact_rows.values()))
-        unique = {(row["contact_id"], row["channel"], row["address"]): row for row in reversed(point_rows)}
         await self._upsert(points, ["id"], list(unique.values()))
+        await self._tx.search.keep({ids[r.account]: _terms(r) for r in records})
         await self._tx.tags.replace({ids[r.account]: r.tags for r in records if r.tags is not None})
         return ids
+
+    async def _remove_others(self, ids: Sequence[UUID], kept: Container[UUID]) -> None:
+        """The points of these subscribers that are not among `kept`; those stay, to be updated in place."""
+        c = points.c
+        for batch in batched(ids, BATCH):
+            mine = select(c.id).where(c.tenant_id == self._tenant, self._among(c.subscriber_id, batch))
+            gone = [one for one in (await self._tx.conn.execute(mine)).scalars() if one not in kept]
+            for some in batched(gone, BATCH):
+                await self._tx.conn.execute(
+                    points.delete().where(c.tenant_id == self._tenant, self._among(c.id, some))
+                )
 
     async def _with_overrides(
         self, records: Sequence[SubscriberRecord], ids: Mapping[str, UUID]
@@ -269,9 +272,11 @@ class Subscribers(Repository):
         kept: list[SubscriberRecord] = []
         ended: list[UUID] = []
         for record in records:
-            again = reapply(record.points, active.get(ids[record.account], ()))
-            kept.append(replace(record, points=again.points))
-            ended += again.ended
+            if overrides := active.get(ids[record.account]):
+                again = reapply(record.points, overrides)
+                record = replace(record, points=again.points)
+                ended += again.ended
+            kept.append(record)
         await self._tx.overrides.end(ended)
         return kept
 
@@ -336,6 +341,7 @@ class Subscribers(Repository):
             "as_of": self._tx.now,
         }
         await self._tx.conn.execute(self._insert(points).values(row).on_conflict_do_nothing())
+        await self._tx.search.add(subscriber_id, _term(channel, address))
 
     async def change_point(
         self,
@@ -366,6 +372,8 @@ class Subscribers(Repository):
             "problem": problem,
         }
         await self._tx.conn.execute(self._insert(points).values(changed).on_conflict_do_nothing())
+        await self._tx.search.add(subscriber_id, _term(channel, new))
+        await self._forget(subscriber_id, channel, old)
         return True
 
     async def remove_point(
@@ -376,7 +384,20 @@ class Subscribers(Repository):
         gone = await self._tx.conn.execute(
             points.delete().where(points.c.tenant_id == self._tenant, points.c.id == point_id)
         )
+        await self._forget(subscriber_id, channel, address)
         return bool(gone.rowcount)
+
+    async def _forget(self, subscriber_id: UUID, channel: Channel, address: str) -> None:
+        """The subscriber is not found by this address any more, unless another contact of theirs has it."""
+        term = _term(channel, address)
+        left = select(points.c.address).where(
+            points.c.tenant_id == self._tenant,
+            points.c.subscriber_id == subscriber_id,
+            points.c.channel == channel,
+        )
+        others = (await self._tx.conn.execute(left)).scalars()
+        if term not in {_term(channel, other) for other in others}:
+            await self._tx.search.drop(subscriber_id, term)
 
     def _row(self, record: SubscriberRecord, subscriber_id: UUID) -> dict[str, Any]:
         return {

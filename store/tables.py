@@ -59,6 +59,12 @@ def _at(name: str, *, nullable: bool = False) -> Column[object]:
     return Column(name, UtcDateTime, nullable=nullable)
 
 
+def _ordered(name: str) -> Column[str]:
+    """Text of which ranges are read: in the order of its code points, whatever the database's own is."""
+    kind = Text().with_variant(Text(collation="C"), "postgresql")
+    return Column(name, kind, nullable=False)
+
+
 def _facts() -> tuple[Column[str], Column[object]]:
     return Column("source", String(40), nullable=False), _at("as_of")
 
@@ -178,6 +184,30 @@ services = Table(
     _pk(),
     UniqueConstraint("tenant_id", "package_id", "name"),
     _fk("package_id", "packages"),
+    Index("ix_services_ip", "tenant_id", "ip"),
+    Index("ix_services_mac", "tenant_id", "mac"),
+)
+
+# Made from subscribers and points (store.search): nothing else refers to them.
+search_terms = Table(
+    "search_terms",
+    metadata,
+    _tenant(),
+    _ordered("term"),
+    _id("subscriber_id"),
+    _pk("term", "subscriber_id"),
+    Index("ix_search_terms_subscriber_id", "tenant_id", "subscriber_id"),
+    sqlite_with_rowid=False,
+)
+
+search_cuts = Table(
+    "search_cuts",
+    metadata,
+    _tenant(),
+    _ordered("cut"),
+    _ordered("word"),
+    _pk("cut", "word"),
+    sqlite_with_rowid=False,
 )
 
 invoices = Table(

@@ -68,6 +68,8 @@ from store.route_trials import RouteTrials
 from store.run_checks import RunChecks
 from store.run_ledger import RunLedgers
 from store.runs import Runs
+from store.search import Search
+from store.statistics import Statistics
 from store.subscribers import Subscribers
 from store.suppressions import Suppressions
 from store.tags import Tags
@@ -158,6 +160,14 @@ class Tx:
     @cached_property
     def subscribers(self) -> Subscribers:
         return Subscribers(self)
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        return Statistics(self)
+
+    @cached_property
+    def search(self) -> Search:
+        return Search(self)
 
     @cached_property
     def packages(self) -> Packages:

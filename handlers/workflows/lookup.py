@@ -1,13 +1,14 @@
 """From what somebody typed to the subscriber or invoice that it means.
 
-Account, invoice, phone, e-mail or the beginning of a name. A bare number that fits an account and an
-invoice is asked about, never guessed.
+Account, invoice, phone, e-mail, IP, MAC, or any word of a name or an address. A bare number that fits an
+account and an invoice is asked about, and so is a name that only fits with a slip: never guessed.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from ipaddress import ip_address
 
 from rapidfuzz import process
 
@@ -16,6 +17,7 @@ from handlers.profile import TenantProfile
 from handlers.reply import UserError
 from store.addresses import normalise_email, normalise_phone
 from store.models import Channel, Subscriber
+from store.search_words import LAST
 from store.unit import Tx
 
 LIMIT = 26
@@ -36,7 +38,7 @@ def nothing(asked: str, command: str, words: Sequence[str] = ()) -> UserError:
         )
     return UserError(
         f"Nobody fits “{shown}”.",
-        f"Try an account number, an invoice number, a phone, an e-mail or the first letters of a name: "
+        f"Try an account, an invoice, a phone, an e-mail, an IP or any word of a name or address: "
         f"`{command} find 1042`.",
     )
 
@@ -58,16 +60,50 @@ async def find(tx: Tx, profile: TenantProfile, text: str, commands: Sequence[str
         if exact is not None:
             return exact
     if "@" in text:
-        email = normalise_email(text)
-        matches = await tx.subscribers.by_address(Channel.EMAIL, email.address, LIMIT)
+        return await _by_mail(tx, profile, text)
+    if (ip := _ip(text)) is not None:
+        return _several(await tx.search.by_ip(ip, LIMIT), text, profile)
+    # A number of twelve digits may be both: who has that telephone is asked first.
+    if _PHONE.fullmatch(text) and ((matches := await _by_phone(tx, profile, text)) or not _mac(text)):
         return _several(matches, text, profile)
-    if _PHONE.fullmatch(text):
-        phone = normalise_phone(text, profile.region)
-        matches = [] if phone.problem else await tx.subscribers.by_address(Channel.SMS, phone.address, LIMIT)
-        return _several(matches, text, profile)
+    if (mac := _mac(text)) is not None:
+        return _several(await tx.search.by_mac(mac, LIMIT), text, profile)
     if len(text) < 2:
         raise UserError("One letter fits too many people.", "Type at least two letters of the name.")
-    return _several(await tx.subscribers.by_name_prefix(text, LIMIT), text, profile, commands)
+    hits = await tx.search.words(text, LIMIT)
+    return _several(hits.subscribers, text, profile, commands, close=not hits.exact)
+
+
+async def _by_mail(tx: Tx, profile: TenantProfile, text: str) -> Found:
+    """The whole address, else those that begin so: the rest is shown before anything is done."""
+    matches = await tx.subscribers.by_address(Channel.EMAIL, normalise_email(text).address, LIMIT)
+    if matches:
+        return _several(matches, text, profile)
+    return _several(await tx.search.by_mail(text, LIMIT), text, profile, close=True)
+
+
+async def _by_phone(tx: Tx, profile: TenantProfile, text: str) -> Sequence[Subscriber]:
+    phone = normalise_phone(text, profile.region)
+    matches = [] if phone.problem else await tx.subscribers.by_address(Channel.SMS, phone.address, LIMIT)
+    digits = re.sub(r"\D", "", text)
+    # Without its area code, as neighbours say it; with another one it is another telephone.
+    return matches or (await tx.search.by_last_digits(digits, LIMIT) if len(digits) == LAST else [])
+
+
+def _ip(text: str) -> str | None:
+    """As the mirror has it, or None."""
+    try:
+        return str(ip_address(text)) if "." in text or ":" in text else None
+    except ValueError:
+        return None
+
+
+def _mac(text: str) -> str | None:
+    """`00:00:5e:00:53:01` of any of its spellings (:, -, . or nothing between); None where it is none."""
+    bare = re.sub(r"[:.\-\s]", "", text).lower()
+    if not re.fullmatch(r"[0-9a-f]{12}", bare):
+        return None
+    return ":".join(bare[place : place + 2] for place in range(0, 12, 2))
 
 
 async def _number(tx: Tx, number: str) -> Found | None:
@@ -97,13 +133,18 @@ async def _exact(tx: Tx, profile: TenantProfile, number: str, kind: str) -> Foun
 
 
 def _several(
-    matches: list[Subscriber], asked: str, profile: TenantProfile, commands: Sequence[str] = ()
+    matches: Sequence[Subscriber],
+    asked: str,
+    profile: TenantProfile,
+    commands: Sequence[str] = (),
+    *,
+    close: bool = False,
 ) -> Found:
     if not matches:
         raise nothing(asked, profile.command, commands)
-    if len(matches) == 1:
+    if len(matches) == 1 and not close:
         return One(matches[0])
-    return Several(tuple(matches[: LIMIT - 1]), len(matches) >= LIMIT)
+    return Several(tuple(matches[: LIMIT - 1]), len(matches) >= LIMIT, close)
 
 
 async def payer_of(tx: Tx, subscriber: Subscriber) -> Subscriber:

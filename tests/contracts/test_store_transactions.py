@@ -16,7 +16,7 @@ from tests.conftest import FakeClock, OpenStore
 
 async def _accounts(store: Store, tenant: int = 1) -> list[str]:
     async with store.read(tenant) as tx:
-        return sorted(s.account for s in await tx.subscribers.by_name_prefix("a", 1000))
+        return sorted(s.account for s in (await tx.search.words("a", 1000)).subscribers)
 
 
 async def test_what_begin_wrote_is_read_afterwards(store: Store) -> None:

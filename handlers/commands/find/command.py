@@ -27,7 +27,7 @@ from store.unit import Tx
 class Find:
     spec = CommandSpec(
         name="find",
-        usage="find <account | name | phone | e-mail | invoice>",
+        usage="find <account | name | phone | e-mail | invoice | IP | MAC>",
         summary="Look a subscriber up",
         examples=("find 1042", "find santos", "find 541 555 0142"),
         aliases=("lookup", "search"),
@@ -37,7 +37,7 @@ class Find:
 
     async def answer(self, request: CommandRequest, services: Services) -> Answer:
         if request.action == "ask":
-            hint = "Account, first letters of a name, phone, e-mail or invoice number"
+            hint = "Account, any word of a name or address, phone, e-mail, invoice, IP or MAC"
             field = text_input("query", "Whom are you looking for?", placeholder="1042", hint=hint)
             return Answer(modal=Modal("find.asked", "Find a subscriber", [field], submit="Find"), done=True)
         if request.action == "asked" and not plain_text(request.inputs.get("query", "")):

@@ -423,6 +423,20 @@ async def test_a_service_that_left_its_package_is_removed_and_one_with_a_wrong_r
     assert await services_of(office) == ["A", "B"]
 
 
+async def test_whoever_stops_in_the_middle_waits_for_the_batch_that_is_read_ahead(office: Office) -> None:
+    people = [{"account": str(n)} for n in range(1600)]
+    text = text_of(ImportKind.SUBSCRIBERS, *people)
+
+    def stop(done: int, size: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await office.give(ImportKind.SUBSCRIBERS, text, progress=stop)
+    assert await office.count() == 500
+    result = await office.give(ImportKind.SUBSCRIBERS, text)
+    assert (result.created, result.unchanged, await office.count()) == (1100, 500, 1600)
+
+
 async def test_a_batch_that_is_committed_stays_when_a_later_one_cannot_be_read(office: Office) -> None:
     people = [{"account": str(n)} for n in range(600)]
     text = text_of(ImportKind.SUBSCRIBERS, *people) + "x" * 1_000_001
