@@ -1,4 +1,4 @@
-"""`ispbot`: demo, run, bot, worker, migrate, import, sync, notify, bounce, check, manifest,
+"""`ispbot`: demo, run, bot, worker, migrate, import, export, sync, notify, bounce, check, manifest,
 dkim, proof, retention."""
 
 from __future__ import annotations
@@ -293,8 +293,9 @@ def import_(
     async def main() -> ImportResult:
         store = open_store(loaded)
         try:
-            store.engine.lock_process()
-            await ensure_tenants(store, loaded)
+            if not dry_run:  # which only reads: beside a running product too
+                store.engine.lock_process()
+                await ensure_tenants(store, loaded)
             with _progress() as progress:
                 task = progress.add_task(kind.value, total=None)
 
@@ -330,6 +331,30 @@ def import_(
     _tell_import(result, kind, dry_run)
     if result.errors:
         raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    kind: Annotated[ImportKind, typer.Argument(help="what is wanted")],
+    file: Annotated[Path, typer.Argument(help="where it goes; - for the terminal")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    environment: EnvironmentOption = None,
+    tenant: Annotated[str | None, typer.Option(help="which provider, where there are several")] = None,
+    mended: Annotated[
+        bool, typer.Option("--mended", help="addresses as they are used here, not as billing has them")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="replace a file that is there")] = False,
+) -> None:
+    """Write subscribers, packages or invoices to a CSV file that `ispbot import` finds unchanged."""
+    from bot.export_cli import export as write
+
+    loaded = _config(config, environment)
+    key = _provider(loaded.app, tenant)
+    try:
+        with _told(config):
+            asyncio.run(write(loaded, key, kind, file, err, mended=mended, force=force))
+    except KeyboardInterrupt:
+        raise _fail("Stopped. No file was written.", 130) from None
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -101,6 +101,14 @@ class Invoices(Repository):
             rows = await self._tx.conn.execute(self._mine().where(self._among(invoices.c.id, batch)))
             found.update((row.id, _invoice(row)) for row in rows)
         return found
+
+    async def count(self) -> int:
+        return await self._number_of(invoices)
+
+    async def all(self) -> AsyncIterator[list[Invoice]]:
+        """Drafts too, by number, some hundred at a time."""
+        async for rows in self._whole(invoices, invoices.c.number):
+            yield [_invoice(row) for row in rows]
 
     async def latest(self, subscriber_id: UUID, limit: int = 3) -> list[Invoice]:
         """Newest first, drafts left out."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -84,6 +84,15 @@ class Packages(Repository):
                     Service(row.id, row.name, row.kind, PackageStatus(row.status), row.ip, row.mac)
                 )
         return held
+
+    async def count(self) -> int:
+        return await self._number_of(packages)
+
+    async def all(self) -> AsyncIterator[list[Package]]:
+        """By `ref`, some hundred at a time."""
+        async for rows in self._whole(packages, packages.c.ref):
+            held = await self._services([row.id for row in rows])
+            yield [_package(row, held[row.id]) for row in rows]
 
     async def facts_of(self, refs: Sequence[str]) -> dict[str, Facts]:
         """Where those that are on file come from."""

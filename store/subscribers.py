@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import AsyncIterator, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
@@ -199,10 +199,12 @@ class Subscribers(Repository):
         return found
 
     async def count(self) -> int:
-        statement = (
-            select(func.count()).select_from(subscribers).where(subscribers.c.tenant_id == self._tenant)
-        )
-        return int((await self._tx.conn.execute(statement)).scalar_one())
+        return await self._number_of(subscribers)
+
+    async def all(self) -> AsyncIterator[list[Subscriber]]:
+        """By account, some hundred at a time."""
+        async for rows in self._whole(subscribers, subscribers.c.account):
+            yield [_subscriber(row) for row in rows]
 
     async def points(self, subscriber_ids: Sequence[UUID]) -> dict[UUID, list[Point]]:
         """Every point of each subscriber, billing first, in the order of the source."""
