@@ -32,6 +32,7 @@ from billing.csv_kinds import DayOrder, DecimalSign, ImportKind, Preset
 from bot import garbage, logs
 from bot.config import AppConfig, Config, ConfigProblems, load_config, parse
 from bot.demo import DemoFailed, DemoOptions, run_demo
+from bot.terminal import commands as terminal
 from handlers.reply import UserError
 from notifier.sample_kinds import Sample
 from store import migrate as migrations
@@ -41,9 +42,7 @@ if TYPE_CHECKING:
     from billing.csv_addresses import AddressTally
     from billing.local import ImportResult
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="The support desk of an internet provider."
-)
+app = typer.Typer(no_args_is_help=True, add_completion=True, help="The support desk of an internet provider.")
 notify = typer.Typer(no_args_is_help=True, help="Tell subscribers, many at once.")
 app.add_typer(notify, name="notify")
 dkim = typer.Typer(help="The DKIM keys of the mail routes: what to publish, and whether DNS has it.")
@@ -111,6 +110,30 @@ def _unusable(problems: ConfigProblems, path: Path) -> typer.Exit:
     for where, sentence in problems.problems:
         err.print(f"  [bold]{escape(where)}[/bold]: {escape(sentence)}", highlight=False)
     return typer.Exit(2)
+
+
+def _twin(
+    name: str,
+    text: str,
+    config: Path,
+    environment: Path | None,
+    tenant: str | None,
+    as_data: bool,
+    contacts: bool,
+) -> None:
+    """A command of Slack's that only reads, at the terminal."""
+    from bot.terminal.cli import answer
+
+    logs.configure()
+    loaded = _config(config, environment)
+    key = _provider(loaded.app, tenant)
+    with _told(config):
+        code = asyncio.run(answer(loaded, key, name, text, out, as_data=as_data, contacts=contacts))
+    if code:
+        raise typer.Exit(code)
+
+
+terminal.add_to(app, _twin, DEFAULT_CONFIG)
 
 
 def _quick_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, FromClause, and_, delete, exists, func, or_, select
+from sqlalchemy import ColumnElement, FromClause, Select, and_, delete, func, intersect, literal, or_, select
 
 from store.models import Subscriber, SubscriberStatus
 from store.repository import BATCH, Repository, batched
@@ -22,6 +22,10 @@ from store.tables import packages, search_cuts, search_terms, services
 _ABOVE: Final = "\U0010ffff"
 _CANDIDATES: Final = 200
 """How many are ranked; whoever asks so that more fit is asked for another letter anyway."""
+_MANY: Final = 150
+"""From so many on there may be more: somebody may be among the candidates by two words."""
+_FEW: Final = 2_000
+"""Up to so many each is asked about the other words by itself."""
 _RARE: Final = 500
 """A word that fewer have needs no comparing with how many have the others."""
 _READ: Final = 20_000
@@ -56,17 +60,20 @@ class Search(Repository):
         asked = words_of(text)
         if not asked:
             return Hits(())
-        found: dict[UUID, None] = {}
-        for ways in (  # who has the words in the name, before who only lives in a place that is called so
-            [[_whole(word)] for word in asked],
-            [[_prefix(word)] for word in asked],
-            [[_prefix(word), _prefix(PLACE + word)] for word in asked],
-        ):
-            if len(found) < limit:
-                found.update(dict.fromkeys(await self._with_all(ways)))
+        found = await self._with_all([[_prefix(word), _prefix(PLACE + word)] for word in asked])
+        if len(found) >= _MANY:  # these are not all of them: the best are asked for
+            found = await self._best(asked, limit) or found
         if found:
             return Hits(await self._ranked(found, asked, limit))
         return Hits(await self._ranked(await self._with_a_slip(asked), asked, limit), exact=False)
+
+    async def _best(self, asked: Sequence[str], limit: int) -> list[UUID]:
+        """Who has the words in the name, before who only lives in a place that is called so."""
+        found: dict[UUID, None] = {}
+        for ways in ([[_whole(word)] for word in asked], [[_prefix(word)] for word in asked]):
+            if len(found) < limit:
+                found.update(dict.fromkeys(await self._with_all(ways)))
+        return list(found) if len(found) >= limit else []
 
     async def by_mail(self, text: str, limit: int) -> tuple[Subscriber, ...]:
         """Those with an address that begins with this."""
@@ -97,24 +104,39 @@ class Search(Repository):
         return await self._ranked(ids, [], limit)
 
     async def _with_all(self, ways: Sequence[_Word]) -> list[UUID]:
-        first, *others = await self._rarest_first(ways)
+        count, (first, *others) = await self._rarest_first(ways)
         t = search_terms.c
         rare = (
             select(t.subscriber_id).where(t.tenant_id == self._tenant, _within(search_terms, first))
         ).limit(_READ)
+        if count > _FEW and not self._tx.sqlite:
+            return await self._intersected(rare, others)
         found = rare.subquery()
-        statement = select(found.c.subscriber_id).distinct().limit(_CANDIDATES)
+        statement = select(found.c.subscriber_id).limit(_CANDIDATES)
         for other in others:
             o = search_terms.alias()
-            has = and_(
-                o.c.tenant_id == self._tenant, o.c.subscriber_id == found.c.subscriber_id, _within(o, other)
-            )
-            statement = statement.where(exists().where(has))
-        return list((await self._tx.conn.execute(statement)).scalars())
+            mine = and_(o.c.tenant_id == self._tenant, o.c.subscriber_id == found.c.subscriber_id)
+            # A statement of its own for each of the rarest word's people, by OFFSET 0: joined, it would be
+            # planned by how rare a range looks, which for a name is far from the truth.
+            has = select(literal(1)).where(mine, _has(o, other)).offset(0)
+            statement = statement.where(has.exists())
+        # Somebody may have two words that begin so.
+        return list(dict.fromkeys((await self._tx.conn.execute(statement)).scalars()))
 
-    async def _rarest_first(self, ways: Sequence[_Word]) -> list[_Word]:
+    async def _intersected(self, rare: Select[tuple[UUID]], others: Sequence[_Word]) -> list[UUID]:
+        """By one pass over each word's index, hashed: cheaper than thousands of questions."""
+        t = search_terms.c
+        each = (
+            select(t.subscriber_id).where(t.tenant_id == self._tenant, _within(search_terms, other))
+            for other in others
+        )
+        both = intersect(rare.subquery().select(), *each).subquery()
+        return list((await self._tx.conn.execute(select(both.c.subscriber_id).limit(_CANDIDATES))).scalars())
+
+    async def _rarest_first(self, ways: Sequence[_Word]) -> tuple[int, list[_Word]]:
+        """With how many have the rarest; 0 where it is the only one."""
         if len(ways) == 1:
-            return list(ways)
+            return 0, list(ways)
         counted: list[tuple[int, int]] = []
         for place, way in enumerate(ways):
             t = search_terms.c
@@ -123,8 +145,8 @@ class Search(Repository):
             counted.append((int((await self._tx.conn.execute(count)).scalar_one()), place))
             if counted[-1][0] < _RARE:
                 break
-        rarest = min(counted)[1]
-        return [ways[rarest], *(way for place, way in enumerate(ways) if place != rarest)]
+        least, rarest = min(counted)
+        return least, [ways[rarest], *(way for place, way in enumerate(ways) if place != rarest)]
 
     async def _with_a_slip(self, asked: Sequence[str]) -> list[UUID]:
         """One word is mended, the others are taken as they stand."""
@@ -252,8 +274,21 @@ class Search(Repository):
             await self._tx.conn.execute(delete(search_cuts).where(mine))
 
 
-def _within(table: FromClause, ranges: _Word) -> ColumnElement[bool]:
-    return or_(*(and_(table.c.term >= low, table.c.term < high) for low, high in ranges))
+def _within(
+    table: FromClause, ranges: _Word, column: ColumnElement[str] | None = None
+) -> ColumnElement[bool]:
+    term: ColumnElement[str] = table.c.term if column is None else column
+    return or_(*(and_(term >= low, term < high) for low, high in ranges))
+
+
+def _has(table: FromClause, ranges: _Word) -> ColumnElement[bool]:
+    """Asked of one subscriber: a whole word by its key, else among that subscriber's few words.
+
+    `|| ''` keeps the planner from looking through everybody who has a word in the range.
+    """
+    if len(ranges) == 1 and ranges[0] == _whole(word := ranges[0][0]):
+        return table.c.term == word
+    return _within(table, ranges, table.c.term.concat(""))
 
 
 __all__ = ["Hits", "Search"]

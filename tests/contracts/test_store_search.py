@@ -110,7 +110,7 @@ async def test_another_provider_finds_none_of_them(store: Store) -> None:
 
 async def test_more_than_the_limit_are_cut_after_the_best(store: Store) -> None:
     await put(store)
-    assert await found(store, "dana", limit=2) == ("1 5", True)
+    assert await found(store, "dana", limit=2) == ("1 3", True)
     assert await found(store, "   ") == ("", True)
 
 

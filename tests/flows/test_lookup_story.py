@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+import asyncio
+import json
+import logging
+import re
 
+import pytest
+import structlog
+from typer.testing import CliRunner, Result
+
+from bot.cli import app
 from tests.desk import Desk, action_ids, words
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module")]
@@ -121,3 +129,59 @@ async def test_nonsense_gets_a_kind_sentence_and_a_next_step(desk: Desk) -> None
 
 async def test_nothing_on_the_wire_would_have_displeased_the_real_services(desk: Desk) -> None:
     assert [row["problem"] for row in await desk.problems()] == []
+
+
+async def at_a_terminal(desk: Desk, *typed: str) -> Result:
+    """A command of `ispbot` beside the running product, in a thread as it runs a loop of its own."""
+    files = ("-c", str(desk.state / "app.yaml"), "--environment", str(desk.state / "environment"))
+    root = logging.getLogger()
+    handlers, level, rendering = list(root.handlers), root.level, structlog.get_config()
+    try:
+        runner = CliRunner(env={"COLUMNS": "200"})
+        return await asyncio.to_thread(runner.invoke, app, [*typed, *files])
+    finally:  # the command sets them for a process of its own
+        root.handlers, root.level = handlers, level
+        structlog.configure(**rendering)
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "says"),
+    [
+        ("find 1001", 0, "Maria Santos · 1001"),
+        ("find santos", 3, "Several fit:"),
+        ("find zzzz", 2, "Nobody fits"),
+        ("find", 2, "Whom is it about?"),
+        ("diagnose 1042", 0, "Kevin O'Brien · account 1042"),
+        ("diagnose santos", 3, "│ 1001"),
+        ("messages 1042", 0, "Messages · account 1042"),
+        ("messages 1358", 0, "No message was sent for account 1358"),
+        ("spf", 1, "include:spf.visp.net is missing"),
+        ("spf not-a-domain", 2, "not a domain name"),
+        ("mail", 0, "Routes"),
+        ("failures 3 days", 0, "Without a proven notice: the last 3 days"),
+        ("failures yesterday", 2, "ispbot failures"),
+        ("queue", 0, "with a worker"),
+        ("incidents", 1, "bigmail.example refuses our mail server"),
+        ("incidents now", 2, "takes no words"),
+    ],
+)
+async def test_what_only_reads_is_told_at_a_terminal_too(
+    desk: Desk, typed: str, code: int, says: str
+) -> None:
+    """Beside the running product, on SQLite as well: nothing is written."""
+    told = await at_a_terminal(desk, *typed.split())
+    assert (told.exit_code, says in told.output) == (code, True), told.output
+    assert "maria.santos@" not in told.output
+    if code in (0, 1, 3):
+        found = await at_a_terminal(desk, *typed.split(), "--json")
+        assert found.exit_code == code
+        assert json.loads(found.stdout) is not None
+        assert not _WHOLE_ADDRESS.search(found.stdout)
+
+
+_WHOLE_ADDRESS = re.compile(r"[a-z]{2}[\w.+-]*@[a-z]+\.")
+
+
+async def test_a_terminal_gives_whole_addresses_only_when_asked(desk: Desk) -> None:
+    found = await at_a_terminal(desk, "find", "1001", "--json", "--contacts")
+    assert "maria.santos@inbox.example" in found.stdout

@@ -47,7 +47,12 @@ def upgrade() -> None:
     )
     _fill()
     with op.batch_alter_table("search_terms", schema=None) as batch_op:
-        batch_op.create_index("ix_search_terms_subscriber_id", ["tenant_id", "subscriber_id"], unique=False)
+        batch_op.create_index(
+            "ix_search_terms_subscriber_id",
+            ["tenant_id", "subscriber_id"],
+            unique=False,
+            postgresql_include=["term"],
+        )
     with op.batch_alter_table("services", schema=None) as batch_op:
         batch_op.create_index("ix_services_ip", ["tenant_id", "ip"], unique=False)
         batch_op.create_index("ix_services_mac", ["tenant_id", "mac"], unique=False)

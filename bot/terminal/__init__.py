@@ -1,0 +1,1 @@
+"""The read-only commands without Slack: `ispbot find`, `diagnose`, `messages` and their like."""

@@ -1,0 +1,1 @@
+"""The terminal twins of Slack's read-only commands."""
