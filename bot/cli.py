@@ -26,7 +26,7 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.table import Column, Table
+from rich.table import Table
 
 from billing.csv_kinds import DayOrder, DecimalSign, ImportKind, Preset
 from bot import garbage, logs
@@ -558,18 +558,21 @@ def bounce(
 
 
 @app.command()
-def check(config: ConfigOption = DEFAULT_CONFIG, environment: EnvironmentOption = None) -> None:
+def check(
+    config: ConfigOption = DEFAULT_CONFIG,
+    environment: EnvironmentOption = None,
+    send_test: Annotated[
+        str | None, typer.Option(help="an address that gets a test mail by each mail route")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON list, for programs")] = False,
+) -> None:
     """Try everything that this deployment depends on; say what to do about what fails."""
-    from bot.checks import Finding, run_checks
+    from bot.checks.cli import look
 
-    loaded = _config(config, environment)
-    findings: list[Finding] = asyncio.run(run_checks(loaded))
-    table = Table("", Column("what", no_wrap=True), "found", "what to do")
-    for finding in findings:
-        mark = "[green]ok[/green]" if finding.ok else "[red]fails[/red]"
-        table.add_row(mark, escape(finding.what), escape(finding.found), escape(finding.remedy))
-    out.print(table)
-    if not all(finding.ok for finding in findings):
+    logs.configure()
+    with _told(config):
+        right = asyncio.run(look(_config(config, environment), send_test, out, err, as_json=as_json))
+    if not right:
         raise typer.Exit(1)
 
 

@@ -216,6 +216,10 @@ class Inquiry(Protocol):
         """The account's state in the provider's word, such as `active`: whether our login is good."""
         ...
 
+    async def owns(self, number: str) -> bool | NoAnswer:
+        """Whether this number (E.164) is the account's own, to send from."""
+        ...
+
     async def close(self) -> None: ...
 
 

@@ -222,6 +222,11 @@ class TwilioInquiry:
         found = await _asked(lambda: self._client.api.accounts(self._route.account_sid).fetch_async())
         return found if isinstance(found, NoAnswer) else str(found.status)
 
+    async def owns(self, number: str) -> bool | NoAnswer:
+        numbers = self._client.api.accounts(self._route.account_sid).incoming_phone_numbers
+        found = await _asked(lambda: numbers.list_async(phone_number=number, limit=1))
+        return found if isinstance(found, NoAnswer) else any(one.phone_number == number for one in found)
+
     async def close(self) -> None:
         await self._http.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import hashlib
 import hmac
 import time
 from collections.abc import Awaitable, Callable
@@ -71,6 +72,10 @@ class RestApi:
         one = f"{MESSAGES}/{{sid}}"
         return [
             web.get(f"{ROOT}/Accounts/{{account}}.json", self._served("account", self._own_account)),
+            web.get(
+                f"{ROOT}/Accounts/{{account}}/IncomingPhoneNumbers.json",
+                self._served("numbers", self._numbers),
+            ),
             web.post(f"{MESSAGES}.json", self._served("create", self._create)),
             web.get(f"{MESSAGES}.json", self._served("list", self._list)),
             web.get(f"{one}/Media.json", self._served("list media", self._media_list)),
@@ -119,6 +124,38 @@ class RestApi:
         """As far as anybody needs it: whether the login is good."""
         uri = f"{ROOT}/Accounts/{self._account.sid}.json"
         return web.json_response({"sid": self._account.sid, "status": "active", "type": "Full", "uri": uri})
+
+    async def _numbers(self, call: Call) -> web.Response:
+        """The account's senders, of which `PhoneNumber` names one in full or in part."""
+        query = call.request.query
+        if unknown := sorted(set(query) - {"PhoneNumber", "PageSize", "Page"}):
+            raise TwilioError(20001, f"Unknown parameter: {', '.join(unknown)}")
+        asked = query.get("PhoneNumber", "").removeprefix("+")
+        uri = f"{ROOT}/Accounts/{self._account.sid}/IncomingPhoneNumbers.json"
+        numbers = [
+            {
+                "sid": f"PN{hashlib.md5(number.encode(), usedforsecurity=False).hexdigest()}",
+                "account_sid": self._account.sid,
+                "phone_number": number,
+                "capabilities": {"voice": True, "sms": True, "mms": True, "fax": False},
+                "status": "in-use",
+            }
+            for number in self._account.senders
+            if asked in number
+        ]
+        return web.json_response(
+            {
+                "incoming_phone_numbers": numbers,
+                "page": 0,
+                "page_size": 50,
+                "start": 0,
+                "end": max(len(numbers) - 1, 0),
+                "uri": uri,
+                "first_page_uri": uri,
+                "previous_page_uri": None,
+                "next_page_uri": None,
+            }
+        )
 
     async def _create(self, call: Call) -> web.Response:
         if not self._bucket.take():

@@ -185,3 +185,16 @@ _WHOLE_ADDRESS = re.compile(r"[a-z]{2}[\w.+-]*@[a-z]+\.")
 async def test_a_terminal_gives_whole_addresses_only_when_asked(desk: Desk) -> None:
     found = await at_a_terminal(desk, "find", "1001", "--json", "--contacts")
     assert "maria.santos@inbox.example" in found.stdout
+
+
+async def test_the_deployment_is_checked_while_it_runs_and_a_test_mail_goes_by_each_route(desk: Desk) -> None:
+    address = f"check-{desk.state.parent.name[-6:]}@inbox.example".lower()
+    told = await at_a_terminal(desk, "check", "--json", "--send-test", address)
+    findings = {one["what"]: one for one in json.loads(told.stdout)}
+    failing = [one["what"] for one in findings.values() if not one["ok"]]
+    assert (told.exit_code, failing) == (1, ["SPF of cascade"]), told.output
+    assert "include:spf.visp.net" in findings["SPF of cascade"]["remedy"]
+    for route in ("visp", "remote"):
+        assert "250 2.0.0 Ok" in findings[f"test mail by cascade/{route}"]["found"]
+    mails = await desk.call("GET", f"/sandbox/mail?to={address}")
+    assert len(mails) == 2, mails

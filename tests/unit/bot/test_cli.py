@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import json
 import os
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from typer.testing import CliRunner, Result
 
 from billing.csv_kinds import ImportKind
@@ -354,22 +359,41 @@ def test_check_lists_what_fails_with_a_remedy_each(config: Path) -> None:
 
 
 async def test_check_is_content_when_everything_answers(tmp_path: Path) -> None:
+    async def health(_: web.Request) -> web.Response:
+        return web.json_response({"ok": True})
+
     (tmp_path / "mail").mkdir()
-    mail = MailWorld(tmp_path / "mail")
-    await mail.start()
-    try:
-        async with slack_world(tmp_path / "slack") as slack:
-            routes = {"relay": {"kind": "relay", "host": "127.0.0.1", "port": mail.port("visp")}}
-            config = write(
-                tmp_path,
-                tenants={"cascade": tenant(routes=routes)},
-                slack={"api_url": slack.endpoints["slack"]["api"]},
-            )
-            environ = ENVIRON | {"ISPBOT_CASCADE_BOT_TOKEN": slack.token}
-            await asyncio.to_thread(ispbot, "migrate", "-c", config)
-            result = await asyncio.to_thread(ispbot, "check", "-c", config, environ=environ)
-    finally:
-        await mail.stop()
+    served = web.Application()
+    served.router.add_get("/health", health)
+    async with AsyncExitStack() as stack:
+        world = World(tmp_path / "names")
+        stack.push_async_callback(world.close)
+        names = DnsPart(world)
+        await names.start()
+        stack.push_async_callback(names.stop)
+        mail = MailWorld(tmp_path / "mail")
+        await mail.start()
+        stack.push_async_callback(mail.stop)
+        slack = await stack.enter_async_context(slack_world(tmp_path / "slack"))
+        server = await stack.enter_async_context(TestServer(served))
+        route = {"kind": "relay", "host": "127.0.0.1", "port": mail.port("visp")}
+        mails: dict[str, Any] = {
+            "routes": {"relay": route | {"egress_ips": ["203.0.113.25"]}},
+            "required_include": "",
+        }
+        config = write(
+            tmp_path,
+            public_url=f"http://127.0.0.1:{server.port}",
+            dns={"servers": [world.endpoints["dns"]["host"]], "port": world.endpoints["dns"]["port"]},
+            tenants={"cascade": tenant(**mails)},
+            slack={"api_url": slack.endpoints["slack"]["api"]},
+        )
+        environ = ENVIRON | {"ISPBOT_CASCADE_BOT_TOKEN": slack.token}
+        await asyncio.to_thread(ispbot, "migrate", "-c", config)
+        result = await asyncio.to_thread(ispbot, "check", "-c", config, environ=environ)
+        told = await asyncio.to_thread(ispbot, "check", "--json", "-c", config, environ=environ)
     assert result.exit_code == 0, result.output
     assert "fails" not in result.stdout
+    assert "are in order" in result.stdout
     assert slack.token not in result.output
+    assert {one["state"] for one in json.loads(told.stdout)} == {"ok", "look"}

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import phonenumbers
 import pytest
-from twilio.base.exceptions import TwilioRestException
+from twilio.base.exceptions import TwilioException, TwilioRestException
 
 from sandbox.phone.segments import count_segments
 from sandbox.phone.timing import Timing
@@ -332,3 +332,14 @@ async def test_a_day_in_the_future_shows_in_the_dates(tmp_path: Path) -> None:
         phones.site.world.clock.advance(86_400 * 30)
         created = await phones.create()
         assert created.date_created - datetime.now(UTC) > timedelta(days=29)
+
+
+async def test_the_accounts_numbers_are_listed_and_looked_up(tmp_path: Path) -> None:
+    async with phone_world(tmp_path) as phones:
+        numbers = phones.client().incoming_phone_numbers
+        (own,) = await numbers.list_async()
+        assert (own.phone_number, own.sid[:2], own.capabilities["sms"]) == (phones.sender, "PN", True)
+        assert len(await numbers.list_async(phone_number=phones.sender)) == 1
+        assert await numbers.list_async(phone_number="+12065550199") == []
+        with pytest.raises(TwilioException, match="Unknown parameter: FriendlyName"):
+            await numbers.list_async(friendly_name="desk")
