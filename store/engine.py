@@ -13,12 +13,13 @@ import time
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, TypeVar
 from urllib.parse import quote
 
 import asyncpg
-from sqlalchemy import event
+from sqlalchemy import event, select
 from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncTransaction, create_async_engine
@@ -26,6 +27,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, StaticPool
 
 from store.outage import DatabaseError, DatabaseGone, Outage
 from store.turns import Turns
+from store.types import db_now
 
 __all__ = ["DatabaseError", "DatabaseGone", "Engine", "is_sqlite", "normalise_url", "sqlite_file"]
 T = TypeVar("T")
@@ -317,6 +319,12 @@ class Engine:
         else:
             async with self._session(self._read_engine) as conn:
                 yield conn
+
+    async def time(self) -> datetime:
+        """The database's own real time: whether it answers, and how its clock goes."""
+        async with self.read() as conn:
+            now: datetime = (await conn.execute(select(db_now()))).scalar_one()
+            return now
 
     @asynccontextmanager
     async def _session(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:

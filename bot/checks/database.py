@@ -6,13 +6,10 @@ import sqlite3
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import select
-
 from bot.checks.finding import Finding
 from bot.config import Config
 from store import migrate
 from store.engine import Engine, is_sqlite, sqlite_file
-from store.types import db_now
 
 # Corruption at a WAL reset between connections: fixed in 3.51.3, back-ported to 3.50.7 and 3.44.6.
 _WAL_FIXED: Final = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
@@ -27,9 +24,7 @@ async def database(config: Config) -> list[Finding]:
     try:
         engine = Engine(config.database_url)
         try:
-            async with engine.read() as conn:
-                theirs: datetime = (await conn.execute(select(db_now()))).scalar_one()
-                ours = datetime.now(UTC)
+            theirs, ours = await engine.time(), datetime.now(UTC)
             revision = await migrate.current(config.database_url)
         finally:
             await engine.close()
