@@ -217,6 +217,59 @@ def demo(
 
 
 @app.command()
+def setup(
+    config: ConfigOption = DEFAULT_CONFIG,
+    answers: Annotated[
+        Path | None, typer.Option(help="a YAML file with all answers: nobody is asked (docs/setup.md)")
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="ask everything again; old answers are offered")
+    ] = False,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="open Slack's page")] = True,
+) -> None:
+    """Set a deployment up: asks, tries each answer, writes app.yaml, tells what waits on others."""
+    from bot.setup.answers import SetupProblem
+    from bot.setup.cli import given_in, set_up
+
+    logs.configure()
+    try:
+        with _told(config):
+            given = None if answers is None else given_in(answers)
+            right = set_up(config, given, out, browser=browser, again=again)
+    except SetupProblem as problem:
+        raise _fail(str(problem), 2) from None
+    except (typer.Abort, KeyboardInterrupt):
+        raise _fail("Stopped. Your answers are kept: ispbot setup goes on where you were.", 130) from None
+    if not right:
+        raise typer.Exit(1)
+
+
+@app.command()
+def golive(
+    config: ConfigOption = DEFAULT_CONFIG,
+    environment: EnvironmentOption = None,
+    tenant: Annotated[str | None, typer.Option(help="which provider, where there are several")] = None,
+    undo: Annotated[bool, typer.Option("--undo", help="back to test mode")] = False,
+    notices_off: Annotated[
+        bool, typer.Option("--notices-off", help="billing's own invoice notices are off: do not ask")
+    ] = False,
+    anyway: Annotated[bool, typer.Option("--anyway", help="also where a check fails")] = False,
+) -> None:
+    """Send to everybody (send_mode: live), once all is in order; --undo goes back to test mode."""
+    from bot.setup.answers import SetupProblem
+    from bot.setup.golive import go_live
+
+    logs.configure()
+    loaded = _config(config, environment)
+    key = _provider(loaded.app, tenant)
+    try:
+        with _told(config):
+            go_live(loaded, key, out, undo=undo, notices_off=notices_off, anyway=anyway)
+    except SetupProblem as problem:
+        raise _fail(str(problem), 1) from None
+
+
+@app.command()
 def run(config: ConfigOption = DEFAULT_CONFIG, environment: EnvironmentOption = None) -> None:
     """Bot and worker in one process (the SQLite way)."""
     _serve(_config(config, environment), bot=True, worker=True)

@@ -104,13 +104,18 @@ class Search(Repository):
         return await self._ranked(ids, [], limit)
 
     async def _with_all(self, ways: Sequence[_Word]) -> list[UUID]:
-        count, (first, *others) = await self._rarest_first(ways)
+        least, most, (first, *others) = await self._rarest_first(ways)
         t = search_terms.c
-        rare = (
-            select(t.subscriber_id).where(t.tenant_id == self._tenant, _within(search_terms, first))
-        ).limit(_READ)
-        if count > _FEW and not self._tx.sqlite:
-            return await self._intersected(rare, others)
+        rare = select(t.subscriber_id).where(t.tenant_id == self._tenant, _within(search_terms, first))
+        if least <= _FEW or self._tx.sqlite:
+            return await self._asked_each(rare.limit(_READ), others)
+        if most >= _READ:  # a town, say: among some who have the one word many have the other
+            found = await self._asked_each(rare.limit(2 * _FEW), others)
+            if len(found) >= _MANY:
+                return found
+        return await self._intersected(rare.limit(_READ), others)
+
+    async def _asked_each(self, rare: Select[tuple[UUID]], others: Sequence[_Word]) -> list[UUID]:
         found = rare.subquery()
         statement = select(found.c.subscriber_id).limit(_CANDIDATES)
         for other in others:
@@ -133,10 +138,10 @@ class Search(Repository):
         both = intersect(rare.subquery().select(), *each).subquery()
         return list((await self._tx.conn.execute(select(both.c.subscriber_id).limit(_CANDIDATES))).scalars())
 
-    async def _rarest_first(self, ways: Sequence[_Word]) -> tuple[int, list[_Word]]:
-        """With how many have the rarest; 0 where it is the only one."""
+    async def _rarest_first(self, ways: Sequence[_Word]) -> tuple[int, int, list[_Word]]:
+        """With how many have the rarest and the most common of those that were counted."""
         if len(ways) == 1:
-            return 0, list(ways)
+            return 0, 0, list(ways)
         counted: list[tuple[int, int]] = []
         for place, way in enumerate(ways):
             t = search_terms.c
@@ -146,7 +151,11 @@ class Search(Repository):
             if counted[-1][0] < _RARE:
                 break
         least, rarest = min(counted)
-        return least, [ways[rarest], *(way for place, way in enumerate(ways) if place != rarest)]
+        return (
+            least,
+            max(counted)[0],
+            [ways[rarest], *(way for place, way in enumerate(ways) if place != rarest)],
+        )
 
     async def _with_a_slip(self, asked: Sequence[str]) -> list[UUID]:
         """One word is mended, the others are taken as they stand."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Final
 
 import aiohttp
@@ -75,7 +76,19 @@ async def texts(config: Config) -> list[Finding]:
 
 
 async def _texts(key: str, route: SmsRoute, config: Config) -> list[Finding]:
-    """Asks for the account and for its number, with the token that signs our calls; sends nothing."""
+    sms = config.app.tenants[key].sms
+    token = f"the auth token in {sms.auth_token_env}" if sms else "the auth token"
+    account, sender = await twilio_answers(key, route, token)
+    if not account.ok or sender is None:
+        return [account]
+    if config.app.public_url.startswith("http://") and route.api_url.startswith("https://"):
+        remedy = "Set public_url to an https:// address: Twilio calls us there."
+        return [replace(account, ok=False, remedy=remedy)]
+    return [account, sender]
+
+
+async def twilio_answers(key: str, route: SmsRoute, token: str) -> tuple[Finding, Finding | None]:
+    """The account and its number, asked for with the token that signs our calls; sends nothing."""
     what = f"texts of {key}"
     inquiry = TWILIO.inquiry(route)
     try:
@@ -83,19 +96,13 @@ async def _texts(key: str, route: SmsRoute, config: Config) -> list[Finding]:
     finally:
         await inquiry.close()
     if isinstance(answer, NoAnswer):
-        sms = config.app.tenants[key].sms
-        token = f"the auth token in {sms.auth_token_env}" if sms else "the auth token"
         refused = "20003" in answer.text or "20404" in answer.text
         found = "Twilio refused our login" if refused else "Twilio does not answer"
         remedy = f"Check account_sid and {token}." if refused else "Check sms.api_url and the way out to it."
-        return [Finding(what, False, found, remedy)]
-    found = f"account {answer}"
+        return Finding(what, False, found, remedy), None
     if answer != "active":
-        return [Finding(what, False, found, "Ask Twilio why the account is not active.")]
-    if config.app.public_url.startswith("http://") and route.api_url.startswith("https://"):
-        remedy = "Set public_url to an https:// address: Twilio calls us there."
-        return [Finding(what, False, found, remedy)]
-    return [Finding(what, True, found), _sender(key, route, owned)]
+        return Finding(what, False, f"account {answer}", "Ask Twilio why the account is not active."), None
+    return Finding(what, True, f"account {answer}"), _sender(key, route, owned)
 
 
 def _sender(key: str, route: SmsRoute, owned: bool | NoAnswer) -> Finding:
@@ -108,4 +115,4 @@ def _sender(key: str, route: SmsRoute, owned: bool | NoAnswer) -> Finding:
     return Finding(what, False, f"{route.sender} is not among the account's numbers", remedy)
 
 
-__all__ = ["billing", "public_url", "texts"]
+__all__ = ["billing", "public_url", "texts", "twilio_answers"]

@@ -101,8 +101,8 @@ async def _tenant(config: Config, key: str, tenant: TenantConfig, client: AsyncW
         now = datetime.now(UTC)
         findings.append(clock(f"clock of Slack ({key})", token.date, now, SIGNED_FOR))
     findings += await asyncio.gather(
-        _channel(key, "support", tenant.channels.support, client),
-        _channel(key, "oncall", tenant.channels.oncall, client),
+        channel_readable(key, "support", tenant.channels.support, client),
+        channel_readable(key, "oncall", tenant.channels.oncall, client),
         *(_group(key, role, group, client) for role, group in _groups(tenant)),
     )
     return findings
@@ -121,7 +121,7 @@ def _scopes(config: Config, key: str, token: Token) -> Finding:
     return Finding(what, False, f"missing: {told}", remedy)
 
 
-async def _channel(key: str, name: str, channel: str, client: AsyncWebClient) -> Finding:
+async def channel_readable(key: str, name: str, channel: str, client: AsyncWebClient) -> Finding:
     """Whether it can be read: its latest message is asked for, and thrown away."""
     what = f"channel {name} of {key}"
     try:
@@ -159,7 +159,6 @@ async def _group(key: str, role: str, group: str, client: AsyncWebClient) -> Fin
 
 
 async def _socket(config: Config, session: aiohttp.ClientSession) -> Finding:
-    """Asks for the address of a connection, and opens none."""
     client = AsyncWebClient(
         token=config.secrets.app_token,
         base_url=config.app.slack.api_url,
@@ -167,17 +166,19 @@ async def _socket(config: Config, session: aiohttp.ClientSession) -> Finding:
         retry_handlers=[],
         timeout=10,
     )
+    return await opens_socket(client, config.app.slack.app_token_env)
+
+
+async def opens_socket(client: AsyncWebClient, variable: str) -> Finding:
+    """Asks for the address of a connection, and opens none. `variable`: where the token belongs."""
     try:
-        await client.api_call("apps.connections.open")
-    except SlackApiError as error:
-        remedy = (
-            f"Make an app-level token with connections:write, put it into {config.app.slack.app_token_env}."
-        )
-        return Finding("Socket Mode", False, f"refused ({error.response.get('error')})", remedy)
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        await _asked(client, "apps.connections.open")
+    except NotAsked as trouble:
         remedy = "Check slack.api_url and the way out to it."
-        return Finding("Socket Mode", False, f"no answer ({type(error).__name__})", remedy)
+        if trouble.code:
+            remedy = f"Make an app-level token with connections:write, put it into {variable}."
+        return Finding("Socket Mode", False, trouble.found, remedy)
     return Finding("Socket Mode", True, "may be opened")
 
 
-__all__ = ["NotAsked", "Token", "look_at", "slack"]
+__all__ = ["NotAsked", "Token", "channel_readable", "look_at", "opens_socket", "slack"]

@@ -104,10 +104,12 @@ class Slack:
 
 
 @asynccontextmanager
-async def slack_world(state_dir: Path, timing: Timing | None = None) -> AsyncIterator[Slack]:
+async def slack_world(
+    state_dir: Path, timing: Timing | None = None, *, socket_mode: bool = False
+) -> AsyncIterator[Slack]:
     world = World(state_dir)
     product = ProductPart(world, [])
-    part = SlackPart(world, timing)
+    part = SlackPart(world, timing, socket_mode=socket_mode)
     core = CorePart(world, product, part, None)
     site = Site(world, [product, part, PagePart(world, part), core])
     await site.start()

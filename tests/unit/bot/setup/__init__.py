@@ -1,0 +1,1 @@
+"""The wizard, and going live."""
