@@ -11,6 +11,8 @@ from typing import Any
 
 from itsdangerous import BadData, SignatureExpired, URLSafeTimedSerializer
 
+from handlers.blocks import BLOCKS_MAX as MESSAGE_MAX
+from handlers.blocks import context
 from handlers.reply import Block
 from notifier.keys import Keyring
 
@@ -26,7 +28,9 @@ class ForgedValue(Exception):
 
 
 class ValueSigner:
-    def __init__(self, keyring: Keyring) -> None:
+    def __init__(self, keyring: Keyring, badges: Mapping[int, str] | None = None) -> None:
+        """`badges`: what stands on top of everything that a tenant's people are shown (bot.badges)."""
+        self._badges = badges or {}
         self._serializer = URLSafeTimedSerializer(keyring.subkeys("button"), salt="ispbot.button")
 
     def sign(self, tenant: int, action: str, value: Mapping[str, Any]) -> str:
@@ -54,7 +58,10 @@ class ValueSigner:
         Without `verbatim` Slack makes links of whatever looks like one, and may read names of channels and
         broadcasts out of a subscriber's words (docs.slack.dev, text object). Our own markup still counts.
         """
-        return [self._walk(tenant, block) for block in blocks]
+        badge = self._badges.get(tenant)
+        # Where a message is full already, its last block is a word that there is more: the badge counts more.
+        kept = [context(badge), *blocks][: max(MESSAGE_MAX, len(blocks))] if badge and blocks else blocks
+        return [self._walk(tenant, block) for block in kept]
 
     def _walk(self, tenant: int, node: Any) -> Any:
         if isinstance(node, list):

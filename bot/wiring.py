@@ -34,6 +34,7 @@ from billing.pdfs import InvoicePdfs
 from billing.port import BillingProvider, BillingSystem, GivesPdfs, Remote
 from billing.truth import SEND_MODE, BillingTruth, SendMode
 from bot import http
+from bot.badges import badges
 from bot.billing_events import BillingEvents
 from bot.billing_sync import BillingSync
 from bot.bounce_listener import BounceHandler, Gate, Limits, listen, listen_lmtp
@@ -461,7 +462,7 @@ class Runtime:
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15), trust_env=False)
         )
         clients = slack_clients(config, session)
-        signer = ValueSigner(keyring)
+        signer = ValueSigner(keyring, badges(self._config.app))
         roles = RoleBook({t.id: t.roles for t in config.app.tenants.values()}, clients)
         responder = Responder(store=store, session=session, clients=clients, keyring=keyring, signer=signer)
         runner = Runner(

@@ -44,8 +44,7 @@ def preview(
     value |= {"i": str(invoice.id)} if invoice else {}
     label = "Ask" if plan.opens_at is None else "Ask when it is day there"
     blocks += actions(button(label, "ask.send", value, style="primary"), button("Cancel", "ask.cancel"))
-    mode = "" if profile.send_mode == "live" else f" Send mode: {profile.send_mode}."
-    blocks.append(context(md("One question a number; it stands for three days.{}", mode)))
+    blocks.append(context("One question a number; it stands for three days."))
     return Reply(title, fit(blocks), to)
 
 

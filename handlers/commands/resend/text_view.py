@@ -45,8 +45,7 @@ def preview(
         button("Text it" if plan.in_window else "Text it all the same", "resend.text", value, style=style),
         button("Cancel", "resend.cancel"),
     )
-    mode = "" if profile.send_mode == "live" else f" Send mode: {profile.send_mode}."
-    blocks.append(context(md("The link shows amount and due date, and the PDF after the ZIP code.{}", mode)))
+    blocks.append(context("The link shows amount and due date, and the PDF after the ZIP code."))
     return Reply(title, fit(blocks), to)
 
 

@@ -165,11 +165,16 @@ _SPF_HINT: dict[SpfState | None, str] = {
 }
 
 
+_HELD = {
+    "off": " · *held*: sending is off",
+    "only_to": " · *held* unless it goes to a test address",
+}
+
+
 def _mode(profile: TenantProfile, test_of: str | None) -> str:
     route = profile.route(test_of)
     through = f"by the relay {route.name}" if route.kind == "relay" else f"by {route.name}"
-    mode = "" if profile.send_mode == "live" else f" · send mode: {profile.send_mode}"
-    return md("Goes out {}{}", through, mode)
+    return md("Goes out {}{}", through, _HELD.get(profile.send_mode, ""))
 
 
 def sent() -> Reply:

@@ -49,8 +49,7 @@ def preview(
         hint = f"`{profile.command} trial name@example.net`"
         blocks.append(context(md("And {} more: {}", len(mailboxes) - MOST_MAILBOXES, hint)))
     blocks += actions(button("Cancel", "trial.cancel"))
-    mode = "" if profile.send_mode == "live" else f" Send mode: {profile.send_mode}."
-    blocks.append(context(md("For leads.{}", mode)))
+    blocks.append(context("For leads."))
     return Reply(title, fit(blocks))
 
 

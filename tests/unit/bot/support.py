@@ -192,6 +192,7 @@ async def office(
     at_once: int = 50,
     mx_hosts: MxHosts = no_hosts,
     lease_s: float = LEASE_S,
+    badges: Mapping[int, str] | None = None,
 ) -> AsyncIterator[Office]:
     """`writing` False: the inbox takes in and never writes."""
     commands, words = discover_commands()
@@ -213,7 +214,7 @@ async def office(
             retry_handlers=[],
             timeout=5,
         )
-        clients, signer = {1: client}, ValueSigner(KEYRING)
+        clients, signer = {1: client}, ValueSigner(KEYRING, badges)
         members = {1: desk_roles or roles()}
         book = RoleBook(members, clients)
         responder = Responder(store=store, session=session, clients=clients, keyring=KEYRING, signer=signer)

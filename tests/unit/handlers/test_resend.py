@@ -458,9 +458,9 @@ async def test_another_address_is_asked_for_in_a_dialog_and_previewed(agent: Age
 
 async def test_the_send_mode_is_told_unless_it_is_live(agent: Agent, services: Services) -> None:
     await cast.dana(services.store)
-    assert "send mode" not in said(await agent.types("resend 1001"))
+    assert "held" not in said(await agent.types("resend 1001"))
     held = agent_on(replace(services, tenants={1: profile(send_mode="off")}))
-    assert "send mode: off" in said(await held.types("resend 1001"))
+    assert "held*: sending is off" in said(await held.types("resend 1001"))
 
 
 async def test_a_note_that_warns_or_blocks_is_read_before_anything_is_sent(agent: Agent) -> None:
