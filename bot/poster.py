@@ -33,6 +33,7 @@ log = structlog.get_logger()
 EVENT_TYPE = "ispbot_post"
 COALESCE = timedelta(seconds=1)
 _RETRY = timedelta(seconds=5)
+_CLOSED_WAIT = timedelta(minutes=1)
 NOT_YET = "-"
 _PERSON = re.compile(r"[UW][A-Z0-9_]{2,}")
 _PARENT_WAIT = timedelta(milliseconds=300)
@@ -245,8 +246,10 @@ class Poster:
         """Into the support channel when the bot is not in the one where it was asked."""
         support = self._services.profile(post.tenant).support_channel
         async with self._store.begin(post.tenant) as tx:
-            if post.place == support or post.ts is not None:
+            if post.ts is not None:
                 await tx.posts.give_up(post, error=code)
+            elif post.place == support:  # somebody is told (bot.slack_trouble); until it is mended, it waits
+                await tx.posts.put_off(post, until=tx.now + _CLOSED_WAIT, error=code, refused=True)
             else:
                 await tx.posts.redirect(post, support)
                 tx.signal("posts")

@@ -57,6 +57,7 @@ from bot.runner import Runner
 from bot.sealer import Sealer
 from bot.signing import ValueSigner
 from bot.slack import SlackRim
+from bot.slack_trouble import SlackTroubles, WatchedClient
 from bot.socket_mode import SocketMode
 from bot.text_statuses import TextStatuses
 from bot.watchdog import SignOfLife, Watch
@@ -461,7 +462,8 @@ class Runtime:
         session = await stack.enter_async_context(
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15), trust_env=False)
         )
-        clients = slack_clients(config, session)
+        troubles = SlackTroubles(store, services.tenants)
+        clients = slack_clients(config, session, troubles)
         signer = ValueSigner(keyring, badges(self._config.app))
         roles = RoleBook({t.id: t.roles for t in config.app.tenants.values()}, clients)
         responder = Responder(store=store, session=session, clients=clients, keyring=keyring, signer=signer)
@@ -518,7 +520,7 @@ class Runtime:
         media = MediaPages(services, outside)
         events = BillingEvents(services=services, inbox=inbox, runner=runner)
         routes = [*pages.routes(), *texts.routes(), *statuses.routes(), *media.routes(), *events.routes()]
-        await self._serve(stack, http.application(store, rim, routes))
+        await self._serve(stack, http.application(store, rim, routes, troubles.names))
         tenants = [t.id for t in config.app.tenants.values()]
         loops: list[Loop] = [runner.run, poster.run, Sealer(store, tenants).run]
         if (following := BillingSync(store, services.billing)).needed:
@@ -560,15 +562,24 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-def slack_clients(config: Config, session: aiohttp.ClientSession) -> dict[int, AsyncWebClient]:
-    """One client a tenant on one session; no automatic repeats, since a repeated post is a second post."""
-    return {
-        t.id: AsyncWebClient(
-            token=config.secrets.bot_tokens[key],
-            base_url=config.app.slack.api_url,
-            session=session,
-            retry_handlers=[],
-            timeout=10,
-        )
-        for key, t in config.app.tenants.items()
-    }
+def slack_clients(
+    config: Config, session: aiohttp.ClientSession, troubles: SlackTroubles | None = None
+) -> dict[int, AsyncWebClient]:
+    """One client a tenant on one session; no automatic repeats, since a repeated post is a second post.
+
+    With `troubles` what Slack refuses for good is told to the on-call.
+    """
+    clients: dict[int, AsyncWebClient] = {}
+    for key, t in config.app.tenants.items():
+        more: dict[str, Any] = {
+            "token": config.secrets.bot_tokens[key],
+            "base_url": config.app.slack.api_url,
+            "session": session,
+            "retry_handlers": [],
+            "timeout": 10,
+        }
+        if troubles is None:
+            clients[t.id] = AsyncWebClient(**more)
+        else:
+            clients[t.id] = WatchedClient(tenant=t.id, troubles=troubles, **more)
+    return clients

@@ -201,6 +201,25 @@ CAUSES: dict[str, CauseKind] = {
         Urgent.NEVER,
         About.WATCH,
     ),
+    "slack_token": CauseKind(
+        "Slack refuses our token: nobody is answered there",
+        "Install the app to the workspace again, put its bot token into the environment, and restart. "
+        "Mail goes on; what waits for Slack is kept.",
+        Urgent.AT_ONCE,
+        About.WATCH,
+    ),
+    "slack_scope": CauseKind(
+        "Slack does not permit the app something that it needs: {about}",
+        "Paste what `ispbot manifest` prints into the app, install it again, then resolve this.",
+        Urgent.NEVER,
+        About.WATCH,
+    ),
+    "slack_channel": CauseKind(
+        "The app cannot write into the channel {about}",
+        "Invite it there, or unarchive the channel, or set another in app.yaml. What was meant for it waits.",
+        Urgent.AT_ONCE,
+        About.WATCH,
+    ),
     "slow_database": CauseKind(
         "The database answers slowly: everything waits for it",
         "Look at its disk, its load and long transactions. Messages go on as soon as it answers again.",

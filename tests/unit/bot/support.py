@@ -28,6 +28,7 @@ from bot.roles import RoleBook
 from bot.runner import Runner
 from bot.signing import ValueSigner
 from bot.slack import SlackRim
+from bot.slack_trouble import SlackTroubles, WatchedClient
 from bot.wiring import discover_commands, discover_surfaces
 from handlers.contract import Command, CommandRequest, Services
 from handlers.profile import CommandSpec, Role
@@ -207,7 +208,10 @@ async def office(
         specs=[command.spec for command in commands.values()],
     )
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10), trust_env=False) as session:
-        client = AsyncWebClient(
+        troubles = SlackTroubles(store, services.tenants)
+        client = WatchedClient(
+            tenant=1,
+            troubles=troubles,
             token=slack.token,
             base_url=slack.endpoints["slack"]["api"],
             session=session,
@@ -275,7 +279,7 @@ async def office(
             rim=rim,
         )
         try:
-            async with _served(slack, http.application(store, rim)):
+            async with _served(slack, http.application(store, rim, (), troubles.names)):
                 yield desk
         finally:
             await runner.drain(5)
