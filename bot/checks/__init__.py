@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
 
 import aiohttp
 
 from bot.checks.database import database
-from bot.checks.finding import Finding
+from bot.checks.finding import LINE_S, PATIENCE_S, Finding, Look, tried
 from bot.checks.mail import dns, listener, mail
 from bot.checks.outside import billing, public_url, texts
 from bot.checks.slack import slack
 from bot.config import Config
 from bot.wiring import build_services, close_billing, open_resolver, open_store
 from notifier.mailauth.lookup import DnsResolver
-
-PATIENCE_S: Final = 45.0
-"""For each of them: a server that accepts and says nothing keeps no other check waiting."""
-Check = Coroutine[Any, Any, list[Finding]]
 
 
 async def run_checks(
@@ -28,6 +23,7 @@ async def run_checks(
     send_test: str | None = None,
     progress: Callable[[int, int], None] | None = None,
     patience_s: float = PATIENCE_S,
+    line_s: float = LINE_S,
 ) -> list[Finding]:
     """`send_test`: an address that gets a mail by each route. `progress`: how many of how many are done.
 
@@ -37,15 +33,15 @@ async def run_checks(
     services = build_services(config, store, {})
     resolver = open_resolver(config)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
-        checks: list[tuple[str, Check]] = [
+        checks: list[tuple[str, Look]] = [
             ("database", database(config)),
-            ("Slack", slack(config, session)),
+            ("Slack", slack(config, session, line_s)),
             ("public address", public_url(config, session)),
             ("DNS", dns(config, resolver)),
-            ("mail", mail(config, services, send_test)),
+            ("mail", mail(config, services, send_test, line_s)),
             ("bounce listener", listener(config)),
-            ("texts", texts(config)),
-            ("billing", billing(config)),
+            ("texts", texts(config, line_s)),
+            ("billing", billing(config, line_s)),
         ]
         try:
             found = await _all(checks, progress, patience_s)
@@ -59,30 +55,20 @@ async def run_checks(
 
 
 async def _all(
-    checks: Sequence[tuple[str, Check]], progress: Callable[[int, int], None] | None, patience_s: float
+    checks: Sequence[tuple[str, Look]], progress: Callable[[int, int], None] | None, patience_s: float
 ) -> list[Finding]:
     done = 0
 
-    async def one(what: str, check: Check) -> list[Finding]:
+    async def one(what: str, look: Look) -> list[Finding]:
         nonlocal done
         try:
-            async with asyncio.timeout(patience_s):
-                return await check
-        except TimeoutError:
-            return [
-                Finding(
-                    what, False, f"no end within {patience_s:.0f} s", "Try again, and look at its server."
-                )
-            ]
-        except Exception as error:  # noqa: BLE001  # whatever it is, the others are told
-            remedy = "This is a fault of ours: report it with what the log says."
-            return [Finding(what, False, f"broke off ({type(error).__name__})", remedy)]
+            return await tried(what, look, patience_s)
         finally:
             done += 1
             if progress is not None:
                 progress(done, len(checks))
 
-    each = await asyncio.gather(*(one(what, check) for what, check in checks))
+    each = await asyncio.gather(*(one(what, look) for what, look in checks))
     return [finding for findings in each for finding in findings]
 
 

@@ -11,7 +11,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime, formataddr, make_msgid
 from typing import Final
 
-from bot.checks.finding import Finding
+from bot.checks.finding import LINE_S, Finding, Look, all_tried
 from bot.config import Config, TenantConfig
 from bot.wiring import routes_of
 from handlers.contract import Services
@@ -30,22 +30,36 @@ from notifier.smtp import LoginRefused, SmtpLost, SmtpRefused, open_connection
 STEP_S: Final = 10.0
 
 
-async def mail(config: Config, services: Services, send_test: str | None) -> list[Finding]:
-    tenants = config.app.tenants.items()
-    each = await asyncio.gather(*(_tenant(config, key, t, services, send_test) for key, t in tenants))
-    return [finding for one in each for finding in one]
-
-
-async def _tenant(
-    config: Config, key: str, tenant: TenantConfig, services: Services, send_test: str | None
+async def mail(
+    config: Config, services: Services, send_test: str | None, line_s: float = LINE_S
 ) -> list[Finding]:
+    looks: list[tuple[str, Look]] = []
+    for key, tenant in config.app.tenants.items():
+        looks += _looks(config, key, tenant, services, send_test)
+    return await all_tried(looks, line_s)
+
+
+def _looks(
+    config: Config, key: str, tenant: TenantConfig, services: Services, send_test: str | None
+) -> list[tuple[str, Look]]:
     resolver, routes = services.resolver, routes_of(config, key, tenant)
-    looks = [_route(key, route, resolver) for route in routes]
-    looks += [_signature(f"{key}/{r.name}", r.dkim, resolver) for r in routes if r.dkim is not None]
-    looks += [_spf(key, tenant, services), _bounce_path(key, tenant, resolver), _mode(key, tenant)]
+    names = {route.name: f"{key}/{route.name}" for route in routes}
+    looks: list[tuple[str, Look]] = []
+    for route in routes:
+        what = f"mail route {names[route.name]}"
+        looks.append((what, _route(what, route, resolver)))
+    for route in routes:
+        if route.dkim is not None:
+            what = f"DKIM of {names[route.name]}"
+            looks.append((what, _signature(what, route.dkim, resolver)))
+    looks.append((what := f"SPF of {key}", _spf(what, tenant, services)))
+    looks.append((what := f"bounces of {key}", _bounce_path(what, tenant, resolver)))
+    looks.append((what := f"sending of {key}", _mode(what, tenant)))
     if send_test is not None:
-        looks += [_test_mail(key, tenant, route, send_test, resolver) for route in routes]
-    return list(await asyncio.gather(*looks))
+        for route in routes:
+            what = f"test mail by {names[route.name]}"
+            looks.append((what, _test_mail(what, key, tenant, route, send_test, resolver)))
+    return looks
 
 
 async def dns(config: Config, resolver: Resolver) -> list[Finding]:
@@ -59,9 +73,8 @@ async def dns(config: Config, resolver: Resolver) -> list[Finding]:
     return [Finding("DNS", True, "answers")]
 
 
-async def _route(key: str, route: Route, resolver: Resolver) -> Finding:
+async def _route(what: str, route: Route, resolver: Resolver) -> Finding:
     """Connects, greets, secures and logs in; sends nothing. A direct route is tried at our own mail host."""
-    what = f"mail route {key}/{route.name}"
     host, remedy = route.host, f"Check host, port and tls of {route.name}."
     if not host:
         found = await destination(resolver, route.from_address.rpartition("@")[2])
@@ -90,16 +103,15 @@ async def _opens(what: str, route: Route, host: str, remedy: str) -> Finding:
     return Finding(what, True, f"{host}:{route.port} answers")
 
 
-async def _signature(name: str, signer: DkimSigner, resolver: Resolver) -> Finding:
+async def _signature(what: str, signer: DkimSigner, resolver: Resolver) -> Finding:
     record = await check_dkim_record(signer.domain, signer.selector, signer.public, resolver)
     remedy = "" if record.right else "Run: ispbot dkim (it prints the record to publish)"
-    return Finding(f"DKIM of {name}", record.right, record.sentence, remedy)
+    return Finding(what, record.right, record.sentence, remedy)
 
 
-async def _spf(key: str, tenant: TenantConfig, services: Services) -> Finding:
+async def _spf(what: str, tenant: TenantConfig, services: Services) -> Finding:
     domain = tenant.mail.envelope_domain.lower()
     look = await look_at(services, tenant.id, domain)
-    what = f"SPF of {key}"
     if look.state is SpfState.RIGHT:
         return Finding(what, True, look.sentence)
     if look.state is SpfState.UNKNOWN:
@@ -111,10 +123,9 @@ async def _spf(key: str, tenant: TenantConfig, services: Services) -> Finding:
     return Finding(what, False, look.sentence, remedy)
 
 
-async def _bounce_path(key: str, tenant: TenantConfig, resolver: Resolver) -> Finding:
+async def _bounce_path(what: str, tenant: TenantConfig, resolver: Resolver) -> Finding:
     """Bounces go to the envelope domain's mail server: that has to be us, or somebody who hands them on."""
     domain = tenant.mail.envelope_domain.lower()
-    what = f"bounces of {key}"
     found: Destination = await destination(resolver, domain)
     if found.kind is MailHosts.UNKNOWN:
         return Finding(what, True, "DNS did not answer", "Try again.")
@@ -146,8 +157,8 @@ async def listener(config: Config) -> list[Finding]:
     return [Finding(what, False, f"{bounces.host}:{bounces.port} is no SMTP server of ours", remedy)]
 
 
-async def _mode(key: str, tenant: TenantConfig) -> Finding:
-    what, mode = f"sending of {key}", tenant.mail.send_mode
+async def _mode(what: str, tenant: TenantConfig) -> Finding:
+    mode = tenant.mail.send_mode
     if mode == "live":
         return Finding(what, True, "live")
     if mode == "off":
@@ -158,10 +169,10 @@ async def _mode(key: str, tenant: TenantConfig) -> Finding:
 
 
 async def _test_mail(
-    key: str, tenant: TenantConfig, route: Route, address: str, resolver: Resolver
+    what: str, key: str, tenant: TenantConfig, route: Route, address: str, resolver: Resolver
 ) -> Finding:
     """By this route, signed as its mails are; what the server said is told."""
-    what, shown = f"test mail by {key}/{route.name}", mask_address(address)
+    shown = mask_address(address)
     if not is_addr_spec(address):
         return Finding(what, False, "not sent", "Give one plain e-mail address after --send-test.")
     allowed = {one.casefold() for one in (*tenant.mail.only_to, *tenant.mail.test_mailboxes)}

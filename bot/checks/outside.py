@@ -9,7 +9,7 @@ from typing import Final
 import aiohttp
 
 from billing.uisp.client import NoAccess, UispClient, UispError
-from bot.checks.finding import Finding
+from bot.checks.finding import LINE_S, Finding, Look, all_tried
 from bot.config import Config, TenantConfig
 from bot.wiring import remote_of, sms_profile_of
 from notifier.channels import NoAnswer, SmsRoute
@@ -46,9 +46,9 @@ async def public_url(config: Config, session: aiohttp.ClientSession) -> list[Fin
     return [Finding("public address", not needed, f"{url}: another server answers ({answer.status})", remedy)]
 
 
-async def billing(config: Config) -> list[Finding]:
-    tenants = config.app.tenants.items()
-    return list(await asyncio.gather(*(_uisp(config, key, t) for key, t in tenants if t.uisp is not None)))
+async def billing(config: Config, line_s: float = LINE_S) -> list[Finding]:
+    remote = [(key, t) for key, t in config.app.tenants.items() if t.uisp is not None]
+    return await all_tried([(f"UISP of {key}", _uisp(config, key, t)) for key, t in remote], line_s)
 
 
 async def _uisp(config: Config, key: str, tenant: TenantConfig) -> Finding:
@@ -69,10 +69,12 @@ async def _uisp(config: Config, key: str, tenant: TenantConfig) -> Finding:
     return Finding(what, True, f"answers, version {named}")
 
 
-async def texts(config: Config) -> list[Finding]:
+async def texts(config: Config, line_s: float = LINE_S) -> list[Finding]:
     profiles = [(key, sms_profile_of(config, key, t)) for key, t in config.app.tenants.items()]
-    each = await asyncio.gather(*(_texts(key, sms.route, config) for key, sms in profiles if sms is not None))
-    return [finding for one in each for finding in one]
+    looks: list[tuple[str, Look]] = [
+        (f"texts of {key}", _texts(key, sms.route, config)) for key, sms in profiles if sms is not None
+    ]
+    return await all_tried(looks, line_s)
 
 
 async def _texts(key: str, route: SmsRoute, config: Config) -> list[Finding]:

@@ -15,13 +15,15 @@ from typing import Any, Final
 import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.checks.database import clock
-from bot.checks.finding import Finding
+from bot.checks.finding import LINE_S, Finding, Look, all_tried
 from bot.config import Config, TenantConfig
 from bot.manifest import scopes
 from bot.wiring import slack_clients
 
+_NOT_SLACK: Final = "what answers there is not Slack"
 SIGNED_FOR: Final = timedelta(minutes=1)
 """Slack's signatures are good for five minutes; a clock that is a minute off is on its way there."""
 
@@ -61,8 +63,13 @@ async def _asked(client: AsyncWebClient, method: str, **params: Any) -> Any:
     try:
         return await client.api_call(method, params=params)
     except SlackApiError as error:
-        code = str(error.response.get("error"))
-        raise NotAsked(f"refused ({code})", code) from None
+        # slack_sdk: what is no JSON comes with aiohttp's own answer, which has no words of Slack's.
+        told = error.response.get("error") if isinstance(error.response, AsyncSlackResponse) else None
+        if not isinstance(told, str):
+            raise NotAsked(_NOT_SLACK) from None
+        raise NotAsked(f"refused ({told})", told) from None
+    except AttributeError:  # slack_sdk takes text/plain for the answer to an upload, and trips over it
+        raise NotAsked(_NOT_SLACK) from None
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise NotAsked(f"no answer ({type(error).__name__})") from None
 
@@ -74,14 +81,15 @@ def _date(text: str) -> datetime | None:
         return None
 
 
-async def slack(config: Config, session: aiohttp.ClientSession) -> list[Finding]:
+async def slack(config: Config, session: aiohttp.ClientSession, line_s: float = LINE_S) -> list[Finding]:
     clients = slack_clients(config, session)
-    tenants = config.app.tenants.items()
-    each = await asyncio.gather(*(_tenant(config, key, t, clients[t.id]) for key, t in tenants))
-    findings = [finding for one in each for finding in one]
+    looks: list[tuple[str, Look]] = [
+        (f"Slack of {key}", _tenant(config, key, tenant, clients[tenant.id]))
+        for key, tenant in config.app.tenants.items()
+    ]
     if config.app.slack.mode == "socket":
-        findings.append(await _socket(config, session))
-    return findings
+        looks.append(("Socket Mode", _socket(config, session)))
+    return await all_tried(looks, line_s)
 
 
 async def _tenant(config: Config, key: str, tenant: TenantConfig, client: AsyncWebClient) -> list[Finding]:

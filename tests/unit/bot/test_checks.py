@@ -15,6 +15,7 @@ import pytest
 import yaml
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from structlog.testing import capture_logs
 
 from bot.bounce_listener import BounceHandler, listen
 from bot.checks import Finding, _all, run_checks
@@ -419,18 +420,40 @@ async def test_one_that_never_ends_and_one_that_breaks_hide_no_other(
     port = server.sockets[0].getsockname()[1]
     done: list[tuple[int, int]] = []
     config = await _config(office, tmp_path, port)
-    found = await run_checks(config, progress=lambda *step: done.append(step), patience_s=1.0)
+    found = await run_checks(config, progress=lambda *step: done.append(step), line_s=1.0)
     server.close()
     by_name = {f.what: f for f in found}
-    assert by_name["mail"].found == "no end within 1 s"
+    assert by_name["mail route cascade/visp"].found == "no end within 1 s"
     assert by_name["Slack of cascade"].ok
+    assert by_name["SPF of cascade"].found
+    assert by_name["bounces of cascade"].ok, "neither does it hide what else is about mail"
     assert done[-1] == (8, 8)
 
     async def broken() -> list[Finding]:
         raise ZeroDivisionError
 
-    (finding,) = await _all([("arithmetic", broken())], None, 1.0)
+    with capture_logs() as logged:
+        (finding,) = await _all([("arithmetic", broken())], None, 1.0)
+    assert [(line["event"], line["check"]) for line in logged] == [("check_broke_off", "arithmetic")]
     assert (finding.what, finding.ok, finding.found) == ("arithmetic", False, "broke off (ZeroDivisionError)")
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/html", "text/plain"])
+async def test_something_else_in_the_place_of_slack_is_told(
+    office: Office, tmp_path: Path, smtp_port: int, kind: str
+) -> None:
+    async def page(request: web.Request) -> web.Response:
+        return web.Response(text="<html>Log in to the hotel's network</html>", content_type=kind)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", page)
+    server = TestServer(app)
+    await server.start_server()
+    found = await _checked(office, tmp_path, smtp_port, api_url=f"{server.make_url('/')}api/")
+    await server.close()
+    finding = found["Slack of cascade"]
+    assert (finding.ok, finding.found) == (False, "what answers there is not Slack")
+    assert "slack.api_url" in finding.remedy
 
 
 async def test_databases_whose_clock_is_off_are_told() -> None:
