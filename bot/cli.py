@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -32,6 +31,7 @@ from billing.csv_kinds import DayOrder, DecimalSign, ImportKind, Preset
 from bot import garbage, logs
 from bot.config import AppConfig, Config, ConfigProblems, load_config, parse
 from bot.demo import DemoFailed, DemoOptions, run_demo
+from bot.environment import variables
 from bot.terminal import commands as terminal
 from handlers.reply import UserError
 from notifier.sample_kinds import Sample
@@ -84,18 +84,16 @@ def _told(config: Path) -> Iterator[None]:
 
 
 def _environment(file: Path | None) -> dict[str, str]:
-    environ = dict(os.environ)
     if file is None:
-        return environ
+        return dict(os.environ)
     try:
-        text = file.read_text("utf-8")
+        return {**os.environ, **variables(file.read_text("utf-8"))}
     except OSError as error:
         raise _fail(f"{file} cannot be read: {error.strerror}", 2) from None
-    for word in shlex.split(text, comments=True):
-        name, separator, value = word.partition("=")
-        if separator:
-            environ[name] = value
-    return environ
+    except UnicodeDecodeError:
+        raise _fail(f"{file} is not UTF-8 text.", 2) from None
+    except ValueError as error:
+        raise _fail(f"{file} cannot be read: {error}.", 2) from None
 
 
 def _config(path: Path, environment: Path | None = None) -> Config:
@@ -226,14 +224,19 @@ def setup(
         bool, typer.Option("--again", help="ask everything again; old answers are offered")
     ] = False,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="open Slack's page")] = True,
+    undo: Annotated[bool, typer.Option("--undo", help="put back the app.yaml that was there before")] = False,
 ) -> None:
     """Set a deployment up: asks, tries each answer, writes app.yaml, tells what waits on others."""
     from bot.setup.answers import SetupProblem
     from bot.setup.cli import given_in, set_up
+    from bot.setup.keeping import put_back
 
     logs.configure()
     try:
         with _told(config):
+            if undo:
+                put_back(config, out)
+                return
             given = None if answers is None else given_in(answers)
             right = set_up(config, given, out, browser=browser, again=again)
     except SetupProblem as problem:

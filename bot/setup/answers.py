@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from bot.environment import variables
+
 STATE: Final = "setup.json"
 SECRETS: Final = "environment"
-_LINE: Final = re.compile(r"(?:export\s+)?([A-Z][A-Z0-9_]*)=(.*)")
 
 
 class SetupProblem(Exception):
@@ -33,10 +33,24 @@ class Answers:
 
     def keep(self, name: str, value: str) -> None:
         self.kept[name] = value
-        write_private(self.home / STATE, json.dumps(self.kept, indent=2, ensure_ascii=False) + "\n")
+        self._write_kept()
+
+    def forget(self, name: str) -> None:
+        if self.kept.pop(name, None) is not None:
+            self._write_kept()
 
     def keep_secret(self, variable: str, value: str) -> None:
         self.secrets[variable] = value
+        self._write_secrets()
+
+    def forget_secret(self, variable: str) -> None:
+        if self.secrets.pop(variable, None) is not None:
+            self._write_secrets()
+
+    def _write_kept(self) -> None:
+        write_private(self.home / STATE, json.dumps(self.kept, indent=2, ensure_ascii=False) + "\n")
+
+    def _write_secrets(self) -> None:
         lines = [f"export {name}={shlex.quote(text)}" for name, text in sorted(self.secrets.items())]
         head = "# Secrets: nobody but the owner may read them. Never put them under version control.\n"
         write_private(self.home / SECRETS, head + "\n".join(lines) + "\n")
@@ -67,14 +81,15 @@ def _kept(path: Path) -> dict[str, str]:
 
 
 def _secrets(path: Path) -> dict[str, str]:
+    """All that is in it, whoever wrote it: the file is written whole again."""
     if not path.exists():
         return {}
-    found: dict[str, str] = {}
-    for line in path.read_text("utf-8").splitlines():
-        if match := _LINE.fullmatch(line.strip()):
-            words = shlex.split(match[2])
-            found[match[1]] = words[0] if words else ""
-    return found
+    try:
+        return variables(path.read_text("utf-8"))
+    except UnicodeDecodeError:
+        raise SetupProblem(f"{path} is not UTF-8 text. Mend it, or move it away.") from None
+    except ValueError as error:
+        raise SetupProblem(f"{path} cannot be read: {error}. Mend it, or move it away.") from None
 
 
 def write_private(path: Path, text: str) -> None:

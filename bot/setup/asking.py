@@ -186,4 +186,4 @@ class Asking:
 
 _WORDS: Final = {"yes": True, "y": True, "no": False, "n": False}
 
-__all__ = ["Asking", "Problem"]
+__all__ = ["Asking", "Problem", "Try"]

@@ -16,11 +16,12 @@ from rich.table import Table
 
 from bot.checks import Finding, run_checks
 from bot.checks.cli import table
-from bot.config import ConfigProblems, load_config, parse
+from bot.config import load_config
 from bot.manifest_cli import written as manifest_of
 from bot.setup import steps
 from bot.setup.answers import SECRETS, STATE, Answers, SetupProblem, write_private
 from bot.setup.asking import Asking
+from bot.setup.keeping import put
 from bot.setup.waits import waits
 from bot.setup.written import app_yaml
 from store import migrate
@@ -67,6 +68,7 @@ def given_in(path: Path | None) -> dict[str, Any]:
 def set_up(path: Path, given: Mapping[str, Any] | None, out: Console, *, browser: bool, again: bool) -> bool:
     """Whether everything is in order. SetupProblem where it cannot go on. `given`: nobody is asked."""
     home = path.resolve().parent
+    home.mkdir(parents=True, exist_ok=True)
     unattended = given is not None
     found = dict(given or {}) | {
         name: value for name, value in os.environ.items() if name.startswith("ISPBOT_")
@@ -104,25 +106,16 @@ def _manifest(ask: Asking) -> str:
 
 
 def _write(path: Path, ask: Asking, out: Console) -> None:
-    """The file that was there stays beside it; what would not be taken is not written."""
-    if "ISPBOT_KEYS" not in ask.answers.secrets:
-        ask.answers.keep_secret("ISPBOT_KEYS", f"1:{secrets.token_urlsafe(32)}")
-    in_environment = "ISPBOT_DATABASE_URL" in ask.answers.secrets
-    text = app_yaml(ask.answers.kept, database="" if in_environment else ask.answers["database"])
-    part = path.with_name(f".{path.name}.new")
-    write_private(part, text)
-    try:
-        parse(part)
-    except ConfigProblems as problems:
-        part.unlink()
-        told = "; ".join(f"{where}: {sentence}" for where, sentence in problems.problems)
-        raise SetupProblem(f"These answers do not fit together: {told}. Run: ispbot setup --again") from None
-    if path.exists() and path.read_text("utf-8") != text:
-        kept = path.with_name(f"{path.name}.before-setup")
-        path.replace(kept)
-        out.print(f"The {escape(path.name)} that was there is kept as {escape(kept.name)}.")
-    part.replace(path)
-    out.print(f"\nWritten: [bold]{escape(str(path))}[/bold], and the secrets in {SECRETS} beside it.")
+    """Keys that are given are kept: what others signed with them has to hold on this machine too."""
+    answers = ask.answers
+    if "ISPBOT_KEYS" not in answers.secrets:
+        answers.keep_secret(
+            "ISPBOT_KEYS", answers.given.get("ISPBOT_KEYS") or f"1:{secrets.token_urlsafe(32)}"
+        )
+    server = answers["database_kind"] == "postgresql"
+    if not server:
+        answers.forget_secret("ISPBOT_DATABASE_URL")  # of an earlier answer: it would go before app.yaml
+    put(path, app_yaml(answers.kept, database="" if server else answers["database"]), ask, out)
 
 
 async def _try(path: Path, ask: Asking, out: Console) -> list[Finding]:

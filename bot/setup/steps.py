@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import ipaddress
 import re
 import webbrowser
 from collections.abc import Callable
@@ -23,7 +25,7 @@ from bot.checks.outside import twilio_answers
 from bot.checks.slack import NotAsked, channel_readable, look_at, opens_socket
 from bot.config import UispConfig
 from bot.setup.answers import Answers
-from bot.setup.asking import Asking, Problem
+from bot.setup.asking import Asking, Problem, Try
 from bot.setup.written import listed, tenant_key, variable
 from notifier.channels import Route, SmsRoute
 from notifier.mime import is_addr_spec
@@ -43,6 +45,20 @@ def address(value: str) -> str:
 
 def addresses(value: str) -> str:
     return next((wrong for one in listed(value) if (wrong := address(one))), "")
+
+
+def ips(value: str) -> str:
+    for one in listed(value):
+        try:
+            ipaddress.ip_address(one)
+        except ValueError:
+            return "Write IP addresses, such as 198.51.100.10, with commas between."
+    return ""
+
+
+def team(value: str) -> str:
+    good = re.fullmatch(r"T[A-Z0-9_]{2,}", value)
+    return "" if good else "It begins with T, and stands in the workspace's address in a browser."
 
 
 def domain(value: str) -> str:
@@ -221,6 +237,7 @@ def _app(ask: Asking, out: Console, *, manifest: str, browser: bool) -> None:
         problem=begins("xoxb-"),
         tries=token,
     )
+    _workspace(ask, bot, token)
     if ask.answers["slack_mode"] == "socket":
         _app_token(ask, api)
     else:
@@ -230,6 +247,16 @@ def _app(ask: Asking, out: Console, *, manifest: str, browser: bool) -> None:
     ask.text("admins", "Admins (all of it)", problem=people)
     ask.text("leads", "Leads (suspend, runs)", problem=people, optional=True)
     ask.text("agents", "Agents (look up, resend)", problem=people, optional=True)
+
+
+def _workspace(ask: Asking, bot: str, token: Try) -> None:
+    """The token tells it; where Slack did not answer, or the token is of an earlier run, it is asked for."""
+    if ask.answers["team_id"] or any("_BOT_TOKEN:" in one for one in ask.troubles):
+        return
+    if bot and "team_id" not in ask.answers.given:
+        asyncio.run(token(bot))
+    if not ask.answers["team_id"]:
+        ask.text("team_id", "Id of the workspace (T...)", problem=team)
 
 
 def _client(api: str, token: str, session: aiohttp.ClientSession) -> AsyncWebClient:
@@ -287,6 +314,7 @@ def mail(ask: Asking) -> None:
         "egress_ips",
         "IP addresses that its mail leaves from",
         hint="Of the relay, where you know them: SPF is checked for them. Empty: not checked.",
+        problem=ips,
         optional=True,
     )
     ask.text("required_include", "Include that your SPF record needs", default="spf.visp.net", optional=True)

@@ -245,6 +245,8 @@ async def test_a_database_that_does_not_answer_is_told_without_its_password(
         (steps.people, "U0123, W0456", "dana"),
         (steps.number, "+15415550142", "541 555 0142"),
         (steps.sid, "AC" + "0" * 32, "AC1"),
+        (steps.ips, "198.51.100.10, 2001:db8::1", "the relay's"),
+        (steps.team, "T0123", "cascade"),
         (steps.addresses, "a@x.example, b@x.example", "a@x.example b"),
     ],
 )
