@@ -623,11 +623,19 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="one JSON list, for programs")] = False,
 ) -> None:
     """Try everything that this deployment depends on; say what to do about what fails."""
-    from bot.checks.cli import look
+    from bot.checks.cli import as_data, look, unusable
 
     logs.configure()
+    environ = _environment(environment)
     with _told(config):
-        right = asyncio.run(look(_config(config, environment), send_test, out, err, as_json=as_json))
+        try:
+            loaded = load_config(config, environ)
+        except ConfigProblems as problems:
+            if not as_json:
+                raise
+            typer.echo(as_data(unusable(problems, config)))
+            raise typer.Exit(2) from None
+        right = asyncio.run(look(loaded, send_test, out, err, as_json=as_json))
     if not right:
         raise typer.Exit(1)
 

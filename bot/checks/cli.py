@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Final
 
 from rich.console import Console
@@ -13,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Column, Table
 
 from bot.checks import Finding, run_checks
-from bot.config import Config
+from bot.config import Config, ConfigProblems
 
 _MARKS: Final = {"ok": "[green]ok[/green]", "look": "[yellow]look[/yellow]", "fails": "[red]fails[/red]"}
 
@@ -30,12 +31,26 @@ async def look(config: Config, send_test: str | None, out: Console, err: Console
 
         findings = await run_checks(config, send_test=send_test, progress=step)
     if as_json:
-        told = [asdict(finding) | {"state": finding.state} for finding in findings]
-        out.out(json.dumps(told, ensure_ascii=False), highlight=False)
+        out.out(as_data(findings), highlight=False)
     else:
         out.print(table(findings))
         out.print(_summary(findings))
     return all(finding.ok for finding in findings)
+
+
+def as_data(findings: Sequence[Finding]) -> str:
+    """One JSON list."""
+    told = [asdict(finding) | {"state": finding.state} for finding in findings]
+    return json.dumps(told, ensure_ascii=False)
+
+
+def unusable(problems: ConfigProblems, path: Path) -> list[Finding]:
+    """What a monitor is told where nothing can be tried."""
+    remedy = f"Mend it in {path}, or set the environment variable that it names."
+    return [
+        Finding("configuration", False, f"{where}: {sentence}", remedy)
+        for where, sentence in problems.problems
+    ]
 
 
 def table(findings: Sequence[Finding]) -> Table:
@@ -53,4 +68,4 @@ def _summary(findings: Sequence[Finding]) -> str:
     return f"All {len(findings)} are in order."
 
 
-__all__ = ["look", "table"]
+__all__ = ["as_data", "look", "table", "unusable"]

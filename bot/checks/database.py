@@ -1,4 +1,4 @@
-"""The database: answers, has the schema of this version, and its clock goes as ours."""
+"""The database: answers, has the schema of this version and room for us, and its clock goes as ours."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Final
 from bot.checks.finding import Finding
 from bot.config import Config
 from store import migrate
+from store.connections import PER_PROCESS, Connections, connections
 from store.engine import Engine, is_sqlite, sqlite_file
 
 # Corruption at a WAL reset between connections: fixed in 3.51.3, back-ported to 3.50.7 and 3.44.6.
@@ -26,15 +27,17 @@ async def database(config: Config) -> list[Finding]:
         try:
             theirs, ours = await engine.time(), datetime.now(UTC)
             revision = await migrate.current(config.database_url)
+            room = None if is_sqlite(config.database_url) else await connections(engine)
         finally:
             await engine.close()
     except Exception as error:  # noqa: BLE001  # whatever the driver says, it is a finding
         found = f"no answer ({type(error).__name__})"
         return [Finding("database", False, found, "Check the URL, and that the server runs.")]
     findings = [Finding("database", True, "answers"), _schema(revision)]
-    if is_sqlite(config.database_url):
+    if room is None:
         findings.append(_sqlite_version())
     else:
+        findings.append(enough(room))
         findings.append(clock("clock of the database", theirs, ours))
     return findings
 
@@ -43,6 +46,15 @@ def _schema(revision: str | None) -> Finding:
     up_to_date = revision == migrate.head()
     remedy = "" if up_to_date else "Run: ispbot migrate"
     return Finding("schema", up_to_date, f"at {revision or 'nothing'}", remedy)
+
+
+def enough(room: Connections) -> Finding:
+    """For one process more; those that run already have theirs, so that too few are only worth a look."""
+    found = f"{room.free} of {room.limit} are free"
+    if room.free >= PER_PROCESS:
+        return Finding("connections", True, found)
+    remedy = f"Raise max_connections (or our role's limit) by {PER_PROCESS} for each process of ours."
+    return Finding("connections", True, found, remedy)
 
 
 def clock(what: str, theirs: datetime, ours: datetime, apart: timedelta = APART) -> Finding:
@@ -62,4 +74,4 @@ def _sqlite_version() -> Finding:
     return Finding("SQLite", True, sqlite3.sqlite_version + note)
 
 
-__all__ = ["APART", "clock", "database"]
+__all__ = ["APART", "clock", "database", "enough"]

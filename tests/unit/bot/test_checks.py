@@ -19,11 +19,12 @@ from structlog.testing import capture_logs
 
 from bot.bounce_listener import BounceHandler, listen
 from bot.checks import Finding, _all, run_checks
-from bot.checks.database import clock
+from bot.checks.database import clock, enough
 from bot.checks.outside import public_url
 from bot.config import Config, load_config
 from sandbox.dns import DnsPart
 from sandbox.world import World
+from store.connections import Connections
 from tests.uisp_world import small_cast, uisp_world
 from tests.unit.bot.support import Office
 from tests.unit.bot.test_config import ENV, TENANT
@@ -462,6 +463,14 @@ async def test_databases_whose_clock_is_off_are_told() -> None:
     ahead = clock("clock", now + timedelta(seconds=90), now)
     assert (ahead.ok, ahead.found) == (False, "90 s ahead of ours")
     assert "NTP" in ahead.remedy
+
+
+def test_too_few_connections_are_worth_a_look() -> None:
+    assert enough(Connections(100, 79)).state == "ok"
+    few = enough(Connections(100, 80))
+    assert (few.state, few.found) == ("look", "20 of 100 are free")
+    assert "by 21 for each process" in few.remedy
+    assert enough(Connections(100, 101)).found == "0 of 100 are free"
 
 
 @pytest.mark.parametrize(

@@ -358,6 +358,15 @@ def test_check_lists_what_fails_with_a_remedy_each(config: Path) -> None:
         assert "fails" in rows[what]
 
 
+def test_a_monitor_is_told_what_is_wrong_with_the_configuration(config: Path) -> None:
+    config.write_text(config.read_text("utf-8") + "nonsense: 1\n", "utf-8")
+    told = ispbot("check", "--json", "-c", config)
+    (finding,) = json.loads(told.stdout)
+    assert (told.exit_code, finding["what"], finding["state"]) == (2, "configuration", "fails")
+    assert finding["found"] == "nonsense: is not a setting that exists"
+    assert str(config) in finding["remedy"]
+
+
 async def test_check_is_content_when_everything_answers(tmp_path: Path) -> None:
     async def health(_: web.Request) -> web.Response:
         return web.json_response({"ok": True})

@@ -211,6 +211,7 @@ async def test_a_server_for_data_a_connection_for_slack_and_a_remote_billing_sys
     assert (told.exit_code, _failing(told)) == (0, ""), told.output
     assert "UISP of cascade-broadband" in told.output
     assert "Socket Mode" in told.output
+    assert "connections" in told.output
     text = around.config.read_text("utf-8")
     assert "database:" not in text
     assert parse(around.config).tenants["cascade-broadband"].billing == "uisp"
