@@ -34,7 +34,9 @@ LINE_LIMIT = 64 * 1024
 """RFC 5321 section 4.5.3.1.6 has 1,000; what comes back in a report was often written by nobody careful."""
 MAX_RECIPIENTS = 10
 BACKLOG = 500
-OUR_LOCAL_PARTS = re.compile(r"(?:b[a-z2-7]{47}(?:[+=-][^@]{0,64})?|bounces|postmaster)", re.IGNORECASE)
+OUR_LOCAL_PARTS = re.compile(
+    r"(?:(?:[a-z0-9._-]{1,15}\+)?b[a-z2-7]{47}(?:[+=-][^@]{0,64})?|bounces|postmaster)", re.IGNORECASE
+)
 """A token of ours (a relay may have tagged it), the fixed sender, and postmaster (RFC 5321 section 4.5.1)."""
 
 _EVERYBODY = ""

@@ -11,7 +11,6 @@ import mailbox
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from email.parser import BytesHeaderParser
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,7 +19,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bot.bounce_listener import OUR_LOCAL_PARTS, SIZE_LIMIT, bounce_item
+from bot.bounce_address import envelope_to
+from bot.bounce_listener import SIZE_LIMIT, bounce_item
 from bot.config import Config
 from bot.wiring import build_services, ensure_tenants, mx_hosts, open_store
 from handlers.contract import Services
@@ -41,9 +41,6 @@ LOCKED = (
     "The product is running on this SQLite file, and one process writes it. Send the files to its bounce "
     "port instead, or stop it for the time of this. --dry-run works beside it."
 )
-# Where the envelope recipient was written down, surest first: Postfix, most MTAs, Exim, Sendmail; To last.
-_ENVELOPE = ("X-Original-To", "Delivered-To", "Envelope-To", "X-Envelope-To", "To")
-_ADDRESS = re.compile(r"[^\s<>()\[\]\",;:]{1,130}@[^\s<>()\[\]\",;:]{1,255}")
 _WORDS = {
     Received.RECORDED: "recorded",
     Received.KNOWN: "known already",
@@ -140,19 +137,6 @@ def _checked(name: str, raw: bytes) -> Found:
     if len(raw) > SIZE_LIMIT:
         return Found(name, problem=f"is larger than {SIZE_LIMIT // 1024 // 1024} MiB")
     return Found(name, raw)
-
-
-def envelope_to(raw: bytes, domains: Sequence[str]) -> str:
-    """The address of ours that it came to, as its headers tell; empty when they name none."""
-    headers = BytesHeaderParser().parsebytes(raw[: 64 * 1024])
-    for field in _ENVELOPE:
-        # By a pattern: the library's parser of addresses goes down one call for each bracket of a comment.
-        for found in _ADDRESS.finditer(" ".join(str(value) for value in headers.get_all(field, []))):
-            address = found[0]
-            local, _, domain = address.rpartition("@")
-            if domain.casefold() in domains and OUR_LOCAL_PARTS.fullmatch(local):
-                return address
-    return ""
 
 
 class Intake:

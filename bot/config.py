@@ -172,6 +172,42 @@ class DomainLimitConfig(Section):
     per_s: float = Field(gt=0, le=10_000)
 
 
+class BounceMailbox(Section):
+    """A mailbox that bounces come to, read by IMAP: where port 25 cannot be led here."""
+
+    address: str
+    """Its domain is the envelope domain. Its server has to take `name+anything@` for it."""
+    host: str = Field(min_length=1)
+    port: int = Field(ge=1, le=65535, default=993)
+    tls: Literal["off", "starttls", "implicit"] = "implicit"
+    username: str = Field(min_length=1)
+    password_env: str
+    folder: str = Field(default="INBOX", min_length=1, pattern=r"^[ -~]+$")
+    done: str = Field(default="Processed", min_length=1, pattern=r"^[ -~]+$")
+    """Where messages go that are on disk here."""
+    every_s: float = Field(ge=1, le=3600, default=30)
+
+    _env = field_validator("password_env")(_env_name)
+
+    @field_validator("address")
+    @classmethod
+    def _short(cls, value: str) -> str:
+        # The token has 48 of the 64 octets of RFC 5321 section 4.5.3.1.1, and the + one.
+        if not re.fullmatch(r"[a-z0-9._-]{1,15}@[^@\s]+", value):
+            raise ValueError(
+                "write it in small letters, with at most 15 of them before the @: bounces@example.net"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _safe(self) -> Self:
+        if self.tls == "off" and self.host not in ("127.0.0.1", "::1", "localhost"):
+            raise ValueError("a password needs tls: implicit or starttls")
+        if self.folder == self.done:
+            raise ValueError("done has to be another folder")
+        return self
+
+
 class MailConfig(Section):
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, populate_by_name=True)
 
@@ -188,6 +224,8 @@ class MailConfig(Section):
     """Where leads may send test mails by any route."""
     domain_limits: dict[str, DomainLimitConfig] = Field(default_factory=dict)
     """By recipient domain, on each route; "*" for each domain that is not named."""
+    bounce_mailbox: BounceMailbox | None = None
+    """None: bounces come by SMTP or LMTP."""
     attach_pdf: bool = True
     send_mode: Literal["off", "only_to", "live"] = "only_to"
     only_to: tuple[str, ...] = ()
@@ -218,6 +256,9 @@ class MailConfig(Section):
                 raise ValueError(f"{key} names {route!r}, which is not among the routes")
         if self.use_remote_mail_server and self.remote_route is None:
             raise ValueError("use_remote_mail_server needs remote_route")
+        box = self.bounce_mailbox
+        if box is not None and box.address.rpartition("@")[2] != self.envelope_domain.casefold():
+            raise ValueError("bounce_mailbox.address has to be at envelope_domain: bounces come back to both")
         if self.send_mode == "only_to" and not self.only_to:
             raise ValueError("send_mode only_to needs at least one address under only_to")
         return self
@@ -515,6 +556,8 @@ class Secrets:
     signers: Mapping[tuple[str, str], DkimSigner] = field(default_factory=dict)
     billing: Mapping[str, RemoteSecrets] = field(default_factory=dict)
     """Of the tenants whose system of record is a remote one."""
+    mailboxes: Mapping[str, str] = field(default_factory=dict)
+    """The passwords of those tenants' bounce mailboxes."""
     app_token: str = ""
     """Socket Mode only; then there is no signing secret."""
 
@@ -611,9 +654,14 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
     billing = {key: _remote(key, t.uisp, secret, problems) for key, t in app.tenants.items() if t.uisp}
     _webhooks_apart(billing, problems)
     templates = {key: own_templates(path, key, t, problems) for key, t in app.tenants.items() if t.templates}
+    mailboxes = {
+        key: secret(box.password_env, f"tenants.{key}.mail.bounce_mailbox.password_env")
+        for key, t in app.tenants.items()
+        if (box := t.mail.bounce_mailbox) is not None
+    }
     if problems or keyring is None:
         raise ConfigProblems(problems)
-    secrets = Secrets(keyring, signing, tokens, passwords, sms_tokens, signers, billing, app_token)
+    secrets = Secrets(keyring, signing, tokens, passwords, sms_tokens, signers, billing, mailboxes, app_token)
     return Config(app, url, secrets, path, templates)
 
 

@@ -41,6 +41,7 @@ from bot.bounce_listener import BounceHandler, Gate, Limits, listen, listen_lmtp
 from bot.clock import BusinessClock
 from bot.config import Config, ConfigProblems, TenantConfig
 from bot.domains import DnsLooks
+from bot.imap_intake import ImapIntake, Mailbox
 from bot.inbound_texts import InboundTexts
 from bot.inbox import Inbox
 from bot.limits import failovers, route_limits
@@ -196,10 +197,32 @@ def routes_of(config: Config, key: str, tenant: TenantConfig) -> tuple[Route, ..
             password=config.secrets.passwords.get((key, name)),
             dkim=config.secrets.signers.get((key, name)),
             connections=route.connections,
+            mailbox=mail.bounce_mailbox.address.partition("@")[0] if mail.bounce_mailbox else "",
             timeout_s=route.timeout_s,
         )
         for name, route in mail.routes.items()
     )
+
+
+def mailboxes_of(config: Config) -> list[Mailbox]:
+    """Where bounces are fetched from."""
+    return [
+        Mailbox(
+            tenant.id,
+            box.address,
+            (tenant.mail.envelope_domain.casefold(),),
+            box.host,
+            box.port,
+            box.tls,
+            box.username,
+            config.secrets.mailboxes[key],
+            box.folder,
+            box.done,
+            box.every_s,
+        )
+        for key, tenant in config.app.tenants.items()
+        if (box := tenant.mail.bounce_mailbox) is not None
+    ]
 
 
 def profile_of(config: Config, key: str, tenant: TenantConfig) -> TenantProfile:
@@ -525,6 +548,8 @@ class Runtime:
         loops: list[Loop] = [runner.run, poster.run, Sealer(store, tenants).run]
         if (following := BillingSync(store, services.billing)).needed:
             loops.append(following.run)
+        if boxes := mailboxes_of(config):
+            loops.append(ImapIntake(services, inbox, runner, boxes, store).run)
         if config.app.slack.mode == "socket":
             own = config.app.slack
             loops.append(SocketMode(rim, config.secrets.app_token, own.api_url, session).run)

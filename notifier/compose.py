@@ -36,7 +36,9 @@ class Composer:
     ) -> OutgoingMessage:
         """TemplateProblem when it cannot be rendered, ValueError when an address is not one."""
         token = self._keyring.delivery_token(DeliveryToken(delivery.tenant, delivery.id, delivery.attempt))
-        local_part = token if route.envelope == "verp" else FIXED_LOCAL_PART
+        local_part = token if route.envelope == "verp" else route.mailbox or FIXED_LOCAL_PART
+        if route.mailbox and route.envelope == "verp":
+            local_part = f"{route.mailbox}+{token}"
         context = {"language": notification.language, **notification.context}
         if notification.attach_pdf:  # the text says what is there, not what was wished for
             context["attached"] = bool(attachments)

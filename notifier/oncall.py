@@ -220,6 +220,12 @@ CAUSES: dict[str, CauseKind] = {
         Urgent.AT_ONCE,
         About.WATCH,
     ),
+    "bounce_mailbox": CauseKind(
+        "The mailbox of bounces cannot be read: {about}",
+        "Check host, user name and password of mail.bounce_mailbox. Nothing is lost: they wait there.",
+        Urgent.NEVER,
+        About.WATCH,
+    ),
     "slow_database": CauseKind(
         "The database answers slowly: everything waits for it",
         "Look at its disk, its load and long transactions. Messages go on as soon as it answers again.",

@@ -22,7 +22,7 @@ _OUR_FIELD = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _MESSAGE_ID = re.compile(r"<(b[a-z2-7]{47})@", re.IGNORECASE)
-_VERP = re.compile(r"(b[a-z2-7]{47})(?:[+=-].*)?", re.IGNORECASE | re.DOTALL)
+_VERP = re.compile(r"(?:[a-z0-9._-]{1,15}\+)?(b[a-z2-7]{47})(?:[+=-].*)?", re.IGNORECASE | re.DOTALL)
 _IDENTITY = (b"from", b"subject", b"date", b"message-id")
 """Headers that a second delivery of the same mail leaves alone; Received and the like it adds to."""
 
@@ -56,7 +56,7 @@ def read(raw: bytes) -> Returned:
 
 
 def verp_token(envelope_to: str) -> str:
-    """The token that an address of ours begins with; a relay may have tagged it. Empty: none."""
+    """The token of an address of ours, behind a mailbox's name or not, tagged by a relay or not; or empty."""
     found = _VERP.fullmatch(envelope_to.rpartition("@")[0])
     return found[1].lower() if found else ""
 

@@ -13,7 +13,8 @@ from typing import Final
 
 from bot.checks.finding import LINE_S, Finding, Look, all_tried
 from bot.config import Config, TenantConfig
-from bot.wiring import routes_of
+from bot.imap_intake import Mailbox, MailboxError, Session
+from bot.wiring import mailboxes_of, routes_of
 from handlers.contract import Services
 from handlers.masks import mask_address, mask_in_text
 from handlers.spf_look import SpfState
@@ -53,7 +54,11 @@ def _looks(
             what = f"DKIM of {names[route.name]}"
             looks.append((what, _signature(what, route.dkim, resolver)))
     looks.append((what := f"SPF of {key}", _spf(what, tenant, services)))
-    looks.append((what := f"bounces of {key}", _bounce_path(what, tenant, resolver)))
+    boxes = [box for box in mailboxes_of(config) if box.tenant == tenant.id]
+    for box in boxes:
+        looks.append((what := f"bounce mailbox of {key}", _mailbox(what, box)))
+    if not boxes:
+        looks.append((what := f"bounces of {key}", _bounce_path(what, tenant, resolver)))
     looks.append((what := f"sending of {key}", _mode(what, tenant)))
     if send_test is not None:
         for route in routes:
@@ -136,6 +141,20 @@ async def _bounce_path(what: str, tenant: TenantConfig, resolver: Resolver) -> F
         remedy = f"Better publish an MX record at {domain}: some servers ask for nothing else."
         return Finding(what, True, f"go to {domain} itself, which has no MX", remedy)
     return Finding(what, True, f"go to {', '.join(found.hosts[:3])}")
+
+
+async def _mailbox(what: str, box: Mailbox) -> Finding:
+    """Logs in, opens the folder, counts; takes nothing."""
+    try:
+        session = await asyncio.to_thread(Session, box)
+        try:
+            waiting = await asyncio.to_thread(session.waiting)
+        finally:
+            await asyncio.to_thread(session.close)
+    except MailboxError as trouble:
+        remedy = "Check host, port, tls, user name, password and folder of mail.bounce_mailbox."
+        return Finding(what, False, trouble.sentence, remedy)
+    return Finding(what, True, f"{box.host}: {len(waiting):,} waiting")
 
 
 async def listener(config: Config) -> list[Finding]:

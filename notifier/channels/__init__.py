@@ -42,6 +42,8 @@ class Route:
     dkim: DkimSigner | None = field(default=None, repr=False)
     """Signs what leaves by this route; None leaves it to the relay."""
     connections: int = 4
+    mailbox: str = ""
+    """Local part of the mailbox of bounces, `bounces` of `bounces+TOKEN@...`; empty: a token alone."""
     timeout_s: float = 30.0
     """For connecting and for each answer but the last."""
     final_timeout_s: float = 600.0

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from bot.bounce_address import envelope_to
 from bot.bounce_listener import SIZE_LIMIT
-from bot.bounces_cli import Found, Intake, envelope_to, messages
+from bot.bounces_cli import Found, Intake, messages
 from bot.config import load_config
 from bot.wiring import open_store
 from notifier.dsn import Received

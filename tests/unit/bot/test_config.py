@@ -12,7 +12,7 @@ import yaml
 
 from bot.config import Config, ConfigProblems, load_config
 from bot.limits import DIRECT_PER_S, route_limits
-from bot.wiring import profile_of, routes_of
+from bot.wiring import mailboxes_of, profile_of, routes_of
 from handlers.profile import EscalationProfile
 from notifier.limits import EVERYBODY, RouteLimits
 from notifier.mailauth.dkim_sign import new_key
@@ -432,3 +432,40 @@ def test_escalations_go_to_one_plain_address_and_link_to_a_web_page(tmp_path: Pa
         with pytest.raises(ConfigProblems) as problems:
             load(tmp_path, tenants={"cascade": tenant() | {"escalation": wrong}})
         assert problems.value.problems[0][0].startswith("tenants.cascade.escalation")
+
+
+BOX = {
+    "address": "bounces@mail.cascade.example",
+    "host": "imap.example.net",
+    "username": "bounces",
+    "password_env": "CASCADE_BOUNCES",
+}
+MAILBOX = "tenants/cascade/mail/bounce_mailbox"
+
+
+def test_a_mailbox_of_bounces_is_in_the_envelope_and_its_password_in_no_repr(tmp_path: Path) -> None:
+    config = _load(tmp_path, _with(MAILBOX, BOX), {**ENV, "CASCADE_BOUNCES": "hunter2"})
+    (route,) = routes_of(config, "cascade", config.app.tenants["cascade"])
+    assert route.mailbox == "bounces"
+    (box,) = mailboxes_of(config)
+    assert (box.host, box.port, box.tls, box.password) == ("imap.example.net", 993, "implicit", "hunter2")
+    assert "hunter2" not in f"{config!r} {box!r} {config.secrets!r}"
+    assert mailboxes_of(_load(tmp_path, GOOD)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"address": "bounces@elsewhere.example"}, "has to be at envelope_domain"),
+        ({"address": "a-mailbox-too-long@mail.cascade.example"}, "at most 15"),
+        ({"address": "Bounces@mail.cascade.example"}, "small letters"),
+        ({"tls": "off"}, "a password needs tls"),
+        ({"done": "INBOX"}, "another folder"),
+        ({"password_env": "hunter2"}, "name an environment variable"),
+        ({}, "CASCADE_BOUNCES is not set"),
+    ],
+)
+def test_a_mailbox_that_could_not_work_is_refused(tmp_path: Path, change: dict[str, str], words: str) -> None:
+    problems = _problems(tmp_path, _with(MAILBOX, {**BOX, **change}))
+    assert words in " ".join(problems.values())
+    assert "hunter2" not in " ".join(problems.values())

@@ -168,7 +168,7 @@ async def test_the_process_says_that_it_lives_and_whether_its_database_answers(o
             return answer.status, await answer.json()
 
     assert await get("/health") == (200, {"ok": True})
-    assert await get("/ready") == (200, {"ready": True})
+    assert await get("/ready") == (200, {"ready": True, "slack": []})
     async with office.store.system() as tx:
         await tx.conn.execute(text("ALTER TABLE tenants RENAME TO gone"))
     status, answer = await get("/ready")
