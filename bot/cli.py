@@ -4,6 +4,7 @@ dkim, proof, retention."""
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -231,7 +232,7 @@ def setup(
     from bot.setup.cli import given_in, set_up
     from bot.setup.keeping import put_back
 
-    logs.configure()
+    logs.configure(level=logging.ERROR)
     try:
         with _told(config):
             if undo:
@@ -262,7 +263,7 @@ def golive(
     from bot.setup.answers import SetupProblem
     from bot.setup.golive import go_live
 
-    logs.configure()
+    logs.configure(level=logging.ERROR)
     loaded = _config(config, environment)
     key = _provider(loaded.app, tenant)
     try:
@@ -625,7 +626,7 @@ def check(
     """Try everything that this deployment depends on; say what to do about what fails."""
     from bot.checks.cli import as_data, look, unusable
 
-    logs.configure()
+    logs.configure(level=logging.ERROR)
     environ = _environment(environment)
     with _told(config):
         try:

@@ -53,8 +53,11 @@ def redactor(_logger: object, _name: str, event: MutableMapping[str, Any]) -> Mu
     return {key: value if key in _KEEP else _value(value) for key, value in event.items()}
 
 
-def configure(stream: TextIO | None = None) -> None:
-    """structlog and the standard library's loggers in one format; libraries speak from WARNING up."""
+def configure(stream: TextIO | None = None, *, level: int = logging.NOTSET) -> None:
+    """structlog and the standard library's loggers in one format; libraries speak from WARNING up.
+
+    `level`: what is below is not written, where somebody reads a table on the same screen.
+    """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -72,6 +75,7 @@ def configure(stream: TextIO | None = None) -> None:
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setLevel(level)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

@@ -35,11 +35,9 @@ async def public_url(config: Config, session: aiohttp.ClientSession) -> list[Fin
         remedy = "Renew the certificate of that address."
         return [Finding("public address", False, f"{url}: its certificate is not good", remedy)]
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-        found, remedy = (
-            f"{url}: no answer ({type(error).__name__})",
-            f"Start the product, and lead {url} to {ours}.",
-        )
-        return [Finding("public address", not needed, found, remedy)]
+        found = f"{url}: no answer ({type(error).__name__})"
+        lead = "" if url == ours else f", and lead {url} to {ours}"
+        return [Finding("public address", not needed, found, f"Start the product{lead}.")]
     if answer.status == 200 and told.strip().startswith(b'{"ok"'):
         return [Finding("public address", True, f"{url} leads here")]
     remedy = f"Lead {url} to {ours}: paths and all, without redirects."

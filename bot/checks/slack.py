@@ -23,6 +23,7 @@ from bot.config import Config, TenantConfig
 from bot.manifest import scopes
 from bot.wiring import slack_clients
 
+WAY_OUT: Final = "Check slack.api_url and the way out to it."
 _NOT_SLACK: Final = "what answers there is not Slack"
 SIGNED_FOR: Final = timedelta(minutes=1)
 """Slack's signatures are good for five minutes; a clock that is a minute off is on its way there."""
@@ -97,7 +98,7 @@ async def _tenant(config: Config, key: str, tenant: TenantConfig, client: AsyncW
     try:
         token = await look_at(client)
     except NotAsked as trouble:
-        remedy = "Check slack.api_url and the way out to it."
+        remedy = WAY_OUT
         if trouble.code:
             remedy = f"Put the bot token into {tenant.slack.bot_token_env}."
             return [Finding(what, False, f"refused the token ({trouble.code})", remedy)]
@@ -140,6 +141,7 @@ async def channel_readable(key: str, name: str, channel: str, client: AsyncWebCl
             "channel_not_found": f"Set tenants.{key}.channels.{name} to the channel's id (C..., at the end "
             "of its details), and invite the app there.",
             "missing_scope": "See the scopes: a private channel needs groups:history.",
+            "": WAY_OUT,
             "is_archived": f"Unarchive the channel, or set tenants.{key}.channels.{name} to another.",
         }
         remedy = remedies.get(trouble.code, "Ask Slack's status page, and try again.")
@@ -182,11 +184,11 @@ async def opens_socket(client: AsyncWebClient, variable: str) -> Finding:
     try:
         await _asked(client, "apps.connections.open")
     except NotAsked as trouble:
-        remedy = "Check slack.api_url and the way out to it."
+        remedy = WAY_OUT
         if trouble.code:
             remedy = f"Make an app-level token with connections:write, put it into {variable}."
         return Finding("Socket Mode", False, trouble.found, remedy)
     return Finding("Socket Mode", True, "may be opened")
 
 
-__all__ = ["NotAsked", "Token", "channel_readable", "look_at", "opens_socket", "slack"]
+__all__ = ["WAY_OUT", "NotAsked", "Token", "channel_readable", "look_at", "opens_socket", "slack"]

@@ -12,7 +12,6 @@ from typing import Any, Final
 import yaml
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from bot.checks import Finding, run_checks
 from bot.checks.cli import table
@@ -128,10 +127,10 @@ async def _try(path: Path, ask: Asking, out: Console) -> list[Finding]:
 
 
 def _tell(path: Path, ask: Asking, findings: list[Finding], out: Console) -> None:
-    todo = Table("waits on", "what has to be done", title="What waits on others", title_justify="left")
+    out.print("\nWhat waits on others:", style="bold")
     for who, what in waits(ask.answers.kept, findings):
-        todo.add_row(escape(who), escape(what))
-    out.print(todo)
+        out.print(f"  {escape(who)}")
+        out.print(f"    {escape(what)}", highlight=False, soft_wrap=True)  # whole, to be copied from here
     failing = [finding.what for finding in findings if not finding.ok]
     if failing:
         out.print(f"Mend what fails ({escape(', '.join(failing))}); `ispbot setup` again looks anew.")

@@ -22,7 +22,7 @@ from billing.uisp.client import NoAccess, UispClient, UispError
 from bot.checks.finding import Finding
 from bot.checks.mail import route_answers
 from bot.checks.outside import twilio_answers
-from bot.checks.slack import NotAsked, channel_readable, look_at, opens_socket
+from bot.checks.slack import WAY_OUT, NotAsked, channel_readable, look_at, opens_socket
 from bot.config import UispConfig
 from bot.setup.answers import Answers
 from bot.setup.asking import Asking, Problem, Try
@@ -224,9 +224,8 @@ def _app(ask: Asking, out: Console, *, manifest: str, browser: bool) -> None:
             try:
                 found = await look_at(_client(api, value, session))
             except NotAsked as trouble:
-                return Finding(
-                    "token", False, f"Slack: {trouble.found}", "Copy it again: OAuth & Permissions."
-                )
+                remedy = "Copy it again: OAuth & Permissions." if trouble.code else WAY_OUT
+                return Finding("token", False, f"Slack: {trouble.found}", remedy)
         ask.answers.keep("team_id", found.team)
         return Finding("token", True, f"of the workspace {found.team_name or found.team}")
 
