@@ -16,6 +16,7 @@ import structlog
 from slack_sdk.errors import SlackApiError
 
 from bot.groups import GROUPED, MOST, Groups
+from bot.quiet import Quiet
 from bot.respond import Responder
 from bot.roles import RoleBook
 from handlers import sms_replies, webhooks
@@ -109,6 +110,8 @@ class Runner:
         self._gathering: dict[InteractionKind, list[Interaction]] = {kind: [] for kind in GROUPED}
         self._at_groups: set[InteractionKind] = set()
         """Kinds of which a group is being carried out."""
+        self.asked = Quiet()
+        """Entered by whoever waits for an acknowledgement."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._running: set[tuple[int, str]] = set()
         self._look: asyncio.Task[None] | None = None
@@ -215,6 +218,8 @@ class Runner:
         self._running.add(key)  # while it waits for its slot too: it is ours
         async with self._slots_of.get(item.kind, self._slots):
             ref = reference()
+            if item.kind not in self._slots_of:
+                await self.asked.wait()
             try:
                 with structlog.contextvars.bound_contextvars(interaction=item.id[:12]):
                     await self._dispatch(item, ref)

@@ -189,7 +189,8 @@ class SlackRim:
         if self._too_much:
             return web.Response(status=503, text="Too much at once. Try again.", headers={"Retry-After": "1"})
         try:
-            response = await self._app.async_dispatch(await to_bolt_request(request))
+            with self._runner.asked:
+                response = await self._app.async_dispatch(await to_bolt_request(request))
         except Exception as error:
             log.exception("slack_payload_unreadable", size=len(body), error=type(error).__name__)
             return _unreadable()
@@ -207,7 +208,8 @@ class SlackRim:
             log.warning("slack_socket_too_much")
             return None
         try:
-            response = await run_async_bolt_app(self._app, request)
+            with self._runner.asked:
+                response = await run_async_bolt_app(self._app, request)
         except Exception as error:
             log.exception("slack_payload_unreadable", type=request.type, error=type(error).__name__)
             return None
