@@ -9,6 +9,7 @@ import pkgutil
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
@@ -49,6 +50,7 @@ from bot.media import MediaPages
 from bot.oncall import OncallWatch
 from bot.pages import InvoicePages
 from bot.poster import Poster
+from bot.practice import PracticeRooms
 from bot.questions import QuestionSweep
 from bot.respond import Responder
 from bot.retention import RetentionDuty
@@ -403,6 +405,10 @@ class Runtime:
         commands, words = discover_commands()
         services = build_services(config, store, commands)
         stack.push_async_callback(close_billing, services.billing)
+        if self._bot:
+            practice = PracticeRooms(services, commands, discover_surfaces())
+            stack.push_async_callback(practice.close)
+            services = replace(services, practice=practice)
         role = "-".join(name for name, on in (("bot", self._bot), ("worker", self._worker)) if on)
         presence = Presence.mine(role)
         dead = await dead_names(store, presence)

@@ -71,6 +71,8 @@ class Services:
     """Drops cached DNS answers: whoever asks again has just changed something."""
     billing: Mapping[int, BillingSystem] = field(default_factory=dict)
     """Each tenant's system of record."""
+    practice: PracticeDesk | None = None
+    """Where people try things; None: there is none, as at the practice desk itself."""
 
     def profile(self, tenant: int) -> TenantProfile:
         return self.tenants[tenant]
@@ -87,6 +89,20 @@ class Command(Protocol):
     async def answer(self, request: CommandRequest, services: Services) -> Answer: ...
 
     async def run(self, request: CommandRequest, services: Services) -> Sequence[Reply | Home | File]: ...
+
+
+class PracticeDesk(Protocol):
+    """A desk of invented people for each tenant: a database of its own, which no worker reads (ADR 20)."""
+
+    commands: Mapping[str, Command]
+
+    async def open(self, tenant: int) -> Services: ...
+
+    async def after(self, tenant: int) -> Sequence[Reply]:
+        """Settles what a command has left, unsent; gives the cards that it would have posted."""
+        ...
+
+    async def reset(self, tenant: int) -> None: ...
 
 
 class Surface(Protocol):

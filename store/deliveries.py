@@ -253,6 +253,12 @@ class Deliveries(Repository):
                 .values(stage=Stage.QUEUED, attempt=c.attempt - 1, due_at=due_at)
             )
 
+    async def unsent(self, limit: int = 500) -> list[Delivery]:
+        """Of this tenant: what nobody has begun to send, queued or held."""
+        waiting = deliveries.c.stage.in_((Stage.QUEUED, Stage.HELD))
+        rows = await self._tx.conn.execute(self._mine().where(waiting).order_by(deliveries.c.id).limit(limit))
+        return [delivery_of(row) for row in rows]
+
     async def overdue(self, limit: int = 500) -> list[Delivery]:
         """Queued or held past their expiry, which no claim would ever look at; locked."""
         statement = (

@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -23,6 +23,7 @@ from bot import http
 from bot.config import RoleMembers, Roles
 from bot.inbox import Inbox
 from bot.poster import Poster
+from bot.practice import PracticeRooms
 from bot.respond import Responder
 from bot.roles import RoleBook
 from bot.runner import Runner
@@ -207,6 +208,8 @@ async def office(
         tenants={1: profile()},
         specs=[command.spec for command in commands.values()],
     )
+    practice = PracticeRooms(services, commands, discover_surfaces())
+    services = replace(services, practice=practice)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10), trust_env=False) as session:
         troubles = SlackTroubles(store, services.tenants)
         client = WatchedClient(
@@ -283,6 +286,7 @@ async def office(
                 yield desk
         finally:
             await runner.drain(5)
+            await practice.close()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
