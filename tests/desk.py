@@ -6,12 +6,13 @@ Waiting is done on the sandbox's own long poll, never by sleeping.
 from __future__ import annotations
 
 import asyncio
+import csv
 import json
 import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -199,6 +200,34 @@ class Desk:
         return "\n".join(f.read_text() for f in sorted(self.state.glob("product-*.log")))
 
 
+def cast(state: Path) -> list[dict[str, str]]:
+    with (state / "cast" / "subscribers.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def of_person(row: Mapping[str, str]) -> Iterator[str]:
+    """What tells who somebody is, where they live, and how they are reached."""
+    if row["kind"] == "residential" and " " in row["name"]:
+        yield row["name"]
+    yield row["address"]
+    for mails in (row["email_billing"], row["email_service"]):
+        yield from (mail.strip() for mail in mails.replace(",", ";").split(";") if "@" in mail)
+    digits = "".join(c for c in row["phone"] if c.isdigit())
+    if len(digits) >= 10:
+        yield row["phone"]
+        yield digits[-10:]
+
+
+def assert_no_person(desk: Desk) -> None:
+    """Whatever a story did: no line of the product's logs names anybody of the cast, or a secret."""
+    logs = desk.logs()
+    for row in cast(desk.state):
+        for private in of_person(row):
+            assert private not in logs, f"{private!r} stands in the product's log"
+    for secret in ("xoxb-", "xapp-", "/slack/response/"):
+        assert secret not in logs, f"{secret!r} stands in the product's log"
+
+
 @asynccontextmanager
 async def running_demo(state: Path, database: str | None = None, *extra: str) -> AsyncIterator[Desk]:
     """Starts `ispbot demo`, waits for its "ready" line, ends it with SIGTERM."""
@@ -233,7 +262,9 @@ async def running_demo(state: Path, database: str | None = None, *extra: str) ->
                 said.append(line)
         timeout = aiohttp.ClientTimeout(total=60)
         async with aiohttp.ClientSession(timeout=timeout) as session:
-            yield Desk(said[-1].split()[1], state, session)
+            desk = Desk(said[-1].split()[1], state, session)
+            yield desk
+        assert_no_person(desk)
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
