@@ -19,7 +19,8 @@ from bot.shortcuts import SHORTCUTS
 from bot.wiring import discover_commands
 from tests.unit.bot.test_config import TENANT
 
-SOURCES = {file.name: file.read_text() for file in Path(bot.__path__[0]).rglob("*.py")}
+HOME = Path(bot.__path__[0])
+SOURCES = {str(file.relative_to(HOME)): file.read_text() for file in HOME.rglob("*.py")}
 FAMILIES = "apps|auth|chat|conversations|files|reactions|team|usergroups|users|views"
 
 
