@@ -12,7 +12,19 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, FromClause, Select, and_, delete, func, intersect, literal, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    and_,
+    delete,
+    func,
+    intersect,
+    literal,
+    or_,
+    select,
+    union_all,
+)
 
 from store.models import Subscriber, SubscriberStatus
 from store.repository import BATCH, Repository, batched
@@ -20,12 +32,14 @@ from store.search_words import MAIL, PHONE, PLACE, cuts, mendable, one_slip, sea
 from store.tables import packages, search_cuts, search_terms, services
 
 _ABOVE: Final = "\U0010ffff"
-_CANDIDATES: Final = 200
+_CANDIDATES: Final = 120
 """How many are ranked; whoever asks so that more fit is asked for another letter anyway."""
-_MANY: Final = 150
+_MANY: Final = 90
 """From so many on there may be more: somebody may be among the candidates by two words."""
 _FEW: Final = 2_000
 """Up to so many each is asked about the other words by itself."""
+_SAMPLE: Final = 1_200
+"""So many of them are asked first where the other word is very common: enough may have it."""
 _RARE: Final = 500
 """A word that fewer have needs no comparing with how many have the others."""
 _READ: Final = 20_000
@@ -105,15 +119,26 @@ class Search(Repository):
 
     async def _with_all(self, ways: Sequence[_Word]) -> list[UUID]:
         least, most, (first, *others) = await self._rarest_first(ways)
-        t = search_terms.c
-        rare = select(t.subscriber_id).where(t.tenant_id == self._tenant, _within(search_terms, first))
+        rare = self._having(first)
         if least <= _FEW or self._tx.sqlite:
             return await self._asked_each(rare.limit(_READ), others)
         if most >= _READ:  # a town, say: among some who have the one word many have the other
-            found = await self._asked_each(rare.limit(2 * _FEW), others)
+            found = await self._asked_each(rare.limit(_SAMPLE), others)
             if len(found) >= _MANY:
                 return found
         return await self._intersected(rare.limit(_READ), others)
+
+    def _having(self, way: _Word) -> Select[tuple[UUID]]:
+        """Whoever has one of these, once for each; every range is read from its index, as OR would not be."""
+        t = search_terms.c
+        mine = select(t.subscriber_id).where(t.tenant_id == self._tenant)
+        whole = _wholes(way)
+        parts = [mine.where(t.term.in_(whole))] if whole else []
+        parts += [mine.where(t.term >= low, t.term < high) for low, high in way if low not in whole]
+        if len(parts) == 1:
+            return parts[0]
+        every = union_all(*parts).subquery()
+        return select(every.c.subscriber_id)
 
     async def _asked_each(self, rare: Select[tuple[UUID]], others: Sequence[_Word]) -> list[UUID]:
         found = rare.subquery()
@@ -130,11 +155,7 @@ class Search(Repository):
 
     async def _intersected(self, rare: Select[tuple[UUID]], others: Sequence[_Word]) -> list[UUID]:
         """By one pass over each word's index, hashed: cheaper than thousands of questions."""
-        t = search_terms.c
-        each = (
-            select(t.subscriber_id).where(t.tenant_id == self._tenant, _within(search_terms, other))
-            for other in others
-        )
+        each = (self._having(other).subquery().select() for other in others)
         both = intersect(rare.subquery().select(), *each).subquery()
         return list((await self._tx.conn.execute(select(both.c.subscriber_id).limit(_CANDIDATES))).scalars())
 
@@ -144,9 +165,7 @@ class Search(Repository):
             return 0, 0, list(ways)
         counted: list[tuple[int, int]] = []
         for place, way in enumerate(ways):
-            t = search_terms.c
-            some = select(t.subscriber_id).where(t.tenant_id == self._tenant, _within(search_terms, way))
-            count = select(func.count()).select_from(some.limit(_READ).subquery())
+            count = select(func.count()).select_from(self._having(way).limit(_READ).subquery())
             counted.append((int((await self._tx.conn.execute(count)).scalar_one()), place))
             if counted[-1][0] < _RARE:
                 break
@@ -283,11 +302,8 @@ class Search(Repository):
             await self._tx.conn.execute(delete(search_cuts).where(mine))
 
 
-def _within(
-    table: FromClause, ranges: _Word, column: ColumnElement[str] | None = None
-) -> ColumnElement[bool]:
-    term: ColumnElement[str] = table.c.term if column is None else column
-    return or_(*(and_(term >= low, term < high) for low, high in ranges))
+def _wholes(ranges: _Word) -> list[str]:
+    return [low for low, high in ranges if (low, high) == _whole(low)]
 
 
 def _has(table: FromClause, ranges: _Word) -> ColumnElement[bool]:
@@ -295,9 +311,12 @@ def _has(table: FromClause, ranges: _Word) -> ColumnElement[bool]:
 
     `|| ''` keeps the planner from looking through everybody who has a word in the range.
     """
-    if len(ranges) == 1 and ranges[0] == _whole(word := ranges[0][0]):
-        return table.c.term == word
-    return _within(table, ranges, table.c.term.concat(""))
+    whole = _wholes(ranges)
+    if len(ranges) == len(whole) == 1:
+        return table.c.term == whole[0]
+    term: ColumnElement[str] = table.c.term.concat("")
+    ways = [term.in_(whole)] if whole else []
+    return or_(*ways, *(and_(term >= low, term < high) for low, high in ranges if low not in whole))
 
 
 __all__ = ["Hits", "Search"]
