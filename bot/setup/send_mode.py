@@ -11,7 +11,11 @@ class NotThere(Exception):
 
 def with_send_mode(text: str, tenant: str, mode: str, remark: str = "") -> str:
     """`remark` is put behind it where the line has room: at its end, where no other stands."""
-    mail = _mapping(_mapping(_mapping(yaml.compose(text, Loader=yaml.SafeLoader), "tenants"), tenant), "mail")
+    try:
+        whole = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError:
+        raise NotThere from None
+    mail = _mapping(_mapping(_mapping(whole, "tenants"), tenant), "mail")
     for key, value in mail.value:
         if key.value == "send_mode":
             return _replaced(text, value.start_mark.index, value.end_mark.index, mode, remark)
