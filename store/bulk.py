@@ -14,7 +14,8 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import Table, Uuid
+from sqlalchemy import Date, Table, Uuid
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -113,6 +114,37 @@ async def reserve_keys(
     return int(done.rpartition(" ")[2])  # "INSERT 0 500"
 
 
+async def upsert(
+    conn: AsyncConnection, table: Table, key: Sequence[str], names: Sequence[str], rows: Sequence[Row]
+) -> None:
+    """Rows of `names`; where `key` stands, new values are taken, but not an id or the time of its making.
+
+    No two rows may have one key. PostgreSQL takes each column as an array: one text for any number of rows.
+    """
+    if not rows:
+        return
+    kept = {*key, "id", "created_at", "tenant_id"}
+    values = ", ".join(f"{name} = excluded.{name}" for name in names if name not in kept)
+    done = f"DO UPDATE SET {values}" if values else "DO NOTHING"
+    conflict = f" ON CONFLICT ({', '.join(key)}) {done}"
+    if conn.dialect.name == "sqlite":
+        await _insert(conn, table, names, rows, conflict)
+        return
+    arrays = ", ".join(f"${n}::{_array(table, name)}" for n, name in enumerate(names, 1))
+    statement = f"INSERT INTO {table.name} ({', '.join(names)}) SELECT * FROM unnest({arrays}){conflict}"  # noqa: S608
+    raw = await _driver(conn)
+    with _in_sqlalchemys_words(statement):
+        await raw.execute(statement, *(list(column) for column in zip(*rows, strict=True)))
+
+
+def _array(table: Table, name: str) -> str:
+    """PostgreSQL's type of an array of this column's; without lengths, which the column itself has."""
+    return f"{str(table.c[name].type.compile(_POSTGRESQL)).partition('(')[0]}[]"
+
+
+_POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
+
+
 async def _put(conn: AsyncConnection, table: Table, names: Sequence[str], rows: Sequence[Row]) -> None:
     if conn.dialect.name == "sqlite":
         await _insert(conn, table, names, rows)
@@ -138,6 +170,7 @@ def _plain(table: Table, names: Sequence[str], rows: Iterable[Row]) -> Iterator[
     """As SQLAlchemy writes them to SQLite (store.types); read in the driver's thread, row by row."""
     ids = [place for place, name in enumerate(names) if isinstance(table.c[name].type, Uuid)]
     times = [place for place, name in enumerate(names) if isinstance(table.c[name].type, UtcDateTime)]
+    days = [place for place, name in enumerate(names) if isinstance(table.c[name].type, Date)]
     known: dict[datetime | None, int | None] = {None: None}  # a batch has few different ones
     for row in rows:
         values = list(row)
@@ -149,6 +182,9 @@ def _plain(table: Table, names: Sequence[str], rows: Iterable[Row]) -> Iterator[
             if moment not in known:
                 known[moment] = micros(moment)
             values[place] = known[moment]
+        for place in days:
+            if (value := values[place]) is not None:
+                values[place] = value.isoformat()
         yield values
 
 

@@ -59,7 +59,7 @@ class Invoices(Repository):
     async def by_numbers(self, numbers: Sequence[str]) -> dict[str, Invoice]:
         found: dict[str, Invoice] = {}
         for batch in batched(numbers, BATCH):
-            rows = await self._tx.conn.execute(self._mine().where(invoices.c.number.in_(batch)))
+            rows = await self._tx.conn.execute(self._mine().where(self._among(invoices.c.number, batch)))
             found.update((row.number, _invoice(row)) for row in rows)
         return found
 

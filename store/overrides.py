@@ -105,7 +105,7 @@ class Overrides(Repository):
         for batch in batched(subscriber_ids, BATCH):
             statement = (
                 select(contact_overrides)
-                .where(c.tenant_id == self._tenant, c.subscriber_id.in_(batch), c.ended_at.is_(None))
+                .where(c.tenant_id == self._tenant, self._among(c.subscriber_id, batch), c.ended_at.is_(None))
                 .order_by(c.created_at, c.id)
             )
             for row in await self._tx.conn.execute(statement):

@@ -99,7 +99,7 @@ class Packages(Repository):
         found: dict[str, Facts] = {}
         for batch in batched(refs, BATCH):
             statement = select(packages.c.ref, packages.c.source, packages.c.as_of).where(
-                packages.c.tenant_id == self._tenant, packages.c.ref.in_(batch)
+                packages.c.tenant_id == self._tenant, self._among(packages.c.ref, batch)
             )
             rows = await self._tx.conn.execute(statement)
             found.update((row.ref, Facts(row.source, row.as_of)) for row in rows)
@@ -171,7 +171,7 @@ class Packages(Repository):
         for batch in batched(list(ids.values()), BATCH):
             await self._tx.conn.execute(
                 services.delete().where(
-                    services.c.tenant_id == self._tenant, services.c.package_id.in_(batch)
+                    services.c.tenant_id == self._tenant, self._among(services.c.package_id, batch)
                 )
             )
         await self._upsert(services, ["id"], service_rows)
@@ -180,7 +180,7 @@ class Packages(Repository):
         found: dict[str, UUID] = {}
         for batch in batched(refs, BATCH):
             statement = select(packages.c.ref, packages.c.id).where(
-                packages.c.tenant_id == self._tenant, packages.c.ref.in_(batch)
+                packages.c.tenant_id == self._tenant, self._among(packages.c.ref, batch)
             )
             found.update((row.ref, row.id) for row in await self._tx.conn.execute(statement))
         return found

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Iterable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
 
-from sqlalchemy import Column, ColumnElement, Row, Table, any_, bindparam, collate, func, literal, select
+from sqlalchemy import Column, ColumnElement, Row, Table, any_, collate, func, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
+
+from store import bulk
 
 if TYPE_CHECKING:
     from store.unit import Tx
@@ -33,10 +37,12 @@ class Repository:
         return (sqlite.insert if self._tx.sqlite else postgresql.insert)(table)
 
     def _among(self, column: Column[Any], values: Iterable[Any]) -> ColumnElement[bool]:
-        """`column` is one of these. PostgreSQL gets them as one array: one text, prepared and planned once,
-        for however many there are."""
+        """`column` is one of these texts or ids, as one parameter: one statement, prepared and planned once,
+        for however many there are. As so many parameters it would be written anew, at 30 µs each."""
         if self._tx.sqlite:
-            return column.in_(list(values))
+            given = json.dumps([value.hex if isinstance(value, UUID) else value for value in values])
+            each = func.json_each(given).table_valued("value")
+            return column.in_(select(each.c.value))
         return column == any_(literal(list(values), postgresql.ARRAY(column.type)))
 
     async def _upsert(self, table: Table, key: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
@@ -47,18 +53,9 @@ class Repository:
         """
         latest = {tuple(row[name] for name in ("tenant_id", *key)): row for row in rows}
         for batch in batched([latest[name] for name in sorted(latest)], BATCH):
-            # As VALUES of one statement it would be compiled anew for each number of rows, at three times
-            # the cost of the writing itself.
-            insert = self._insert(table).values({name: bindparam(name) for name in batch[0]})
-            kept = {*key, "id", "created_at", "tenant_id"}
-            values = {name: insert.excluded[name] for name in batch[0] if name not in kept}
-            index = ["tenant_id", *key]
-            statement = (
-                insert.on_conflict_do_update(index_elements=index, set_=values)
-                if values
-                else insert.on_conflict_do_nothing(index_elements=index)
-            )
-            await self._tx.conn.execute(statement, batch)
+            names = list(batch[0])
+            values = [tuple(row[name] for name in names) for row in batch]
+            await bulk.upsert(self._tx.conn, table, ["tenant_id", *key], names, values)
 
     async def _whole(self, table: Table, key: Column[Any]) -> AsyncIterator[Sequence[Row[Any]]]:
         """Every row of this provider, some hundred at a time, in the order of the code points of `key`."""

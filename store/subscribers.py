@@ -134,7 +134,7 @@ class Subscribers(Repository):
     async def by_accounts(self, accounts: Sequence[str]) -> dict[str, Subscriber]:
         found: dict[str, Subscriber] = {}
         for batch in batched(accounts, BATCH):
-            rows = await self._tx.conn.execute(self._mine().where(subscribers.c.account.in_(batch)))
+            rows = await self._tx.conn.execute(self._mine().where(self._among(subscribers.c.account, batch)))
             found.update((row.account, _subscriber(row)) for row in rows)
         return found
 
@@ -216,7 +216,7 @@ class Subscribers(Repository):
                     contacts,
                     (contacts.c.tenant_id == points.c.tenant_id) & (contacts.c.id == points.c.contact_id),
                 )
-                .where(points.c.tenant_id == self._tenant, points.c.subscriber_id.in_(batch))
+                .where(points.c.tenant_id == self._tenant, self._among(points.c.subscriber_id, batch))
                 .order_by(contacts.c.role, points.c.channel, points.c.position)
             )
             for row in await self._tx.conn.execute(statement):

@@ -45,7 +45,7 @@ class Tags(Repository):
         found: dict[UUID, list[str]] = {}
         for batch in batched(ids, BATCH):
             statement = select(c.subscriber_id, c.tag).where(
-                c.tenant_id == self._tenant, c.subscriber_id.in_(batch)
+                c.tenant_id == self._tenant, self._among(c.subscriber_id, batch)
             )
             if among is not None:
                 statement = statement.where(c.tag.in_(list(among)))
