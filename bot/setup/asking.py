@@ -68,15 +68,22 @@ class Asking:
         return value
 
     def _given(self, name: str, value: str, problem: Problem, tries: Try | None, *, optional: bool) -> str:
-        wrong = "There is no answer." if not value and not optional else problem(value) if value else ""
-        if not wrong and value and tries is not None:
+        if value or not optional:
+            missing = "There is no answer."
+            if not self._holds(name, value, problem, tries, missing):
+                return value
+        self.answers.keep(name, value)
+        return value
+
+    def _holds(self, name: str, value: str, problem: Problem, tries: Try | None, missing: str) -> bool:
+        """Whether an answer that nobody can be asked about is good; else it is a trouble."""
+        wrong = problem(value) if value else missing
+        if not wrong and tries is not None:
             found = asyncio.run(tries(value))
             wrong = "" if found.ok else f"{found.found}. {found.remedy}"
         if wrong:
             self.troubles.append(f"{name}: {wrong}")
-        else:
-            self.answers.keep(name, value)
-        return value
+        return not wrong
 
     def _asked(
         self,
@@ -151,14 +158,8 @@ class Asking:
             self.out.print(f"[green]✓[/green] {escape(question)}: kept in {variable}")
             return held[variable]
         if given or self.unattended:
-            wrong = "" if given else "There is no answer in the file or the environment."
-            wrong = wrong or problem(given)
-            if not wrong and tries is not None:
-                found = asyncio.run(tries(given))
-                wrong = "" if found.ok else f"{found.found}. {found.remedy}"
-            if wrong:
-                self.troubles.append(f"{variable}: {wrong}")
-            else:
+            missing = "There is no answer in the file or the environment."
+            if self._holds(variable, given, problem, tries, missing):
                 self.answers.keep_secret(variable, given)
             return given
         value = self._asked(question, hint, "", problem, tries, optional=False, hidden=True)
