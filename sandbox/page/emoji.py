@@ -221,6 +221,7 @@ EMOJI: Final = {
     "telephone": "☎️",
     "telephone_receiver": "📞",
     "test_tube": "🧪",
+    "game_die": "🎲",
     "thinking_face": "🤔",
     "thought_balloon": "💭",
     "thumbsdown": "👎",

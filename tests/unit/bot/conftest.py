@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import structlog
 
 from store.unit import Store
 from tests.conftest import FakeClock
@@ -18,6 +20,16 @@ from tests.unit.sandbox.bolt_app import Slack, slack_world
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock(datetime.now(UTC))
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """Commands set it up for a process of their own, and libraries take their levels from what they find."""
+    root = logging.getLogger()
+    handlers, level, rendering = list(root.handlers), root.level, structlog.get_config()
+    yield
+    root.handlers, root.level = handlers, level
+    structlog.configure(**rendering)
 
 
 @pytest.fixture
