@@ -146,7 +146,7 @@ async def test_a_stop_by_text_is_no_yes_in_a_file(store: Store, tmp_path: Path, 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Co", "Cn")), max_size=40)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     emails=st.lists(TEXT | st.emails() | st.just("ann smith@x.example") | st.just('"Lee, A" <a@x.example>')),
     phone=TEXT | st.just("541 555 0142"),

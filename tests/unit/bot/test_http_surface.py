@@ -44,7 +44,7 @@ TOLD: dict[str, str] = {
 }
 ANSWERS = (200, 400, 404)
 """404: Bolt knows of nobody who listens to such a thing."""
-CALM = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+CALM = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture
