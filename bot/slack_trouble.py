@@ -19,7 +19,6 @@ from slack_sdk.web.async_client import AsyncWebClient
 from handlers.profile import TenantProfile
 from handlers.workflows.incidents import INCIDENT_SURFACE, show_again
 from notifier.oncall import CAUSES, Cause, Urgent, parse
-from store.outage import DatabaseError
 from store.unit import Store
 
 log = structlog.get_logger()
@@ -71,9 +70,11 @@ class SlackTroubles:
         log.error("slack_trouble", cause=cause.name, about=cause.about, mend=CAUSES[cause.name].todo)
         try:
             await self._alarm(tenant, cause)
-        except DatabaseError as gone:  # that is told by others, and this again in a moment
+        except (
+            Exception
+        ) as failure:  # whatever it is, the call's own end counts; it is told again in a moment
             del self._told[tenant, cause.key]
-            log.warning("slack_trouble_untold", error=type(gone).__name__)
+            log.exception("slack_trouble_untold", error=type(failure).__name__)
 
     async def _alarm(self, tenant: int, cause: Cause) -> None:
         async with self._store.begin(tenant) as tx:
@@ -108,9 +109,9 @@ class SlackTroubles:
                         incident.id, BY, "Slack takes it again."
                     ):
                         await show_again(tx, incident.id)
-        except DatabaseError as gone:
+        except Exception as failure:  # what went through must not look as if it had not: it would go again
             self._looked.discard(tenant)
-            log.warning("slack_trouble_untold", error=type(gone).__name__)
+            log.exception("slack_trouble_untold", error=type(failure).__name__)
             return
         for key in mine:
             del self._told[tenant, key]

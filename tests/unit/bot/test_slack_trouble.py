@@ -111,3 +111,18 @@ async def test_an_answer_that_comes_too_fast_for_slack_waits_and_arrives(office:
     view = {"type": "home", "blocks": []}
     assert (await office.client.views_publish(user_id="U_AGENT", view=view))["ok"]
     assert await incidents(office) == []
+
+
+async def test_a_call_that_went_through_is_one_also_when_nobody_can_be_told(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Raised behind it, the answer would be given a second time."""
+
+    def gone(*_: object, **__: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr(office.store, "begin", gone)
+    assert (await office.client.auth_test())["ok"]
+    office.behaves("auth.test", error="token_revoked", times=1)
+    with pytest.raises(SlackApiError, match="token_revoked"):
+        await office.client.auth_test()
